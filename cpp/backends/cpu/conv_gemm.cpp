@@ -1,0 +1,152 @@
+// Work is cut into items that depend on the problem alone: (image, group, block of output rows) for
+// the forward pass, (image, group, block of input channels) for dx, (group, block of taps) for dw,
+// which sums over the images in order. No item writes what another writes.
+#include "backends/cpu/conv_gemm.h"
+
+#include "backends/cpu/cpu_stream.h"
+#include "backends/cpu/gemm.h"
+#include "backends/cpu/im2col.h"
+
+namespace alexnet {
+namespace {
+
+constexpr int64_t kBlockBytes = 1 << 20;  // of the unrolled matrix: half a core's L2 cache or less
+
+int64_t blocks(int64_t count, int64_t size) { return (count + size - 1) / size; }
+
+struct Plan {
+  ConvProblem p;
+  int64_t taps, pixels, in_group, out_group;
+  int64_t forward_rows;      // output rows of a block
+  int64_t data_channels;     // input channels of a block
+  int64_t weight_taps;       // taps of a block
+  int64_t workspace_stride;  // elements per thread
+
+  explicit Plan(const ConvProblem& problem) : p(problem) {
+    const int64_t size = int64_t(size_of(p.dtype)), area = int64_t(p.kernel_h) * p.kernel_w;
+    in_group = p.x.c / p.groups;
+    out_group = p.y.c / p.groups;
+    taps = in_group * area;
+    pixels = p.y.plane();
+    forward_rows = std::clamp<int64_t>(kBlockBytes / (taps * p.y.w * size), 1, p.y.h);
+    data_channels = std::clamp<int64_t>(kBlockBytes / (area * pixels * size), 1, in_group);
+    weight_taps = std::clamp<int64_t>((blocks(taps, 8) + 15) / 16 * 16, 1, taps);
+    workspace_stride =
+        std::max({taps * forward_rows * p.y.w, data_channels * area * pixels, weight_taps * pixels});
+    workspace_stride = (workspace_stride + 15) / 16 * 16;
+  }
+};
+
+template <class T>
+void forward_item(const Plan& s, int64_t item, const T* x, const T* w, const T* b, T* y, T* col) {
+  const ConvProblem& p = s.p;
+  const int64_t row_blocks = blocks(p.y.h, s.forward_rows);
+  const int64_t block = item % row_blocks, g = item / row_blocks % p.groups;
+  const int64_t n = item / row_blocks / p.groups;
+  const int64_t row = block * s.forward_rows, rows = std::min(s.forward_rows, p.y.h - row);
+  const int64_t columns = rows * p.y.w;
+
+  im2col(p, {0, s.taps, row, rows}, x + (n * p.x.c + g * s.in_group) * p.x.plane(), col);
+  T* out = y + (n * p.y.c + g * s.out_group) * s.pixels + row * p.y.w;
+  serial_gemm({.m = s.out_group, .n = columns, .k = s.taps, .a = w + g * s.out_group * s.taps,
+               .b = col, .c = out, .lda = s.taps, .ldb = columns, .ldc = s.pixels,
+               .dtype = dtype_of<T>});
+  if (!b) return;
+  for (int64_t o = 0; o < s.out_group; ++o)
+    for (int64_t i = 0; i < columns; ++i) out[o * s.pixels + i] += b[g * s.out_group + o];
+}
+
+template <class T>
+void data_item(const Plan& s, int64_t item, const T* w, const T* dy, T* dx, T* dcol) {
+  const ConvProblem& p = s.p;
+  const int64_t area = int64_t(p.kernel_h) * p.kernel_w;
+  const int64_t channel_blocks = blocks(s.in_group, s.data_channels);
+  const int64_t block = item % channel_blocks, g = item / channel_blocks % p.groups;
+  const int64_t n = item / channel_blocks / p.groups;
+  const int64_t c = block * s.data_channels, channels = std::min(s.data_channels, s.in_group - c);
+
+  serial_gemm({.transpose_a = true, .m = channels * area, .n = s.pixels, .k = s.out_group,
+               .a = w + g * s.out_group * s.taps + c * area,
+               .b = dy + (n * p.y.c + g * s.out_group) * s.pixels, .c = dcol, .lda = s.taps,
+               .ldb = s.pixels, .ldc = s.pixels, .dtype = dtype_of<T>});
+  T* out = dx + (n * p.x.c + g * s.in_group + c) * p.x.plane();
+  std::fill(out, out + channels * p.x.plane(), T(0));
+  col2im_add(p, {0, channels * area, 0, p.y.h}, dcol, out);
+}
+
+template <class T>
+void weight_item(const Plan& s, int64_t item, const T* x, const T* dy, T* dw, T* col) {
+  const ConvProblem& p = s.p;
+  const int64_t tap_blocks = blocks(s.taps, s.weight_taps);
+  const int64_t g = item / tap_blocks, tap = item % tap_blocks * s.weight_taps;
+  const int64_t taps = std::min(s.weight_taps, s.taps - tap);
+  for (int64_t n = 0; n < p.x.n; ++n) {
+    im2col(p, {tap, taps, 0, p.y.h}, x + (n * p.x.c + g * s.in_group) * p.x.plane(), col);
+    serial_gemm({.transpose_b = true, .m = s.out_group, .n = taps, .k = s.pixels,
+                 .a = dy + (n * p.y.c + g * s.out_group) * s.pixels, .b = col,
+                 .c = dw + g * s.out_group * s.taps + tap, .lda = s.pixels, .ldb = s.pixels,
+                 .ldc = s.taps, .beta = 1, .dtype = dtype_of<T>});
+  }
+}
+
+template <class T>
+class ConvGemm final : public ConvEngine {
+ public:
+  ConvGemm(CpuDevice& device, const ConvProblem& problem)
+      : plan_(problem), threads_(device.threads()) {}
+
+  const char* name() const override { return "gemm"; }
+  size_t workspace_bytes() const override {
+    return size_t(plan_.workspace_stride * threads_) * sizeof(T);
+  }
+
+  void forward(Stream& stream, AnyView x, AnyView w, AnyView b, AnyView y, void* work) override {
+    const Plan& s = plan_;
+    const int64_t items = int64_t(s.p.y.n) * s.p.groups * blocks(s.p.y.h, s.forward_rows);
+    each_item(stream, items, work, [s = &s, x = typed(x), w = typed(w), b = typed(b), y = typed(y)](
+                                       int64_t item, T* col) {
+      forward_item<T>(*s, item, x, w, b, y, col);
+    });
+  }
+
+  void backward_data(Stream& stream, AnyView w, AnyView dy, AnyView dx, void* work) override {
+    const Plan& s = plan_;
+    const int64_t items = int64_t(s.p.x.n) * s.p.groups * blocks(s.in_group, s.data_channels);
+    each_item(stream, items, work,
+              [s = &s, w = typed(w), dy = typed(dy), dx = typed(dx)](int64_t item, T* dcol) {
+                data_item<T>(*s, item, w, dy, dx, dcol);
+              });
+  }
+
+  void backward_weights(Stream& stream, AnyView x, AnyView dy, AnyView dw, void* work) override {
+    const Plan& s = plan_;
+    each_item(stream, s.p.groups * blocks(s.taps, s.weight_taps), work,
+              [s = &s, x = typed(x), dy = typed(dy), dw = typed(dw)](int64_t item, T* col) {
+                weight_item<T>(*s, item, x, dy, dw, col);
+              });
+  }
+
+ private:
+  static T* typed(AnyView v) { return static_cast<View<T>>(v).data; }
+
+  template <class F>
+  void each_item(Stream& stream, int64_t items, void* work, F f) {
+    auto& cpu = static_cast<CpuStream&>(stream);
+    cpu.enqueue([f, items, scratch = static_cast<T*>(work), stride = plan_.workspace_stride,
+                 pool = &cpu.pool()] {
+      pool->parallel_for(items, [&](int64_t item, int thread) { f(item, scratch + thread * stride); });
+    });
+  }
+
+  Plan plan_;
+  int threads_;
+};
+
+}  // namespace
+
+std::unique_ptr<ConvEngine> make_conv_gemm(CpuDevice& device, const ConvProblem& problem) {
+  if (problem.dtype == DType::f64) return std::make_unique<ConvGemm<double>>(device, problem);
+  return std::make_unique<ConvGemm<float>>(device, problem);
+}
+
+}  // namespace alexnet

@@ -1,0 +1,55 @@
+// Registers the CPU back end and chooses its instruction set.
+#include <cstdlib>
+#include <string_view>
+
+#include "backends/cpu/cpu_device.h"
+#include "backends/cpu/gemm.h"
+#include "core/backend.h"
+
+namespace alexnet {
+namespace {
+
+const KernelTable& choose_kernels() {
+  const char* forced = std::getenv("ALEXNET_CPU");
+  const std::string_view wanted = forced ? forced : "";
+  require<ConfigError>(
+      wanted.empty() || wanted == "generic" || wanted == "avx2" || wanted == "avx512",
+      "ALEXNET_CPU={}: choose generic, avx2 or avx512", wanted);
+#if defined(ANX_X86_KERNELS)
+  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") &&
+                      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
+                      __builtin_cpu_supports("avx512vl");
+  require<UnavailableError>((wanted != "avx2" || avx2) && (wanted != "avx512" || avx512),
+                            "ALEXNET_CPU={}: this processor has no such instructions", wanted);
+  if (avx512 && (wanted.empty() || wanted == "avx512")) return kernels_avx512;
+  if (avx2 && wanted != "generic") return kernels_avx2;
+#else
+  require<UnavailableError>(wanted.empty() || wanted == "generic",
+                            "ALEXNET_CPU={}: this build has generic kernels alone", wanted);
+#endif
+  return kernels_generic;
+}
+
+std::vector<DeviceInfo> list_devices() {
+  return {{"cpu:0", format("{} threads, {} kernels, {}", available_threads(), kernels().name,
+                           blas_name()),
+           kernels().name}};
+}
+
+std::unique_ptr<Device> make_device(DeviceId id, int threads) {
+  require<ConfigError>(id.index < 64, "{}: there can be 64 CPU devices", to_string(id));
+  return std::make_unique<CpuDevice>(id, threads);
+}
+
+const BackendApi api = {DeviceKind::cpu, "cpu", &list_devices, &make_device};
+[[maybe_unused]] const bool registered = (register_backend(&api), true);
+
+}  // namespace
+
+const KernelTable& kernels() {
+  static const KernelTable& table = choose_kernels();
+  return table;
+}
+
+}  // namespace alexnet

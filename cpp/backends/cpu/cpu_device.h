@@ -1,0 +1,30 @@
+// A CPU device: its threads and its memory. cpu:0 and cpu:1 are separate devices.
+#pragma once
+
+#include <functional>
+
+#include "backends/cpu/kernels.h"
+#include "backends/cpu/thread_pool.h"
+#include "core/device.h"
+
+namespace alexnet {
+
+class CpuDevice final : public Device {
+ public:
+  CpuDevice(DeviceId id, int threads) : id_(id), pool_(threads) {}
+
+  DeviceId id() const override { return id_; }
+  int threads() const override { return pool_.threads(); }
+  void* allocate(size_t bytes) override;
+  void release(void* data) noexcept override;
+  std::unique_ptr<Stream> make_stream() override;
+  std::unique_ptr<ConvEngine> make_conv(const std::string& name, const ConvProblem&) override;
+
+  ThreadPool& pool() { return pool_; }
+
+ private:
+  DeviceId id_;
+  ThreadPool pool_;
+};
+
+}  // namespace alexnet

@@ -1,0 +1,75 @@
+#include "backends/cpu/gemm.h"
+
+#include <algorithm>
+
+#include "backends/cpu/kernels.h"
+
+#if defined(ANX_BLAS_WHEEL) || defined(ANX_BLAS_SYSTEM)
+#include <cblas.h>
+#if defined(ANX_BLAS_WHEEL)
+#define ANX_CBLAS(name) scipy_cblas_##name
+extern "C" void scipy_openblas_set_num_threads(int);
+#else
+#define ANX_CBLAS(name) cblas_##name
+#endif
+#endif
+
+namespace alexnet {
+
+#if defined(ANX_CBLAS)
+
+void serial_gemm(const Gemm& g) {
+#if defined(ANX_BLAS_WHEEL)
+  // Our own pool runs above it. The wheel's symbols are private to this library.
+  [[maybe_unused]] static const bool single = (scipy_openblas_set_num_threads(1), true);
+#endif
+  const auto ta = g.transpose_a ? CblasTrans : CblasNoTrans;
+  const auto tb = g.transpose_b ? CblasTrans : CblasNoTrans;
+  const int m = int(g.m), n = int(g.n), k = int(g.k);
+  if (g.dtype == DType::f32) {
+    ANX_CBLAS(sgemm)(CblasRowMajor, ta, tb, m, n, k, float(g.alpha), static_cast<const float*>(g.a),
+                     int(g.lda), static_cast<const float*>(g.b), int(g.ldb), float(g.beta),
+                     static_cast<float*>(g.c), int(g.ldc));
+  } else {
+    ANX_CBLAS(dgemm)(CblasRowMajor, ta, tb, m, n, k, g.alpha, static_cast<const double*>(g.a),
+                     int(g.lda), static_cast<const double*>(g.b), int(g.ldb), g.beta,
+                     static_cast<double*>(g.c), int(g.ldc));
+  }
+}
+
+const char* blas_name() { return "OpenBLAS"; }
+
+#else
+
+void serial_gemm(const Gemm& g) {
+  (g.dtype == DType::f32 ? kernels().gemm_f32 : kernels().gemm_f64)(g);
+}
+
+const char* blas_name() { return "built-in"; }
+
+#endif
+
+void parallel_gemm(ThreadPool& pool, const Gemm& g) {
+  constexpr int64_t kFlopsPerTile = 16'000'000, kStep = 64, kMaxTiles = 32;
+  const bool by_columns = g.n >= g.m;
+  const int64_t side = by_columns ? g.n : g.m;
+  const int64_t wanted = std::clamp<int64_t>(2 * g.m * g.n * g.k / kFlopsPerTile, 1, kMaxTiles);
+  const int64_t tile = (side + wanted * kStep - 1) / (wanted * kStep) * kStep;
+  const int64_t size = int64_t(size_of(g.dtype));
+  pool.parallel_for((side + tile - 1) / tile, [&](int64_t item, int) {
+    const int64_t first = item * tile, count = std::min(tile, side - first);
+    Gemm part = g;
+    if (by_columns) {
+      part.n = count;
+      part.b = static_cast<const char*>(g.b) + first * size * (g.transpose_b ? g.ldb : 1);
+      part.c = static_cast<char*>(g.c) + first * size;
+    } else {
+      part.m = count;
+      part.a = static_cast<const char*>(g.a) + first * size * (g.transpose_a ? 1 : g.lda);
+      part.c = static_cast<char*>(g.c) + first * size * g.ldc;
+    }
+    serial_gemm(part);
+  });
+}
+
+}  // namespace alexnet

@@ -1,0 +1,87 @@
+// Compiled once per instruction set, with ANX_KERNELS = generic, avx2, avx512. Everything here has
+// internal linkage: a function built for one set must never stand in for another's.
+#include "backends/cpu/kernels.h"
+
+#include "backends/cpu/own_gemm.h"
+
+namespace alexnet {
+namespace {
+
+// The team of a row op is one thread. Sums run in 16 lanes that are folded in a fixed order.
+struct Team {
+  template <class F>
+  auto sum(int64_t n, F&& f) const {
+    using T = std::remove_cvref_t<decltype(f(int64_t(0)))>;
+    constexpr int lanes = 16;
+    T part[lanes] = {};
+    int64_t i = 0;
+    for (; i + lanes <= n; i += lanes)
+      for (int j = 0; j < lanes; ++j) part[j] += f(i + j);
+    for (int j = 0; i < n; ++i, ++j) part[j] += f(i);
+    for (int width = lanes / 2; width > 0; width /= 2)
+      for (int j = 0; j < width; ++j) part[j] += part[j + width];
+    return part[0];
+  }
+  template <class F>
+  auto max(int64_t n, F&& f) const {
+    auto best = f(int64_t(0));
+    for (int64_t i = 1; i < n; ++i) {
+      const auto value = f(i);
+      if (value > best) best = value;
+    }
+    return best;
+  }
+  template <class F>
+  void each(int64_t n, F&& f) const {
+    for (int64_t i = 0; i < n; ++i) f(i);
+  }
+};
+
+constexpr int64_t kChunk = 16384;  // elements of one work item
+
+// A row op's call operator is a template (on Team), so it has no address without arguments.
+template <class Op>
+constexpr bool is_row_op = !requires { &Op::operator(); };
+
+template <class Op>
+void launch_op(const void* pointer, Grid grid, ThreadPool& pool) {
+  const Op op = *static_cast<const Op*>(pointer);
+  const int64_t rows = std::max<int64_t>(1, kChunk / grid.cols);
+  const int64_t row_chunks = (grid.rows + rows - 1) / rows;
+  if constexpr (is_row_op<Op>) {
+    pool.parallel_for(row_chunks, [&](int64_t item, int) {
+      const int64_t end = std::min(grid.rows, (item + 1) * rows);
+      for (int64_t row = item * rows; row < end; ++row) op(row, Team{});
+    });
+  } else {
+    const int64_t cols = std::min(grid.cols, kChunk);
+    const int64_t col_chunks = (grid.cols + cols - 1) / cols;
+    pool.parallel_for(row_chunks * col_chunks, [&](int64_t item, int) {
+      const Op local = op;  // its fields cannot alias what it writes
+      const int64_t row_end = std::min(grid.rows, (item / col_chunks + 1) * rows);
+      const int64_t first = item % col_chunks * cols, last = std::min(grid.cols, first + cols);
+      for (int64_t row = item / col_chunks * rows; row < row_end; ++row) {
+#pragma GCC ivdep
+        for (int64_t col = first; col < last; ++col) local(row, col);
+      }
+    });
+  }
+}
+
+}  // namespace
+
+#define ANX_JOIN2(a, b) a##b
+#define ANX_JOIN(a, b) ANX_JOIN2(a, b)
+#define ANX_TEXT2(a) #a
+#define ANX_TEXT(a) ANX_TEXT2(a)
+
+namespace {
+template <class... Ops>
+constexpr KernelTable make_table(OpList<Ops...>) {
+  return {ANX_TEXT(ANX_KERNELS), {&launch_op<Ops>...}, &own_gemm<float>, &own_gemm<double>};
+}
+}  // namespace
+
+extern constexpr KernelTable ANX_JOIN(kernels_, ANX_KERNELS) = make_table(AllOps{});
+
+}  // namespace alexnet

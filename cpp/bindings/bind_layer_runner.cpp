@@ -1,0 +1,116 @@
+#include "bindings/bind.h"
+#include "train/layer_runner.h"
+
+using namespace pybind11::literals;
+
+namespace alexnet {
+namespace {
+
+Shape to_shape(const std::vector<int>& s) {
+  require<ConfigError>(s.size() == 4, "an input shape is (images, channels, height, width)");
+  return {s[0], s[1], s[2], s[3]};
+}
+
+std::vector<py::array> make_arrays(const LayerRunner& r, const std::vector<Shape>& shapes) {
+  std::vector<py::array> out;
+  for (const Shape& s : shapes) out.emplace_back(numpy_dtype(r.dtype()), dims(s));
+  return out;
+}
+
+std::vector<void*> pointers(std::vector<py::array>& arrays) {
+  std::vector<void*> out;
+  for (py::array& a : arrays) out.push_back(a.mutable_data());
+  return out;
+}
+
+std::vector<const void*> borrow_all(const LayerRunner& r, const std::vector<py::array>& arrays,
+                                    const std::vector<Shape>& shapes, const char* what) {
+  require<ConfigError>(arrays.size() == shapes.size(), "{}: {} arrays, expected {}", what,
+                       arrays.size(), shapes.size());
+  std::vector<const void*> out;
+  for (size_t i = 0; i < arrays.size(); ++i)
+    out.push_back(borrow(arrays[i], r.dtype(), shapes[i].count(), what));
+  return out;
+}
+
+std::vector<Shape> param_shapes(const LayerRunner& r) {
+  std::vector<Shape> out;
+  for (const ParamSpec& p : r.plan().params) out.push_back(p.shape);
+  return out;
+}
+
+std::vector<py::array> forward(LayerRunner& r, const std::vector<py::array>& inputs,
+                               const py::dict& params, bool training, uint64_t seed, uint64_t step,
+                               int64_t first_image, const py::object& labels, double loss_scale) {
+  std::vector<py::array> values;
+  for (const ParamSpec& p : r.plan().params) {
+    require<ConfigError>(params.contains(p.name), "parameter '{}' is missing", p.name);
+    values.push_back(params[py::str(p.name)].cast<py::array>());
+  }
+  StepContext context;
+  context.training = training;
+  context.seed = seed;
+  context.step = step;
+  context.first_image = first_image;
+  context.loss_scale = loss_scale;
+  py::array_t<int32_t, py::array::c_style> held;
+  if (!labels.is_none()) {
+    held = labels.cast<py::array_t<int32_t, py::array::c_style>>();
+    context.labels = {held.data(), {int(held.size()), 1, 1, 1}, {}};
+  }
+  std::vector<py::array> out = make_arrays(r, r.plan().outputs);
+  r.forward(borrow_all(r, inputs, r.inputs(), "inputs"),
+            borrow_all(r, values, param_shapes(r), "params"), context, pointers(out));
+  return out;
+}
+
+py::tuple backward(LayerRunner& r, const std::vector<py::array>& d_outputs) {
+  std::vector<py::array> d_in = make_arrays(r, r.inputs());
+  std::vector<py::array> d_params = make_arrays(r, param_shapes(r));
+  r.backward(borrow_all(r, d_outputs, r.plan().outputs, "d_outputs"), pointers(d_in),
+             pointers(d_params));
+  py::dict named;
+  for (size_t i = 0; i < d_params.size(); ++i)
+    named[py::str(r.plan().params[i].name)] = d_params[i];
+  return py::make_tuple(d_in, named);
+}
+
+}  // namespace
+
+void bind_layer_runner(py::module_& m) {
+  py::class_<LayerRunner>(m, "LayerRunner")
+      .def(py::init([](const std::string& type, const py::dict& attrs,
+                       const std::vector<std::vector<int>>& input_shapes,
+                       const std::string& device, const std::string& precision,
+                       const std::string& name, int threads) {
+             std::vector<Shape> shapes;
+             for (const auto& s : input_shapes) shapes.push_back(to_shape(s));
+             return std::make_unique<LayerRunner>(type, to_attrs(attrs), shapes, device,
+                                                  parse_precision(precision), name, threads);
+           }),
+           "type"_a, "attrs"_a, "input_shapes"_a, py::kw_only(), "device"_a = "cpu:0",
+           "precision"_a = "fp32", "name"_a = "layer", "threads"_a = 0)
+      .def("param_shapes",
+           [](const LayerRunner& r) {
+             py::dict out;
+             for (const ParamSpec& p : r.plan().params)
+               out[py::str(p.name)] = py::make_tuple(p.shape.n, p.shape.c, p.shape.h, p.shape.w);
+             return out;
+           })
+      .def("forward", &forward, "inputs"_a, "params"_a = py::dict(), py::kw_only(),
+           "training"_a = true, "seed"_a = 0, "step"_a = 0, "first_image"_a = 0,
+           "labels"_a = py::none(), "loss_scale"_a = 1.0)
+      .def("backward", &backward, "d_outputs"_a)
+      .def(
+          "saved",
+          [](LayerRunner& r, size_t index) {
+            require<ConfigError>(index < r.plan().saved.size(), "the layer saves {} values",
+                                 r.plan().saved.size());
+            std::vector<py::array> out = make_arrays(r, {r.plan().saved[index]});
+            r.saved(index, out[0].mutable_data());
+            return out[0];
+          },
+          "index"_a);
+}
+
+}  // namespace alexnet

@@ -1,0 +1,186 @@
+#include "bindings/bind.h"
+#include "train/network.h"
+
+using namespace pybind11::literals;
+
+namespace alexnet {
+namespace {
+
+Shape to_input(const std::vector<int>& shape) {
+  require<ConfigError>(shape.size() == 3, "the input shape is (channels, height, width)");
+  return {1, shape[0], shape[1], shape[2]};
+}
+
+int image_count(const Network& net, const py::array& images) {
+  const Shape& in = net.input();
+  require<ShapeError>(images.ndim() == 4 && images.shape(1) == in.c && images.shape(2) == in.h &&
+                          images.shape(3) == in.w,
+                      "images must be (N, {}, {}, {}), got {}", in.c, in.h, in.w,
+                      std::string(py::str(images.attr("shape"))));
+  require<ShapeError>(images.shape(0) > 0 && images.shape(0) < (1 << 24),
+                      "a batch must hold at least one image, got {}", images.shape(0));
+  return int(images.shape(0));
+}
+
+Batch to_batch(const Network& net, const py::array& images) {
+  const int n = image_count(net, images);
+  return {borrow(images, net.dtype(), n * net.input().per_image(), "images"), nullptr, n};
+}
+
+Batch to_batch(const Network& net, const py::array& images, const py::array& labels) {
+  Batch batch = to_batch(net, images);
+  require<ConfigError>(labels.dtype().equal(py::dtype::of<int32_t>()), "labels must be int32");
+  require<ConfigError>(labels.flags() & py::array::c_style, "labels must be C-contiguous");
+  require<ShapeError>(labels.ndim() == 1 && labels.shape(0) == batch.count,
+                      "labels must be ({},), one per image", batch.count);
+  batch.labels = static_cast<const int32_t*>(labels.data());
+  return batch;
+}
+
+py::dict to_dict(const LayerInfo& l) {
+  return py::dict("name"_a = l.name, "type"_a = l.type, "device"_a = l.device,
+                  "output"_a = py::make_tuple(l.output.c, l.output.h, l.output.w),
+                  "parameters"_a = l.parameters, "multiply_adds"_a = l.multiply_adds,
+                  "memory_bytes"_a = l.memory_bytes, "engine"_a = l.engine,
+                  "weight_std"_a = l.weight_std);
+}
+
+py::dict to_dict(const PlanInfo& plan) {
+  py::list layers, edges, memory;
+  for (const LayerInfo& l : plan.layers) layers.append(to_dict(l));
+  for (const CrossEdge& e : plan.edges)
+    edges.append(py::dict("value"_a = e.value, "source"_a = e.source, "target"_a = e.target,
+                          "forward_bytes"_a = e.forward_bytes,
+                          "backward_bytes"_a = e.backward_bytes));
+  for (size_t i = 0; i < plan.devices.size(); ++i)
+    memory.append(py::dict("device"_a = plan.devices[i],
+                           "parameter_bytes"_a = plan.parameter_bytes[i],
+                           "activation_bytes"_a = plan.activation_bytes[i]));
+  return py::dict("layers"_a = layers, "cross_edges"_a = edges, "memory"_a = memory,
+                  "parameters"_a = plan.parameters, "multiply_adds"_a = plan.multiply_adds);
+}
+
+// Dense weights are (channels, features), biases (channels,): trailing ones are not shown.
+std::vector<py::ssize_t> param_dims(const Shape& s) {
+  if (s.h == 1 && s.w == 1 && s.c == 1) return {s.n};
+  if (s.h == 1 && s.w == 1) return {s.n, s.c};
+  return dims(s);
+}
+
+py::array output_array(const Network& net, std::vector<py::ssize_t> shape) {
+  return py::array(numpy_dtype(net.dtype()), std::move(shape));
+}
+
+}  // namespace
+
+void bind_network(py::module_& m) {
+  py::class_<StepResult>(m, "StepResult")
+      .def_readonly("loss", &StepResult::loss)
+      .def_readonly("top1", &StepResult::top1)
+      .def_readonly("top5", &StepResult::top5)
+      .def_readonly("images", &StepResult::images);
+
+  py::class_<Network>(m, "Network")
+      .def(py::init([](const py::sequence& layers, const std::vector<int>& input_shape,
+                       const std::vector<std::string>& devices, uint64_t seed,
+                       const std::string& precision, int threads) {
+             Description d{to_input(input_shape), {}};
+             for (const auto& layer : layers) d.layers.push_back(to_layer(layer));
+             return std::make_unique<Network>(
+                 std::move(d), NetworkOptions{devices, seed, parse_precision(precision), threads});
+           }),
+           "layers"_a, "input_shape"_a, py::kw_only(),
+           "devices"_a = std::vector<std::string>{"cpu:0"}, "seed"_a = 0, "precision"_a = "fp32",
+           "threads"_a = 0)
+      .def_property_readonly("classes", [](const Network& n) { return n.output().per_image(); })
+      .def(
+          "plan", [](Network& n, int batch, bool training) { return to_dict(n.plan(batch, training)); },
+          "batch"_a, "training"_a = true)
+      .def("program", &Network::program, "batch"_a, "training"_a = true)
+      .def("layer_names", &Network::layer_names)
+      .def("param_names", [](Network& n) { return n.parameters().names(); })
+      .def(
+          "param_shape",
+          [](Network& n, const std::string& name) {
+            return py::tuple(py::cast(param_dims(n.parameters().shape(name))));
+          },
+          "name"_a)
+      .def(
+          "get",
+          [](Network& n, const std::string& name, const std::string& kind) {
+            py::array out = output_array(n, param_dims(n.parameters().shape(name)));
+            void* data = out.mutable_data();
+            const ParamKind k = parse_kind(kind);
+            const py::gil_scoped_release nogil;
+            n.parameters().read(name, k, data);
+            return out;
+          },
+          "name"_a, "kind"_a = "value")
+      .def(
+          "set",
+          [](Network& n, const std::string& name, const std::string& kind, const py::array& value) {
+            const Shape shape = n.parameters().shape(name);
+            const void* data = borrow(value, n.dtype(), shape.count(), name.c_str());
+            const ParamKind k = parse_kind(kind);
+            const py::gil_scoped_release nogil;
+            n.parameters().write(name, k, data);
+          },
+          "name"_a, "kind"_a, "value"_a)
+      .def(
+          "set_update",
+          [](Network& n, const std::string& name, double lr, double momentum, double decay) {
+            n.set_update(name, {lr, momentum, decay});
+          },
+          "name"_a, "lr"_a, "momentum"_a, "decay"_a)
+      .def(
+          "forward_backward",
+          [](Network& n, const py::array& images, const py::array& labels, uint64_t step,
+             int64_t first_image, int64_t total) {
+            const Batch batch = to_batch(n, images, labels);
+            const py::gil_scoped_release nogil;
+            return n.forward_backward(batch, step, first_image, total);
+          },
+          "images"_a, "labels"_a, py::kw_only(), "step"_a, "first_image"_a = 0, "total"_a = 0)
+      .def("update", &Network::update, py::call_guard<py::gil_scoped_release>())
+      .def(
+          "train_step",
+          [](Network& n, const py::array& images, const py::array& labels, uint64_t step) {
+            const Batch batch = to_batch(n, images, labels);
+            const py::gil_scoped_release nogil;
+            return n.train_step(batch, step);
+          },
+          "images"_a, "labels"_a, py::kw_only(), "step"_a)
+      .def(
+          "predict",
+          [](Network& n, const py::array& images) {
+            const Batch batch = to_batch(n, images);
+            py::array out = output_array(n, {batch.count, py::ssize_t(n.output().per_image())});
+            void* data = out.mutable_data();
+            const py::gil_scoped_release nogil;
+            n.predict(batch, data);
+            return out;
+          },
+          "images"_a)
+      .def(
+          "evaluate",
+          [](Network& n, const py::array& images, const py::array& labels) {
+            const Batch batch = to_batch(n, images, labels);
+            const py::gil_scoped_release nogil;
+            return n.evaluate(batch);
+          },
+          "images"_a, "labels"_a)
+      .def(
+          "features",
+          [](Network& n, const py::array& images, const std::string& layer) {
+            const Batch batch = to_batch(n, images);
+            py::array out = output_array(n, dims(n.feature_shape(layer, batch.count)));
+            void* data = out.mutable_data();
+            const py::gil_scoped_release nogil;
+            n.features(batch, layer, data);
+            return out;
+          },
+          "images"_a, "layer"_a)
+      .def("release_memory", &Network::release_memory);
+}
+
+}  // namespace alexnet

@@ -1,0 +1,104 @@
+// Devices, random bits and augmentation.
+#include <cstdlib>
+
+#include "bindings/bind.h"
+#include "core/backend.h"
+#include "core/philox.h"
+#include "layers/layer.h"
+#include "train/augmenter.h"
+
+using namespace pybind11::literals;
+
+namespace alexnet {
+namespace {
+
+template <class T>
+using Array = py::array_t<T, py::array::c_style>;
+
+void augment(const Array<uint8_t>& images, Array<float>& out, const Array<int32_t>& offsets,
+             const Array<uint8_t>& mirror, const std::optional<Array<float>>& mean,
+             const std::optional<Array<float>>& color, float scale, int threads) {
+  require<ShapeError>(images.ndim() == 4, "images must be uint8 (N, H, W, C)");
+  const int n = int(images.shape(0)), height = int(images.shape(1)), width = int(images.shape(2)),
+            c = int(images.shape(3));
+  require<ShapeError>(out.ndim() == 4 && out.shape(0) == n && out.shape(1) == c,
+                      "out must be float32 ({}, {}, h, w)", n, c);
+  const int h = int(out.shape(2)), w = int(out.shape(3));
+  require<ShapeError>(offsets.ndim() == 2 && offsets.shape(0) == n && offsets.shape(1) == 2,
+                      "offsets must be int32 ({}, 2)", n);
+  require<ShapeError>(mirror.ndim() == 1 && mirror.shape(0) == n, "mirror must be uint8 ({},)", n);
+  for (int i = 0; i < n; ++i)
+    require<ShapeError>(offsets.at(i, 0) >= 0 && offsets.at(i, 0) + h <= height &&
+                            offsets.at(i, 1) >= 0 && offsets.at(i, 1) + w <= width,
+                        "a crop of {}x{} at ({}, {}) leaves the {}x{} image {}", h, w,
+                        offsets.at(i, 0), offsets.at(i, 1), height, width, i);
+  Augment<float> op;
+  op.height = height;
+  op.width = width;
+  op.scale = scale;
+  op.images = {images.data(), {n, height, width, c}, {}};
+  op.offsets = {offsets.data(), {n, 2, 1, 1}, {}};
+  op.mirror = {mirror.data(), {n, 1, 1, 1}, {}};
+  op.out = {out.mutable_data(), {n, c, h, w}, {}};
+  if (mean) {
+    const bool whole = mean->ndim() == 3 && mean->shape(1) == height && mean->shape(2) == width;
+    require<ShapeError>(mean->ndim() == 3 && mean->shape(0) == c &&
+                            (whole || (mean->shape(1) == h && mean->shape(2) == w)),
+                        "mean must be float32 ({}, {}, {}) or ({}, {}, {})", c, h, w, c, height,
+                        width);
+    op.mean_matched = whole;
+    op.mean = {mean->data(), {1, c, int(mean->shape(1)), int(mean->shape(2))}, {}};
+  }
+  if (color) {
+    require<ShapeError>(color->ndim() == 2 && color->shape(0) == n && color->shape(1) == c,
+                        "color must be float32 ({}, {})", n, c);
+    op.color = {color->data(), {n, c, 1, 1}, {}};
+  }
+  require<ConfigError>(threads > 0, "threads must be at least 1, got {}", threads);
+  const py::gil_scoped_release nogil;
+  augment_on_cpu(op, threads);
+}
+
+py::list device_list() {
+  py::list out;
+  for (const BackendApi* api : backends())
+    for (const DeviceInfo& d : api->devices())
+      out.append(py::dict("name"_a = d.name, "description"_a = d.description));
+  return out;
+}
+
+py::list unavailable() {
+  py::list out;
+  try {
+    backend(DeviceKind::cuda);
+  } catch (const UnavailableError& e) {
+    out.append(py::dict("name"_a = "cuda", "reason"_a = e.what()));
+  }
+  return out;
+}
+
+py::array_t<uint32_t> philox_bits(uint64_t seed, uint32_t site, uint64_t step, uint64_t first,
+                                  size_t count) {
+  py::array_t<uint32_t> out{py::ssize_t(count)};
+  uint32_t* data = out.mutable_data();
+  const RandomSite random{seed, site};
+  for (size_t i = 0; i < count; ++i) data[i] = random.bits(step, first + i);
+  return out;
+}
+
+}  // namespace
+
+void bind_tools(py::module_& m) {
+  m.def("layer_types", &layer_types);
+  m.def("devices", &device_list);
+  m.def("unavailable_backends", &unavailable);
+  m.def("available_threads", &available_threads);
+  m.def("cpu_kernels", [] { return backend(DeviceKind::cpu).devices()[0].kernels; });
+  m.def("site_of", [](const std::string& name) { return site_of(name); }, "name"_a);
+  m.def("philox_bits", &philox_bits, "seed"_a, "site"_a, "step"_a, "first"_a, "count"_a);
+  m.def("augment", &augment, "images"_a.noconvert(), "out"_a.noconvert(), "offsets"_a.noconvert(),
+        "mirror"_a.noconvert(), "mean"_a.noconvert() = py::none(),
+        "color"_a.noconvert() = py::none(), "scale"_a = 1.0f, "threads"_a = 1);
+}
+
+}  // namespace alexnet

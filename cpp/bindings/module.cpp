@@ -1,0 +1,39 @@
+// The extension module: registration and the translation of errors, nothing else.
+#include "core/backend.h"
+#include "bindings/bind.h"
+
+namespace alexnet {
+namespace {
+
+void bind_errors(py::module_& m) {
+  static py::exception<Error> base(m, "AlexnetError", PyExc_RuntimeError);
+  static py::exception<DeviceError> device(m, "DeviceError", base.ptr());
+  static py::exception<UnavailableError> unavailable(m, "UnavailableError", base.ptr());
+  py::register_exception_translator([](std::exception_ptr p) {
+    try {
+      if (p) std::rethrow_exception(p);
+    } catch (const ConfigError& e) {
+      py::set_error(PyExc_ValueError, e.what());
+    } catch (const ShapeError& e) {
+      py::set_error(PyExc_ValueError, e.what());
+    } catch (const DeviceError& e) {
+      py::set_error(device, e.what());
+    } catch (const UnavailableError& e) {
+      py::set_error(unavailable, e.what());
+    } catch (const Error& e) {
+      py::set_error(base, e.what());
+    }
+  });
+}
+
+}  // namespace
+}  // namespace alexnet
+
+PYBIND11_MODULE(_core, m) {
+  m.doc() = "The native core of alexnet-native; use alexnet_native.Net.";
+  m.attr("__version__") = ANX_VERSION;
+  alexnet::bind_errors(m);
+  alexnet::bind_network(m);
+  alexnet::bind_layer_runner(m);
+  alexnet::bind_tools(m);
+}

@@ -1,0 +1,51 @@
+#include "core/backend.h"
+
+#include <algorithm>
+#include <fstream>
+#include <thread>
+
+#if defined(__linux__)
+#include <sched.h>
+#endif
+
+namespace alexnet {
+namespace {
+
+std::vector<const BackendApi*>& table() {
+  static std::vector<const BackendApi*> backends;
+  return backends;
+}
+
+// The CPU quota of a container, in whole threads; 0 = none.
+int cgroup_threads() {
+  std::ifstream file("/sys/fs/cgroup/cpu.max");
+  std::string quota;
+  double period = 0;
+  if (!(file >> quota >> period) || quota == "max" || period <= 0) return 0;
+  return std::max(1, int(std::stod(quota) / period));
+}
+
+}  // namespace
+
+void register_backend(const BackendApi* api) { table().push_back(api); }
+
+std::vector<const BackendApi*> backends() { return table(); }
+
+const BackendApi& backend(DeviceKind kind) {
+  for (const BackendApi* api : table())
+    if (api->kind == kind) return *api;
+  fail<UnavailableError>(
+      "this installation has no CUDA back end: use cpu:0, cpu:1, ... as devices");
+}
+
+int available_threads() {
+  int threads = int(std::thread::hardware_concurrency());
+#if defined(__linux__)
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof(set), &set) == 0) threads = CPU_COUNT(&set);
+#endif
+  const int quota = cgroup_threads();
+  return std::max(1, quota > 0 ? std::min(quota, threads) : threads);
+}
+
+}  // namespace alexnet

@@ -1,0 +1,34 @@
+// Back ends and how they are found. The CPU's registers itself; others are modules beside this
+// library, opened on first use and never closed.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/device.h"
+
+namespace alexnet {
+
+struct DeviceInfo {
+  std::string name;         // "cpu:0"
+  std::string description;  // threads, instruction set / GPU name, memory
+  std::string kernels;      // the instruction set of its kernels
+};
+
+struct BackendApi {
+  DeviceKind kind;
+  const char* name;
+  std::vector<DeviceInfo> (*devices)();
+  // `threads` = CPU threads for this device.
+  std::unique_ptr<Device> (*make_device)(DeviceId id, int threads);
+};
+
+void register_backend(const BackendApi* api);  // returns before main; called by static initialisers
+const BackendApi& backend(DeviceKind kind);    // throws UnavailableError: what is missing, what to do
+std::vector<const BackendApi*> backends();
+
+// CPU threads that this process may use: affinity and cgroup quota respected.
+int available_threads();
+
+}  // namespace alexnet

@@ -1,0 +1,42 @@
+// Convolution as the back ends see it: one problem, engines by name ("gemm", ...).
+//
+//   y[n,o,p,q] = b[o] + sum_{c,i,j} w[o,c,i,j] * x[n, g*C/G + c, p*stride + i - pad, q*stride + j - pad]
+//
+// x outside the image reads as 0, also beyond the bottom and right edge: with `ceil` output sizes the
+// last window may run over it (the 2012 source; 224 gives 55).
+#pragma once
+
+#include <cstdint>
+
+#include "core/view.h"
+
+namespace alexnet {
+
+class Stream;
+
+struct ConvProblem {
+  Shape x, y;
+  int kernel_h = 1, kernel_w = 1, stride_h = 1, stride_w = 1, pad_h = 0, pad_w = 0, groups = 1;
+  DType dtype = DType::f32;
+
+  Shape weight() const { return {y.c, x.c / groups, kernel_h, kernel_w}; }
+  int64_t multiply_adds() const {  // all taps, padding included
+    return y.count() * (x.c / groups) * kernel_h * kernel_w;
+  }
+};
+
+class ConvEngine {
+ public:
+  virtual ~ConvEngine() = default;
+  virtual const char* name() const = 0;
+  virtual size_t workspace_bytes() const = 0;
+
+  // y = conv(x, w) + b; `b` may be empty.
+  virtual void forward(Stream&, AnyView x, AnyView w, AnyView b, AnyView y, void* workspace) = 0;
+  // dx = conv^T(dy, w), assigned.
+  virtual void backward_data(Stream&, AnyView w, AnyView dy, AnyView dx, void* workspace) = 0;
+  // dw += the gradient by the weights.
+  virtual void backward_weights(Stream&, AnyView x, AnyView dy, AnyView dw, void* workspace) = 0;
+};
+
+}  // namespace alexnet

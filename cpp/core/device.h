@@ -1,0 +1,73 @@
+// Devices and streams: what a back end implements (backends/*), what everything above uses.
+//
+// A stream runs tasks in order, asynchronously to the caller. Nothing is transferred or
+// synchronised implicitly; the functions that block say so.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/conv.h"
+#include "core/view.h"
+
+namespace alexnet {
+
+// C = alpha * op(A) * op(B) + beta * C, row-major. Pointers live on the stream's device.
+struct Gemm {
+  bool transpose_a = false, transpose_b = false;
+  int64_t m = 0, n = 0, k = 0;
+  const void *a = nullptr, *b = nullptr;
+  void* c = nullptr;
+  int64_t lda = 0, ldb = 0, ldc = 0;
+  double alpha = 1, beta = 0;
+  DType dtype = DType::f32;
+};
+
+// A point in a stream's work that another stream can wait for. Reusable: record, wait, record...
+class Event {
+ public:
+  virtual ~Event() = default;
+};
+
+class Stream {
+ public:
+  virtual ~Stream() = default;
+  virtual DeviceId device() const = 0;
+
+  // Runs op `index` of AllOps; `op` points to its struct, which is copied. Use run() of ops/run.h.
+  virtual void launch(int index, const void* op, size_t size, Grid grid) = 0;
+  virtual void gemm(const Gemm& gemm) = 0;
+
+  virtual void fill_zero(AnyView dst) = 0;
+  // Same shape count and dtype. `dst` may live on another device: this stream must be the source's.
+  virtual void copy(AnyView src, AnyView dst) = 0;
+  // Host memory must stay valid until synchronize().
+  virtual void upload(const void* src, AnyView dst) = 0;
+  virtual void download(AnyView src, void* dst) = 0;
+
+  virtual std::unique_ptr<Event> make_event() = 0;
+  virtual void record(Event& event) = 0;
+  virtual void wait(Event& event) = 0;  // the stream waits, not the caller
+
+  // Names what is enqueued from now on; errors carry it. The string must outlive the work.
+  virtual void set_label(const char* label) = 0;
+  // Blocks until all work is done; throws the first error that happened in it.
+  virtual void synchronize() = 0;
+};
+
+class Device {
+ public:
+  virtual ~Device() = default;
+  virtual DeviceId id() const = 0;
+  virtual int threads() const = 0;  // CPU threads of this device; 0 on a GPU
+
+  virtual void* allocate(size_t bytes) = 0;  // 64-byte aligned; throws DeviceError when full
+  virtual void release(void* data) noexcept = 0;
+  virtual std::unique_ptr<Stream> make_stream() = 0;
+  // `name` is "auto" or an engine's name; throws ConfigError with the names there are.
+  virtual std::unique_ptr<ConvEngine> make_conv(const std::string& name, const ConvProblem&) = 0;
+};
+
+}  // namespace alexnet

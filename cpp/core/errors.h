@@ -1,0 +1,62 @@
+// Typed errors whose messages are sentences. Python sees ConfigError and ShapeError as ValueError.
+#pragma once
+
+#include <sstream>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+namespace alexnet {
+
+struct Error : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+struct ConfigError : Error {  // a description, a name, an option
+  using Error::Error;
+};
+struct ShapeError : Error {  // sizes that do not fit together
+  using Error::Error;
+};
+struct DeviceError : Error {  // a call to a device failed
+  using Error::Error;
+};
+struct UnavailableError : Error {  // a back end, a library or a device that is not here
+  using Error::Error;
+};
+struct InternalError : Error {  // a mistake in this library
+  using Error::Error;
+};
+
+namespace detail {
+inline void format_rest(std::ostringstream& out, std::string_view text) { out << text; }
+template <class A, class... Rest>
+void format_rest(std::ostringstream& out, std::string_view text, const A& a, const Rest&... rest) {
+  const size_t at = text.find("{}");
+  if (at == std::string_view::npos) {
+    out << text;
+    return;
+  }
+  out << text.substr(0, at) << a;
+  format_rest(out, text.substr(at + 2), rest...);
+}
+}  // namespace detail
+
+// "{}" is replaced by the arguments in turn (std::format needs a newer compiler than we ask for).
+template <class... A>
+std::string format(std::string_view text, const A&... args) {
+  std::ostringstream out;
+  detail::format_rest(out, text, args...);
+  return out.str();
+}
+
+template <class E, class... A>
+[[noreturn]] void fail(std::string_view text, const A&... args) {
+  throw E(format(text, args...));
+}
+
+template <class E, class... A>
+void require(bool condition, std::string_view text, const A&... args) {
+  if (!condition) fail<E>(text, args...);
+}
+
+}  // namespace alexnet

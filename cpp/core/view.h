@@ -1,0 +1,61 @@
+// Views: borrowed memory with a shape and the device it lives on. Trivially copyable, so that a
+// struct of views can be a kernel argument.
+#pragma once
+
+#include "core/device_id.h"
+#include "core/dtype.h"
+#include "core/errors.h"
+#include "core/macros.h"
+#include "core/shape.h"
+
+namespace alexnet {
+
+// (row, col): row = image * channels + channel, col = pixel.
+struct Grid {
+  int64_t rows = 0, cols = 0;
+};
+
+template <class T>
+struct View {
+  T* data = nullptr;
+  Shape shape;
+  DeviceId device;
+
+  ANX_HD T& at(int64_t row, int64_t col) const { return data[row * shape.plane() + col]; }
+  ANX_HD T& operator[](int64_t i) const { return data[i]; }
+  explicit operator bool() const { return data != nullptr; }
+  operator View<const T>() const
+    requires(!std::is_const_v<T>)
+  {
+    return {data, shape, device};
+  }
+};
+
+// A view whose element type is known at run time only. Converts to the typed one, checked.
+struct AnyView {
+  void* data = nullptr;
+  Shape shape;
+  DeviceId device;
+  DType dtype = DType::f32;
+
+  explicit operator bool() const { return data != nullptr; }
+  int64_t bytes() const { return shape.count() * int64_t(size_of(dtype)); }
+
+  template <class T>
+  operator View<T>() const {
+    require<InternalError>(!data || dtype == dtype_of<T>, "a {} buffer was read as {}",
+                           name_of(dtype), name_of(dtype_of<T>));
+    return {static_cast<T*>(data), shape, device};
+  }
+};
+
+template <class T>
+Grid planes(const View<T>& v) {
+  return {int64_t(v.shape.n) * v.shape.c, v.shape.plane()};
+}
+template <class T>
+Grid flat(const View<T>& v) {
+  return {1, v.shape.count()};
+}
+
+}  // namespace alexnet

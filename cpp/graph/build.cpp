@@ -1,0 +1,248 @@
+// Builds a program: plans every layer for the batch, then lists the forward and backward
+// instructions with the buffers that each reads and writes.
+#include <algorithm>
+#include <map>
+
+#include "core/errors.h"
+#include "graph/passes.h"
+
+namespace alexnet {
+namespace {
+
+class Builder {
+ public:
+  Builder(const std::vector<Device*>& devices, const BuildOptions& options)
+      : devices_(devices), options_(options) {
+    program_.images = options.images;
+    program_.training = options.training;
+    program_.dtype = options.dtype;
+    program_.inputs.assign(devices.size(), -1);
+  }
+
+  Program run(const Description& description) {
+    for (const LayerDesc& layer : description.layers) plan_layer(description, layer);
+    for (int i = 0; i < int(program_.nodes.size()); ++i) forward(i);
+    Node& last = program_.nodes.back();
+    program_.output = last.out[0];
+    if (last.type == "softmax") program_.scores = last.saved[0];
+    if (options_.training) {
+      require<ConfigError>(last.type == "softmax",
+                           "the last layer must be softmax to train, not {} ('{}')", last.type,
+                           last.name);
+      mark_trainable();
+      for (int i = int(program_.nodes.size()) - 1; i >= 0; --i) backward(i);
+    }
+    if (last.type == "softmax") {
+      program_.labels = buffer("labels", {options_.images, 1, 1, 1}, DType::i32, last.device);
+      extend(program_.labels, 0);
+      extend(program_.labels, end());
+      extend(program_.scores, end());
+    }
+    extend(program_.output, end());
+    for (const std::string& name : options_.keep) extend(program_.find(name), end());
+    return std::move(program_);
+  }
+
+ private:
+  int end() const { return int(program_.instructions.size()); }
+
+  int buffer(const std::string& name, const Shape& shape, DType dtype, int device) {
+    Buffer b;
+    b.name = name;
+    b.shape = shape;
+    b.dtype = dtype;
+    b.bytes = size_t(shape.count()) * size_of(dtype);
+    b.device = device;
+    program_.buffers.push_back(std::move(b));
+    return int(program_.buffers.size()) - 1;
+  }
+
+  // The buffer lives until instruction `at` (and from it, if it is the first).
+  void extend(int b, int at) {
+    for (; b >= 0; b = program_.buffers[b].alias) {
+      Buffer& buffer = program_.buffers[b];
+      if (buffer.first < 0) buffer.first = at;
+      buffer.last = std::max(buffer.last, at);
+    }
+  }
+
+  int input_buffer(const Description& description, const std::string& name, int device) {
+    if (name != kData) return value_.at(name);
+    int& input = program_.inputs[device];
+    if (input < 0) {
+      Shape shape = description.input;
+      shape.n = options_.images;
+      input = buffer(device ? format("{}@{}", kData, device) : kData, shape, options_.dtype, device);
+      extend(input, 0);
+    }
+    return input;
+  }
+
+  void plan_layer(const Description& description, const LayerDesc& layer) {
+    Node node;
+    node.name = layer.name;
+    node.whole = layer.whole;
+    node.type = layer.type;
+    node.device = layer.device;
+    node.part = layer.tower;
+    node.parts = layer.parts;
+    std::vector<Shape> in;
+    for (const std::string& name : layer.inputs) {
+      const int b = input_buffer(description, name, layer.device);
+      node.in.push_back(b);
+      in.push_back(program_.buffers[b].shape);
+      ++readers_[b];
+    }
+    node.layer = make_layer(layer.type, layer.name, options_.dtype, layer.attrs);
+    try {
+      node.plan = node.layer->plan({*devices_[size_t(layer.device)], options_.dtype}, in);
+    } catch (const ShapeError& e) {
+      fail<ShapeError>("layer '{}' ({}) with input {}: {}", layer.name, layer.type,
+                       to_string(in[0]), e.what());
+    }
+    for (const ParamSpec& spec : node.plan.params) {
+      const std::string name = format("{}.{}", layer.whole, spec.name);
+      node.params.push_back({name, spec, layer.tower, layer.parts, !options_.frozen.count(name)});
+    }
+    for (const Shape& shape : node.plan.outputs) {
+      const int b = buffer(layer.name, shape, options_.dtype, layer.device);
+      node.out.push_back(b);
+      producer_[b] = int(program_.nodes.size());
+    }
+    value_[layer.name] = node.out[0];
+    for (size_t i = 0; i < node.plan.saved.size(); ++i)
+      node.saved.push_back(buffer(format("{} saved {}", layer.name, i), node.plan.saved[i],
+                                  options_.dtype, layer.device));
+    if (node.plan.workspace_bytes > 0) node.workspace = workspace(node);
+    program_.nodes.push_back(std::move(node));
+  }
+
+  int workspace(const Node& node) {
+    const int b = buffer(node.name + " workspace", {0, 0, 0, 0}, options_.dtype, node.device);
+    program_.buffers[b].bytes = node.plan.workspace_bytes;
+    return b;
+  }
+
+  // The output may overwrite the input when nobody reads the input afterwards.
+  bool in_place(const Node& node) const {
+    if (!node.plan.in_place || node.in.size() != 1) return false;
+    const int in = node.in[0];
+    const auto producer = producer_.find(in);
+    if (producer == producer_.end() || readers_.at(in) != 1) return false;
+    if (options_.keep.count(program_.buffers[in].name)) return false;
+    return !options_.training || (!node.plan.backward_reads_input &&
+                                  !program_.nodes[producer->second].plan.backward_reads_output);
+  }
+
+  void emit(Instruction instruction) {
+    const int at = end();
+    for (const int b : instruction.reads) extend(b, at);
+    for (const int b : instruction.writes) extend(b, at);
+    program_.instructions.push_back(std::move(instruction));
+  }
+
+  static void append(std::vector<int>& to, const std::vector<int>& from) {
+    for (const int b : from)
+      if (b >= 0) to.push_back(b);
+  }
+
+  void forward(int index) {
+    Node& node = program_.nodes[index];
+    if (in_place(node)) program_.buffers[node.out[0]].alias = node.in[0];
+    Instruction instruction{Instruction::Kind::forward, index};
+    // A copy runs where its source is.
+    instruction.stream =
+        node.type == "copy" ? program_.buffers[node.in[0]].device : node.device;
+    append(instruction.reads, node.in);
+    append(instruction.writes, node.out);
+    append(instruction.writes, node.saved);
+    append(instruction.writes, {node.workspace});
+    emit(std::move(instruction));
+  }
+
+  // A value needs its gradient when a parameter that learns lies at or before its producer.
+  void mark_trainable() {
+    for (const Node& node : program_.nodes) {
+      bool needs = false;
+      for (const ParamUse& p : node.params) needs |= p.trainable;
+      for (const int b : node.in) needs |= needs_gradient_[b];
+      for (const int b : node.out) needs_gradient_[b] = needs;
+    }
+  }
+
+  void backward(int index) {
+    Node& node = program_.nodes[index];
+    const bool is_last = index + 1 == int(program_.nodes.size());
+    if (!needs_gradient_[node.out[0]] || !(is_last || gradient_.count(node.out[0]))) return;
+    Instruction instruction{Instruction::Kind::backward, index};
+    instruction.stream = node.device;
+    for (const int b : node.out) {
+      const auto found = gradient_.find(b);  // the softmax has none: it starts from the labels
+      node.d_out.push_back(found == gradient_.end() ? -1 : found->second);
+    }
+    std::vector<std::pair<int, int>> sums;  // a second reader's share, and where it goes
+    for (const int b : node.in) {
+      if (!needs_gradient_[b]) {
+        node.d_in.push_back(-1);
+        continue;
+      }
+      const Buffer& value = program_.buffers[b];
+      const Shape shape = value.shape;
+      const int device = value.device;
+      const std::string name = "d " + value.name;
+      const auto found = gradient_.find(b);
+      if (found == gradient_.end()) {
+        const int d = buffer(name, shape, options_.dtype, device);
+        if (node.plan.in_place && readers_.at(b) == 1 && node.d_out[0] >= 0 && node.type != "copy")
+          program_.buffers[d].alias = node.d_out[0];
+        gradient_[b] = d;
+        node.d_in.push_back(d);
+      } else {
+        const int share = buffer(name + " share", shape, options_.dtype, device);
+        node.d_in.push_back(share);
+        sums.push_back({share, found->second});
+      }
+    }
+    if (node.plan.backward_reads_input) append(instruction.reads, node.in);
+    if (node.plan.backward_reads_output) append(instruction.reads, node.out);
+    append(instruction.reads, node.saved);
+    append(instruction.reads, node.d_out);
+    append(instruction.writes, node.d_in);
+    if (node.plan.workspace_bytes > 0) {
+      node.backward_workspace = workspace(node);
+      instruction.writes.push_back(node.backward_workspace);
+    }
+    emit(std::move(instruction));
+    for (const auto& [share, total] : sums) {
+      Instruction add{Instruction::Kind::add, index};
+      add.stream = program_.buffers[total].device;
+      add.add_from = share;
+      add.add_to = total;
+      add.reads = {share};
+      add.writes = {total};
+      emit(std::move(add));
+    }
+  }
+
+  const std::vector<Device*>& devices_;
+  const BuildOptions& options_;
+  Program program_;
+  std::map<std::string, int> value_;
+  std::map<int, int> readers_, producer_, gradient_;
+  std::map<int, bool> needs_gradient_;
+};
+
+}  // namespace
+
+int Program::find(const std::string& name) const {
+  for (size_t i = 0; i < buffers.size(); ++i)
+    if (buffers[i].name == name) return int(i);
+  return -1;
+}
+
+Program build_program(const Description& description, const std::vector<Device*>& devices,
+                      const BuildOptions& options) {
+  return Builder(devices, options).run(description);
+}
+
+}  // namespace alexnet

@@ -1,0 +1,48 @@
+// Runs a program on the streams of its devices. Enqueues everything; the caller synchronises.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "core/device.h"
+#include "graph/program.h"
+
+namespace alexnet {
+
+// Where the values of a parameter's part live.
+struct ParamViews {
+  AnyView value, gradient;  // gradient: empty when frozen or not training
+};
+
+class Executor {
+ public:
+  Executor(Program program, const std::vector<Stream*>& streams);
+  Executor(const Executor&) = delete;  // the operands refer to step_
+
+  const Program& program() const { return program_; }
+
+  // Points every operand at its memory: one arena per device, and the parameters.
+  void bind(const std::vector<void*>& arenas,
+            const std::function<ParamViews(const ParamUse&)>& params);
+
+  AnyView view(int buffer) const;  // after bind()
+  void run(const StepContext& step);
+
+ private:
+  struct Bound {
+    ForwardIO forward;
+    BackwardIO backward;
+  };
+  void bind_node(const Node& node, Bound& bound,
+                 const std::function<ParamViews(const ParamUse&)>& params);
+
+  Program program_;
+  std::vector<Stream*> streams_;
+  std::vector<std::unique_ptr<Event>> events_;  // of the instructions that signal
+  std::vector<void*> arenas_;
+  StepContext step_;
+  std::vector<std::unique_ptr<Bound>> bound_;
+};
+
+}  // namespace alexnet

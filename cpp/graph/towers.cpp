@@ -1,0 +1,131 @@
+// The split into two towers (paper, section 3.2): half of each layer's kernels on each device.
+#include "core/errors.h"
+#include "graph/passes.h"
+
+namespace alexnet {
+namespace {
+
+std::string half(const std::string& name, int tower) { return format("{}/{}", name, tower); }
+
+class Splitter {
+ public:
+  Splitter(const Description& in, const std::map<std::string, Shape>& shapes)
+      : in_(in), shapes_(shapes) {
+    for (const LayerDesc& layer : in.layers) towers_[layer.name] = layer.towers;
+    towers_[kData] = 1;
+  }
+
+  Description run() {
+    out_.input = in_.input;
+    for (const LayerDesc& layer : in_.layers) {
+      if (layer.towers == 1) {
+        LayerDesc copy = layer;
+        for (std::string& input : copy.inputs) input = whole_input(input, layer.device);
+        out_.layers.push_back(std::move(copy));
+      } else {
+        for (int tower = 0; tower < 2; ++tower) out_.layers.push_back(part(layer, tower));
+      }
+    }
+    return std::move(out_);
+  }
+
+ private:
+  // The whole of a value on a device: itself, or the concatenation of its halves.
+  std::string whole_input(const std::string& name, int device) {
+    if (towers_.at(name) == 1) return name;
+    const std::string joined = format("{}@{}", name, device);
+    if (joined_.insert(joined).second) {
+      LayerDesc concat;
+      concat.name = concat.whole = joined;
+      concat.type = "concat";
+      concat.inputs = {half(name, 0), half(name, 1)};
+      concat.device = device;
+      out_.layers.push_back(std::move(concat));
+    }
+    return joined;
+  }
+
+  LayerDesc part(const LayerDesc& layer, int tower) {
+    LayerDesc p = layer;
+    p.name = half(layer.name, tower);
+    p.tower = tower;
+    p.parts = 2;
+    p.device = tower;
+    const bool makes_channels =
+        layer.type == "conv" || layer.type == "dense" || layer.type == "local";
+    const int groups = layer.attrs.get("groups", 1);
+    bool across = false;  // reads both halves of its input
+    if (makes_channels) {
+      const int channels = layer.attrs.required_int("channels");
+      require<ConfigError>(channels % 2 == 0, "layer '{}': {} channels have no halves", layer.name,
+                           channels);
+      p.attrs.set("channels", int64_t(channels / 2));
+      across = groups % 2 != 0;
+      require<ConfigError>(!across || groups == 1, "layer '{}': {} groups have no halves",
+                           layer.name, groups);
+      if (!across) p.attrs.set("groups", int64_t(groups / 2));
+    } else if (layer.type == "lrn") {
+      require<ConfigError>(groups % 2 == 0,
+                           "layer '{}' normalises across both towers, so the network runs on one "
+                           "device only; with groups = 2 each tower has its own",
+                           layer.name);
+      p.attrs.set("groups", int64_t(groups / 2));
+    } else if (layer.type == "dropout") {
+      const int channels = shapes_.at(layer.name).c;
+      p.attrs.set("site", layer.name);
+      p.attrs.set("first_channel", int64_t(tower * (channels / 2)));
+      p.attrs.set("total_channels", int64_t(channels));
+    } else {
+      require<ConfigError>(layer.type != "concat" && layer.type != "slice" && layer.type != "softmax",
+                           "layer '{}': {} cannot be split in towers", layer.name, layer.type);
+    }
+    for (std::string& input : p.inputs) {
+      const bool split = towers_.at(input) == 2;
+      require<ConfigError>(split || (makes_channels && groups == 1),
+                           "layer '{}' is split in towers but its input '{}' is not", layer.name,
+                           input);
+      input = !split ? input : across ? whole_input(input, tower) : half(input, tower);
+    }
+    return p;
+  }
+
+  const Description& in_;
+  const std::map<std::string, Shape>& shapes_;
+  std::map<std::string, int> towers_;
+  std::set<std::string> joined_;
+  Description out_;
+};
+
+}  // namespace
+
+Description split_towers(const Description& description, const std::map<std::string, Shape>& shapes) {
+  return Splitter(description, shapes).run();
+}
+
+Description insert_copies(const Description& description) {
+  Description out;
+  out.input = description.input;
+  std::map<std::string, int> device_of;
+  std::set<std::string> copied;
+  for (const LayerDesc& layer : description.layers) {
+    LayerDesc placed = layer;
+    for (std::string& input : placed.inputs) {
+      if (input == kData || device_of.at(input) == layer.device) continue;
+      const std::string name = format("{}->{}", input, layer.device);
+      if (copied.insert(name).second) {
+        LayerDesc copy;
+        copy.name = copy.whole = name;
+        copy.type = "copy";
+        copy.inputs = {input};
+        copy.device = layer.device;
+        out.layers.push_back(std::move(copy));
+      }
+      input = name;
+    }
+    device_of[layer.name] = layer.device;
+    out.layers.push_back(std::move(placed));
+  }
+  return out;
+}
+
+}  // namespace alexnet

@@ -1,0 +1,39 @@
+// The attributes of a layer as its description wrote them: kernel = 5, alpha_mode = "mean", ...
+// Every attribute must be read by the layer: what nobody asked for is a spelling mistake.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <variant>
+
+namespace alexnet {
+
+using AttrValue = std::variant<bool, int64_t, double, std::string>;
+
+class Attrs {
+ public:
+  Attrs() = default;
+  explicit Attrs(std::map<std::string, AttrValue> values) : values_(std::move(values)) {}
+
+  bool has(const std::string& key) const { return values_.count(key) > 0; }
+  void set(const std::string& key, AttrValue value) { values_[key] = std::move(value); }
+  void erase(const std::string& key) { values_.erase(key); }
+
+  // The attribute, or the fallback where it is absent. Throws ConfigError on another type.
+  int get(const std::string& key, int fallback) const;
+  double get(const std::string& key, double fallback) const;
+  bool get(const std::string& key, bool fallback) const;
+  std::string get(const std::string& key, const char* fallback) const;
+  int required_int(const std::string& key) const;  // throws ConfigError where it is absent
+
+  // Throws ConfigError naming an attribute that no get() asked for, and those that exist.
+  void reject_unread(const std::string& type) const;
+
+ private:
+  std::map<std::string, AttrValue> values_;
+  mutable std::set<std::string> read_;
+};
+
+}  // namespace alexnet

@@ -1,0 +1,83 @@
+// The "conv" layer. The arithmetic is an engine of the back end (core/conv.h).
+#include "layers/registry.h"
+#include "ops/run.h"
+
+namespace alexnet {
+namespace {
+
+// Output size of a window that slides over `in`. Floor drops a last window that does not fit; ceil
+// keeps it, and it reads zeros beyond the edge (the 2012 source: 224 gives 55).
+int window_count(int in, int kernel, int stride, int pad, bool ceil) {
+  const int room = in + 2 * pad - kernel;
+  require<ShapeError>(room >= 0, "a window of {} does not fit into {} pixels with padding {}",
+                      kernel, in, pad);
+  return (ceil ? (room + stride - 1) / stride : room / stride) + 1;
+}
+
+template <class T>
+class Conv final : public Layer {
+ public:
+  explicit Conv(const Attrs& a)
+      : channels_(a.required_int("channels")),
+        kernel_h_(a.get("kernel_h", a.get("kernel", 0))),
+        kernel_w_(a.get("kernel_w", a.get("kernel", 0))),
+        stride_(a.get("stride", 1)),
+        pad_(a.get("pad", 0)),
+        groups_(a.get("groups", 1)),
+        ceil_(a.get("ceil", false)),
+        bias_(a.get("bias", true)),
+        engine_name_(a.get("engine", "auto")),
+        weight_std_(a.get("weight_std", 0.01)),
+        bias_value_(a.get("bias_value", 0.0)) {
+    require<ConfigError>(channels_ > 0, "channels must be at least 1, got {}", channels_);
+    require<ConfigError>(kernel_h_ > 0 && kernel_w_ > 0, "kernel must be at least 1");
+    require<ConfigError>(stride_ > 0, "stride must be at least 1, got {}", stride_);
+    require<ConfigError>(pad_ >= 0, "pad must not be negative, got {}", pad_);
+    require<ConfigError>(groups_ > 0 && channels_ % groups_ == 0, "{} channels in {} groups",
+                         channels_, groups_);
+  }
+
+  LayerPlan plan(const PlanContext& context, const std::vector<Shape>& in) override {
+    const Shape& x = in[0];
+    require<ShapeError>(x.c % groups_ == 0, "{} input channels in {} groups", x.c, groups_);
+    const Shape y{x.n, channels_, window_count(x.h, kernel_h_, stride_, pad_, ceil_),
+                  window_count(x.w, kernel_w_, stride_, pad_, ceil_)};
+    const ConvProblem problem{x,       y,    kernel_h_, kernel_w_, stride_,
+                              stride_, pad_, pad_,      groups_,   context.dtype};
+    engine_ = context.device.make_conv(engine_name_, problem);
+    LayerPlan plan{.outputs = {y},
+                   .params = {{"weight", problem.weight(), weight_std_, 0}},
+                   .workspace_bytes = engine_->workspace_bytes(),
+                   .multiply_adds = problem.multiply_adds(),
+                   .engine = engine_->name(),
+                   .backward_reads_input = true};
+    if (bias_) plan.params.push_back({"bias", {channels_, 1, 1, 1}, 0, bias_value_});
+    return plan;
+  }
+
+  void forward(Stream& stream, const ForwardIO& io) override {
+    engine_->forward(stream, io.in[0], io.params[0], bias_ ? io.params[1] : AnyView{}, io.out[0],
+                     io.workspace);
+  }
+
+  void backward(Stream& stream, const BackwardIO& io) override {
+    if (io.d_params[0])
+      engine_->backward_weights(stream, io.in[0], io.d_out[0], io.d_params[0], io.workspace);
+    if (bias_ && io.d_params[1]) run(stream, BiasGradient<T>{io.d_out[0], io.d_params[1]});
+    if (io.d_in[0])
+      engine_->backward_data(stream, io.params[0], io.d_out[0], io.d_in[0], io.workspace);
+  }
+
+ private:
+  int channels_, kernel_h_, kernel_w_, stride_, pad_, groups_;
+  bool ceil_, bias_;
+  std::string engine_name_;
+  double weight_std_, bias_value_;
+  std::unique_ptr<ConvEngine> engine_;
+};
+
+}  // namespace
+
+ANX_LAYER(conv, Conv)
+
+}  // namespace alexnet

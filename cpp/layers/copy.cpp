@@ -1,0 +1,30 @@
+// The "copy" layer: the same values on another device. Placement inserts it where towers meet; each
+// direction runs on the stream of the device it reads from.
+#include "layers/registry.h"
+
+namespace alexnet {
+namespace {
+
+template <class T>
+class Copy final : public Layer {
+ public:
+  explicit Copy(const Attrs&) {}
+
+  LayerPlan plan(const PlanContext&, const std::vector<Shape>& in) override {
+    return {.outputs = {in[0]}};
+  }
+
+  void forward(Stream& stream, const ForwardIO& io) override {
+    stream.copy(io.in[0], io.out[0]);
+  }
+
+  void backward(Stream& stream, const BackwardIO& io) override {
+    stream.copy(io.d_out[0], io.d_in[0]);
+  }
+};
+
+}  // namespace
+
+ANX_LAYER(copy, Copy)
+
+}  // namespace alexnet

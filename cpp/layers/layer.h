@@ -1,0 +1,80 @@
+// What a layer is: shapes, parameters, and which ops run in which order. No loop over elements here.
+//
+// Parameter gradients accumulate (+=), activation gradients are assigned (=).
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/device.h"
+#include "core/philox.h"
+#include "layers/attrs.h"
+
+namespace alexnet {
+
+struct ParamSpec {
+  std::string name;  // "weight", "bias"
+  Shape shape;       // the first dimension is the layer's output channels
+  double init_std = 0, init_value = 0;
+};
+
+struct LayerPlan {
+  std::vector<Shape> outputs;
+  std::vector<ParamSpec> params;
+  std::vector<Shape> saved;    // kept from forward to backward, of the network's dtype
+  size_t workspace_bytes = 0;  // scratch, valid during one call
+  int64_t multiply_adds = 0;   // forward, for this batch
+  std::string engine;          // what computes it, where there is a choice
+  // What backward reads. Memory of the rest is reused after the forward pass.
+  bool backward_reads_input = false, backward_reads_output = false;
+  // out[0] may be in[0]'s memory, and d_in[0] may be d_out[0]'s.
+  bool in_place = false;
+};
+
+struct PlanContext {
+  Device& device;
+  DType dtype;
+};
+
+// What a step knows beyond its tensors.
+struct StepContext {
+  bool training = false;
+  uint64_t seed = 0;
+  uint64_t step = 0;
+  int64_t first_image = 0;    // index of the batch's first image in the global batch
+  double loss_scale = 1;      // 1 / images of the global batch
+  View<const int32_t> labels;  // (n,), empty when there are none
+};
+
+struct ForwardIO {
+  const StepContext& step;
+  std::vector<AnyView> in, out, params, saved;
+  void* workspace = nullptr;
+};
+
+struct BackwardIO {
+  const StepContext& step;
+  std::vector<AnyView> in, out, params, saved;  // in/out are empty unless the plan asks for them
+  std::vector<AnyView> d_out;
+  std::vector<AnyView> d_in;      // empty views: not wanted
+  std::vector<AnyView> d_params;  // empty views: frozen
+  void* workspace = nullptr;
+};
+
+class Layer {
+ public:
+  virtual ~Layer() = default;
+  // Called once, before forward and backward. Throws ShapeError with what was expected.
+  virtual LayerPlan plan(const PlanContext& context, const std::vector<Shape>& in) = 0;
+  virtual void forward(Stream& stream, const ForwardIO& io) = 0;
+  virtual void backward(Stream& stream, const BackwardIO& io) = 0;
+};
+
+// Builds a layer of a registered type; `name` is the layer's own name (its random site).
+// Throws ConfigError for an unknown type or attribute, naming those that exist.
+std::unique_ptr<Layer> make_layer(const std::string& type, const std::string& name, DType dtype,
+                                  const Attrs& attrs);
+std::vector<std::string> layer_types();
+
+}  // namespace alexnet

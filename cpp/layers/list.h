@@ -1,0 +1,23 @@
+// Every layer type there is. Adding one: its file in layers/, its name here (docs/adding-a-layer.md).
+#pragma once
+
+#define ANX_LAYERS(X) \
+  X(conv)             \
+  X(dense)            \
+  X(local)            \
+  X(relu)             \
+  X(tanh)             \
+  X(logistic)         \
+  X(softplus)         \
+  X(abs)              \
+  X(abs_tanh)         \
+  X(lrn)              \
+  X(lrn_within)       \
+  X(max_pool)         \
+  X(avg_pool)         \
+  X(dropout)          \
+  X(concat)           \
+  X(slice)            \
+  X(sum)              \
+  X(softmax)          \
+  X(copy)

@@ -1,0 +1,65 @@
+// The "max_pool" and "avg_pool" layers: shapes and wiring; the mathematics is in ops/pooling.h.
+#include "layers/registry.h"
+#include "layers/windows.h"
+#include "ops/run.h"
+
+namespace alexnet {
+namespace {
+
+class Pool : public Layer {
+ public:
+  explicit Pool(const Attrs& a)
+      : window_(read_window(a, "size", a.required_int("stride"))), ceil_(a.get("ceil", false)) {}
+
+ protected:
+  Shape output(const Shape& in) const {
+    return {in.n, in.c, windows_along(window_, in.h, ceil_), windows_along(window_, in.w, ceil_)};
+  }
+
+  Window window_;
+  bool ceil_;
+};
+
+template <class T>
+class MaxPool final : public Pool {
+ public:
+  using Pool::Pool;
+
+  LayerPlan plan(const PlanContext&, const std::vector<Shape>& in) override {
+    const Shape out = output(in[0]);
+    return {.outputs = {out}, .saved = {out}};  // where in its window each maximum is
+  }
+
+  void forward(Stream& stream, const ForwardIO& io) override {
+    run(stream, MaxPoolForward<T>{window_, io.in[0], io.out[0], io.saved[0]});
+  }
+
+  void backward(Stream& stream, const BackwardIO& io) override {
+    run(stream, MaxPoolBackward<T>{window_, io.saved[0], io.d_out[0], io.d_in[0]});
+  }
+};
+
+template <class T>
+class AvgPool final : public Pool {
+ public:
+  using Pool::Pool;
+
+  LayerPlan plan(const PlanContext&, const std::vector<Shape>& in) override {
+    return {.outputs = {output(in[0])}};
+  }
+
+  void forward(Stream& stream, const ForwardIO& io) override {
+    run(stream, AvgPoolForward<T>{window_, io.in[0], io.out[0]});
+  }
+
+  void backward(Stream& stream, const BackwardIO& io) override {
+    run(stream, AvgPoolBackward<T>{window_, io.d_out[0], io.d_in[0]});
+  }
+};
+
+}  // namespace
+
+ANX_LAYER(max_pool, MaxPool)
+ANX_LAYER(avg_pool, AvgPool)
+
+}  // namespace alexnet

@@ -1,0 +1,48 @@
+#include "layers/registry.h"
+
+#include "layers/list.h"
+
+namespace alexnet {
+
+#define ANX_DECLARE(type) \
+  std::unique_ptr<Layer> make_layer_##type(const std::string&, DType, const Attrs&);
+ANX_LAYERS(ANX_DECLARE)
+#undef ANX_DECLARE
+
+namespace {
+
+using Maker = std::unique_ptr<Layer> (*)(const std::string&, DType, const Attrs&);
+
+const std::map<std::string, Maker>& makers() {
+#define ANX_ENTRY(type) {#type, &make_layer_##type},
+  static const std::map<std::string, Maker> table = {ANX_LAYERS(ANX_ENTRY)};
+#undef ANX_ENTRY
+  return table;
+}
+
+}  // namespace
+
+std::vector<std::string> layer_types() {
+  std::vector<std::string> names;
+  for (const auto& [name, make] : makers()) names.push_back(name);
+  return names;
+}
+
+std::unique_ptr<Layer> make_layer(const std::string& type, const std::string& name, DType dtype,
+                                  const Attrs& attrs) {
+  const auto found = makers().find(type);
+  if (found == makers().end()) {
+    std::string known;
+    for (const auto& t : layer_types()) known += (known.empty() ? "" : ", ") + t;
+    fail<ConfigError>("layer '{}': there is no layer type '{}'; there are {}", name, type, known);
+  }
+  try {
+    auto layer = found->second(name, dtype, attrs);
+    attrs.reject_unread(type);
+    return layer;
+  } catch (const ConfigError& e) {
+    fail<ConfigError>("layer '{}': {}", name, e.what());
+  }
+}
+
+}  // namespace alexnet

@@ -1,0 +1,39 @@
+// The "softmax" layer, the last of a network: probabilities, and with labels the cross-entropy.
+//
+// saved[0] is (n, 3, 1, 1): per image the loss in nats and the credits at top-1 and top-5, written
+// only where the step has labels. The mathematics is in ops/softmax.h.
+#include "layers/registry.h"
+#include "ops/run.h"
+
+namespace alexnet {
+namespace {
+
+template <class T>
+class Softmax final : public Layer {
+ public:
+  explicit Softmax(const Attrs&) {}
+
+  LayerPlan plan(const PlanContext&, const std::vector<Shape>& in) override {
+    const Shape& x = in[0];
+    require<ShapeError>(x.h == 1 && x.w == 1,
+                        "it takes one number a class, got {}: put a dense layer in front",
+                        to_string(x));
+    return {.outputs = {x}, .saved = {{x.n, 3, 1, 1}}, .backward_reads_output = true};
+  }
+
+  void forward(Stream& stream, const ForwardIO& io) override {
+    run(stream, SoftmaxForward<T>{io.in[0], io.step.labels, io.out[0], io.saved[0]});
+  }
+
+  // d_out is not read: the loss starts here.
+  void backward(Stream& stream, const BackwardIO& io) override {
+    require<ConfigError>(bool(io.step.labels), "softmax: the backward pass needs labels");
+    run(stream, SoftmaxBackward<T>{T(io.step.loss_scale), io.out[0], io.step.labels, io.d_in[0]});
+  }
+};
+
+}  // namespace
+
+ANX_LAYER(softmax, Softmax)
+
+}  // namespace alexnet

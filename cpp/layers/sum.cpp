@@ -1,0 +1,36 @@
+// The "sum" layer: y = x1 + x2 + ..., element by element and in that order.
+#include "layers/registry.h"
+#include "ops/run.h"
+
+namespace alexnet {
+namespace {
+
+template <class T>
+class Sum final : public Layer {
+ public:
+  explicit Sum(const Attrs&) {}
+
+  LayerPlan plan(const PlanContext&, const std::vector<Shape>& in) override {
+    require<ShapeError>(!in.empty(), "it has no input");
+    for (const Shape& s : in)
+      require<ShapeError>(s == in[0], "its inputs must have one shape, got {} and {}",
+                          to_string(in[0]), to_string(s));
+    return {.outputs = {in[0]}};
+  }
+
+  void forward(Stream& stream, const ForwardIO& io) override {
+    stream.copy(io.in[0], io.out[0]);
+    for (size_t i = 1; i < io.in.size(); ++i) run(stream, Add<T>{io.in[i], io.out[0]});
+  }
+
+  void backward(Stream& stream, const BackwardIO& io) override {
+    for (const AnyView& d_in : io.d_in)
+      if (d_in) stream.copy(io.d_out[0], d_in);
+  }
+};
+
+}  // namespace
+
+ANX_LAYER(sum, Sum)
+
+}  // namespace alexnet

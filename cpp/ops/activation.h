@@ -1,0 +1,115 @@
+// The neurons: y = f(x), dx = dy * f'(x).
+//
+//   relu       max(x, 0)            f' = [y > 0]                   (Krizhevsky et al. 2012,
+//   section 3.1) tanh       a tanh(b x)          f' = b / a * (a - y) (a + y) logistic   1 / (1 +
+//   e^-x)       f' = y (1 - y) softplus   log(1 + e^x)         f' = 1 - e^-y abs        |x| f' =
+//   sign(x) abs_tanh   |a tanh(b x)|        f' = sign(x) |a b| (1 - (y/a)^2)
+//
+// Where f' follows from y alone, the layer works in place. At a kink f' is 0; NaN passes through.
+#pragma once
+
+#include "ops/op.h"
+
+namespace alexnet {
+
+template <class T>
+struct Relu {
+  using Scalar = T;
+  static constexpr const char *forward = "relu_forward", *backward = "relu_backward";
+  static constexpr bool reads_input = false, reads_output = true;
+
+  ANX_HD T value(T x) const { return x < 0 ? T(0) : x; }
+  ANX_HD T slope(T, T y) const { return y > 0 ? T(1) : T(0); }
+};
+
+template <class T>
+struct Tanh {
+  using Scalar = T;
+  static constexpr const char *forward = "tanh_forward", *backward = "tanh_backward";
+  static constexpr bool reads_input = false, reads_output = true;
+  T a = 1, b = 1;
+
+  ANX_HD T value(T x) const { return a * std::tanh(b * x); }
+  ANX_HD T slope(T, T y) const { return b / a * (a - y) * (a + y); }
+};
+
+template <class T>
+struct Logistic {
+  using Scalar = T;
+  static constexpr const char *forward = "logistic_forward", *backward = "logistic_backward";
+  static constexpr bool reads_input = false, reads_output = true;
+
+  ANX_HD T value(T x) const { return T(1) / (T(1) + std::exp(-x)); }
+  ANX_HD T slope(T, T y) const { return y * (T(1) - y); }
+};
+
+template <class T>
+struct Softplus {
+  using Scalar = T;
+  static constexpr const char *forward = "softplus_forward", *backward = "softplus_backward";
+  static constexpr bool reads_input = false, reads_output = true;
+
+  // log(1 + e^x) = max(x, 0) + log(1 + e^-|x|): nothing overflows.
+  ANX_HD T value(T x) const { return (x < 0 ? T(0) : x) + std::log1p(std::exp(-std::fabs(x))); }
+  ANX_HD T slope(T, T y) const { return -std::expm1(-y); }
+};
+
+template <class T>
+struct Abs {
+  using Scalar = T;
+  static constexpr const char *forward = "abs_forward", *backward = "abs_backward";
+  static constexpr bool reads_input = true, reads_output = false;
+
+  ANX_HD T value(T x) const { return std::fabs(x); }
+  ANX_HD T slope(T x, T) const { return T(x > 0) - T(x < 0); }
+};
+
+template <class T>
+struct AbsTanh {
+  using Scalar = T;
+  static constexpr const char *forward = "abs_tanh_forward", *backward = "abs_tanh_backward";
+  static constexpr bool reads_input = true, reads_output = true;
+  T a = 1, b = 1;
+
+  ANX_HD T value(T x) const { return std::fabs(a * std::tanh(b * x)); }
+  ANX_HD T slope(T x, T y) const {
+    return (T(x > 0) - T(x < 0)) * std::fabs(a * b) * (T(1) - y / a * (y / a));
+  }
+};
+
+template <class F, class T = typename F::Scalar>
+struct ActivationForward {
+  static constexpr const char* name = F::forward;
+  F f;
+  View<const T> x;
+  View<T> y;  // may be x's memory
+
+  template <class V>
+  void visit(V&& v) const {
+    v(x), v(y);
+  }
+  Grid grid() const { return flat(y); }
+
+  ANX_HD void operator()(int64_t, int64_t i) const { y[i] = f.value(x[i]); }
+};
+
+template <class F, class T = typename F::Scalar>
+struct ActivationBackward {
+  static constexpr const char* name = F::backward;
+  F f;
+  View<const T> x, y;  // empty unless F reads them
+  View<const T> dy;
+  View<T> dx;  // may be dy's memory
+
+  template <class V>
+  void visit(V&& v) const {
+    v(x), v(y), v(dy), v(dx);
+  }
+  Grid grid() const { return flat(dx); }
+
+  ANX_HD void operator()(int64_t, int64_t i) const {
+    dx[i] = dy[i] * f.slope(F::reads_input ? x[i] : T(0), F::reads_output ? y[i] : T(0));
+  }
+};
+
+}  // namespace alexnet

@@ -1,0 +1,39 @@
+// The list of ops. Adding one: its header here, its name in OpsOf.
+#pragma once
+
+#include "ops/activation.h"
+#include "ops/augment.h"
+#include "ops/dropout.h"
+#include "ops/elementwise.h"
+#include "ops/local.h"
+#include "ops/lrn.h"
+#include "ops/lrn_within.h"
+#include "ops/op.h"
+#include "ops/pooling.h"
+#include "ops/sgd.h"
+#include "ops/softmax.h"
+
+namespace alexnet {
+
+template <class T>
+using OpsOf = OpList<                                                                      //
+    Add<T>, AddBias<T>, BiasGradient<T>, SliceChannels<T>, PlaceChannels<T>,               //
+    ActivationForward<Relu<T>>, ActivationBackward<Relu<T>>,                               //
+    ActivationForward<Tanh<T>>, ActivationBackward<Tanh<T>>,                               //
+    ActivationForward<Logistic<T>>, ActivationBackward<Logistic<T>>,                       //
+    ActivationForward<Softplus<T>>, ActivationBackward<Softplus<T>>,                       //
+    ActivationForward<Abs<T>>, ActivationBackward<Abs<T>>,                                 //
+    ActivationForward<AbsTanh<T>>, ActivationBackward<AbsTanh<T>>,                         //
+    LrnForward<T>, LrnBackward<T>, LrnWithinForward<T>, LrnWithinBackward<T>,              //
+    MaxPoolForward<T>, MaxPoolBackward<T>, AvgPoolForward<T>, AvgPoolBackward<T>,          //
+    Dropout<T>, Scale<T>,                                                                  //
+    LocalForward<T>, LocalBackwardData<T>, LocalBackwardWeights<T>, LocalBackwardBias<T>,  //
+    SoftmaxForward<T>, SoftmaxBackward<T>, SgdUpdate<T>>;
+
+using AllOps =
+    JoinLists<JoinLists<OpsOf<float>, OpsOf<double>>::type, OpList<Augment<float>>>::type;
+
+template <class Op>
+inline constexpr int op_index = IndexOf<Op, AllOps>::value;
+
+}  // namespace alexnet

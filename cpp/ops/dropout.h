@@ -1,0 +1,57 @@
+// Dropout (Krizhevsky et al. 2012, section 4.2): y = x * mask * scale.
+//
+//   mask[e] = [u(e) >= rate],  u(e) in [0, 1): Philox at (seed, site, step, e)
+//
+// e counts the elements of the whole layer over the global batch, so a mask does not depend on
+// threads, on how a batch is divided, nor on which device holds which channels. The map is linear:
+// the backward pass is the same op on dy, and no mask is stored.
+#pragma once
+
+#include "core/philox.h"
+#include "ops/op.h"
+
+namespace alexnet {
+
+template <class T>
+struct Dropout {
+  static constexpr const char* name = "dropout";
+  RandomSite site;
+  uint64_t step = 0;
+  float rate = 0.5f;  // float in every precision: the same mask
+  T scale = 1;        // 1 in the paper's form, 1 / (1 - rate) in the inverted one
+  int64_t first_image = 0;
+  int first_channel = 0, total_channels = 0;  // this part of the layer, and the whole of it
+  View<const T> x;
+  View<T> y;  // may be x's memory
+
+  template <class F>
+  void visit(F&& f) const {
+    f(x), f(y);
+  }
+  Grid grid() const { return {x.shape.n, x.shape.per_image()}; }
+
+  ANX_HD void operator()(int64_t n, int64_t i) const {
+    const int64_t first = ((first_image + n) * total_channels + first_channel) * x.shape.plane();
+    const int64_t at = n * x.shape.per_image() + i;
+    y[at] = site.uniform(step, uint64_t(first + i)) >= rate ? x[at] * scale : T(0);
+  }
+};
+
+// y = a x: what the paper's form does at test time, a = 1 - rate.
+template <class T>
+struct Scale {
+  static constexpr const char* name = "scale";
+  T a;
+  View<const T> x;
+  View<T> y;  // may be x's memory
+
+  template <class F>
+  void visit(F&& f) const {
+    f(x), f(y);
+  }
+  Grid grid() const { return flat(y); }
+
+  ANX_HD void operator()(int64_t, int64_t i) const { y[i] = a * x[i]; }
+};
+
+}  // namespace alexnet

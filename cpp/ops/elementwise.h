@@ -1,0 +1,104 @@
+// Sums, biases and moves between channel ranges.
+#pragma once
+
+#include "ops/op.h"
+
+namespace alexnet {
+
+// y += x
+template <class T>
+struct Add {
+  static constexpr const char* name = "add";
+  View<const T> x;
+  View<T> y;
+
+  template <class F>
+  void visit(F&& f) const {
+    f(x), f(y);
+  }
+  Grid grid() const { return flat(y); }
+
+  ANX_HD void operator()(int64_t, int64_t i) const { y[i] += x[i]; }
+};
+
+// y[n, c, p] += b[c]
+template <class T>
+struct AddBias {
+  static constexpr const char* name = "add_bias";
+  View<const T> b;
+  View<T> y;
+
+  template <class F>
+  void visit(F&& f) const {
+    f(b), f(y);
+  }
+  Grid grid() const { return planes(y); }
+
+  ANX_HD void operator()(int64_t row, int64_t col) const { y.at(row, col) += b[row % y.shape.c]; }
+};
+
+// db[c] += sum over images and pixels of dy[n, c, p]
+template <class T>
+struct BiasGradient {
+  static constexpr const char* name = "bias_gradient";
+  View<const T> dy;
+  View<T> db;
+
+  template <class F>
+  void visit(F&& f) const {
+    f(dy), f(db);
+  }
+  Grid grid() const { return {dy.shape.c, int64_t(dy.shape.n) * dy.shape.plane()}; }
+
+  template <class Team>
+  ANX_HD void operator()(int64_t c, const Team& team) const {
+    T sum = 0;
+    if (dy.shape.plane() == 1) {
+      sum = team.sum(dy.shape.n, [&](int64_t n) { return dy[n * dy.shape.c + c]; });
+    } else {
+      for (int64_t n = 0; n < dy.shape.n; ++n)
+        sum += team.sum(dy.shape.plane(), [&](int64_t p) { return dy.at(n * dy.shape.c + c, p); });
+    }
+    team.each(1, [&](int64_t) { db[c] += sum; });
+  }
+};
+
+// y = channels first .. first + y.c of x. The backward of concat, the forward of slice.
+template <class T>
+struct SliceChannels {
+  static constexpr const char* name = "slice_channels";
+  int first = 0;
+  View<const T> x;
+  View<T> y;
+
+  template <class F>
+  void visit(F&& f) const {
+    f(x), f(y);
+  }
+  Grid grid() const { return {y.shape.n, y.shape.per_image()}; }
+
+  ANX_HD void operator()(int64_t n, int64_t i) const {
+    y[n * y.shape.per_image() + i] = x[n * x.shape.per_image() + first * x.shape.plane() + i];
+  }
+};
+
+// Channels first .. first + x.c of y = x. The forward of concat, the backward of slice.
+template <class T>
+struct PlaceChannels {
+  static constexpr const char* name = "place_channels";
+  int first = 0;
+  View<const T> x;
+  View<T> y;
+
+  template <class F>
+  void visit(F&& f) const {
+    f(x), f(y);
+  }
+  Grid grid() const { return {x.shape.n, x.shape.per_image()}; }
+
+  ANX_HD void operator()(int64_t n, int64_t i) const {
+    y[n * y.shape.per_image() + first * y.shape.plane() + i] = x[n * x.shape.per_image() + i];
+  }
+};
+
+}  // namespace alexnet

@@ -1,0 +1,79 @@
+// Local response normalisation across channels (Krizhevsky et al. 2012, section 3.3).
+//
+//   s[i]  = k + alpha * sum_{j in W(i)} x[j]^2      W(i): channels i-n/2 .. i+n/2, clipped to the
+//   group y[i]  = x[i] * s[i]^-beta dx[i] = dy[i] * s[i]^-beta - 2*alpha*beta * x[i] * sum_{j in
+//   W(i)} dy[j] * y[j] / s[j]
+//
+// `alpha` multiplies the plain sum, as in the paper's formula; the layer divides it by the window's
+// size for alpha_mode "mean" (the authors' own code, Caffe, cuDNN, PyTorch). Windows stay inside a
+// group of channels: a tower never reads the other's.
+#pragma once
+
+#include "ops/op.h"
+
+namespace alexnet {
+
+template <class T>
+struct LrnParams {
+  int size = 5;   // odd, so that the window is symmetric: j in W(i) <=> i in W(j)
+  int group = 1;  // channels of one group
+  T k = 2, alpha = T(1e-4), beta = T(0.75);
+};
+
+// The rows (image, channel) of the window around `row`, first..last inclusive.
+struct ChannelWindow {
+  int64_t first, last;
+  ANX_HD ChannelWindow(int64_t row, int size, int group) {
+    const int c = int(row % group), half = size / 2;
+    first = row - (c < half ? c : half);
+    last = row + (group - 1 - c < half ? group - 1 - c : half);
+  }
+};
+
+template <class T>
+struct LrnForward {
+  static constexpr const char* name = "lrn_forward";
+  LrnParams<T> p;
+  View<const T> x;
+  View<T> y, s;  // s is kept for the backward pass
+
+  template <class F>
+  void visit(F&& f) const {
+    f(x), f(y), f(s);
+  }
+  Grid grid() const { return planes(x); }
+
+  ANX_HD void operator()(int64_t row, int64_t col) const {
+    const ChannelWindow w(row, p.size, p.group);
+    T sum = 0;
+    for (int64_t j = w.first; j <= w.last; ++j) sum += x.at(j, col) * x.at(j, col);
+    const T scale = p.k + p.alpha * sum;
+    s.at(row, col) = scale;
+    y.at(row, col) = x.at(row, col) * inverse_power(scale, p.beta);
+  }
+};
+
+template <class T>
+struct LrnBackward {
+  static constexpr const char* name = "lrn_backward";
+  LrnParams<T> p;
+  View<const T> x, y, s, dy;
+  View<T> dx;
+
+  template <class F>
+  void visit(F&& f) const {
+    f(x), f(y), f(s), f(dy), f(dx);
+  }
+  Grid grid() const { return planes(x); }
+
+  ANX_HD void operator()(int64_t row, int64_t col) const {
+    const ChannelWindow w(row, p.size, p.group);
+    T cross = 0;
+    for (int64_t j = w.first; j <= w.last; ++j)
+      cross += dy.at(j, col) * y.at(j, col) / s.at(j, col);
+    dx.at(row, col) = dy.at(row, col) * inverse_power(s.at(row, col), p.beta) -
+                      2 * p.alpha * p.beta * x.at(row, col) * cross;
+  }
+};
+
+}  // namespace alexnet

@@ -1,0 +1,79 @@
+// Response normalisation within a channel: the 2012 source's spatial layer ("rnorm").
+//
+//   s[p]  = k + alpha * sum_{q in W(p)} x[q]^2     W(p): size x size pixels around p, those inside
+//   y[p]  = x[p] * s[p]^-beta
+//   dx[p] = dy[p] * s[p]^-beta - 2*alpha*beta * x[p] * sum_{q in W(p)} dy[q] * y[q] / s[q]
+//
+// `alpha` multiplies the plain sum; the layer divides it by size^2 for alpha_mode "mean" (the
+// source).
+#pragma once
+
+#include "ops/op.h"
+#include "ops/window.h"
+
+namespace alexnet {
+
+template <class T>
+struct LrnWithinParams {
+  int size = 5;  // odd, so that the window is symmetric: q in W(p) <=> p in W(q)
+  T k = 1, alpha = T(1e-4), beta = T(0.75);
+
+  ANX_HD Window window() const { return {size, 1, size / 2}; }
+};
+
+// The grid of both ops: row = image, channel and image row; col = image column.
+template <class T>
+struct LrnWithinForward {
+  static constexpr const char* name = "lrn_within_forward";
+  LrnWithinParams<T> p;
+  View<const T> x;
+  View<T> y, s;  // s is kept for the backward pass
+
+  template <class F>
+  void visit(F&& f) const {
+    f(x), f(y), f(s);
+  }
+  Grid grid() const { return {planes(x).rows * x.shape.h, x.shape.w}; }
+
+  ANX_HD void operator()(int64_t row, int64_t col) const {
+    const int h = x.shape.h, w = x.shape.w;
+    const Range rows = p.window().pixels(int(row % h), h), cols = p.window().pixels(int(col), w);
+    const T* plane = x.data + row / h * x.shape.plane();
+    T sum = 0;
+    for (int i = rows.first; i < rows.last; ++i)
+      for (int j = cols.first; j < cols.last; ++j)
+        sum += plane[int64_t(i) * w + j] * plane[int64_t(i) * w + j];
+    const T scale = p.k + p.alpha * sum;
+    s[row * w + col] = scale;
+    y[row * w + col] = x[row * w + col] * inverse_power(scale, p.beta);
+  }
+};
+
+template <class T>
+struct LrnWithinBackward {
+  static constexpr const char* name = "lrn_within_backward";
+  LrnWithinParams<T> p;
+  View<const T> x, y, s, dy;
+  View<T> dx;
+
+  template <class F>
+  void visit(F&& f) const {
+    f(x), f(y), f(s), f(dy), f(dx);
+  }
+  Grid grid() const { return {planes(x).rows * x.shape.h, x.shape.w}; }
+
+  ANX_HD void operator()(int64_t row, int64_t col) const {
+    const int h = x.shape.h, w = x.shape.w;
+    const Range rows = p.window().pixels(int(row % h), h), cols = p.window().pixels(int(col), w);
+    const int64_t plane = row / h * x.shape.plane(), at = row * w + col;
+    T cross = 0;
+    for (int i = rows.first; i < rows.last; ++i)
+      for (int j = cols.first; j < cols.last; ++j) {
+        const int64_t q = plane + int64_t(i) * w + j;
+        cross += dy[q] * y[q] / s[q];
+      }
+    dx[at] = dy[at] * inverse_power(s[at], p.beta) - 2 * p.alpha * p.beta * x[at] * cross;
+  }
+};
+
+}  // namespace alexnet

@@ -1,0 +1,53 @@
+// What an op is.
+//
+// An op is a plain struct of parameters and views: `name`, `visit(f)` over its views, `grid()`, and
+// one call operator, compiled by g++ for the CPU and by nvcc for CUDA.
+//   plane op:  operator()(int64_t row, int64_t col)       any order, in parallel
+//   row op:    operator()(int64_t row, const Team& team)  a loop on the CPU, a block on CUDA; Team
+//   has
+//              team.sum(n, f), team.max(n, f): f(i) over i < n, combined in a fixed order, and
+//              team.each(n, f): f(i) for all i, in parallel. grid().cols is its length, for
+//              balance.
+#pragma once
+
+#include <cmath>
+
+#include "core/macros.h"
+#include "core/view.h"
+
+namespace alexnet {
+
+template <class... Ops>
+struct OpList {
+  static constexpr int size = sizeof...(Ops);
+};
+
+template <class Op, class List>
+struct IndexOf;
+template <class Op, class... Rest>
+struct IndexOf<Op, OpList<Op, Rest...>> {
+  static constexpr int value = 0;
+};
+template <class Op, class First, class... Rest>
+struct IndexOf<Op, OpList<First, Rest...>> {
+  static constexpr int value = 1 + IndexOf<Op, OpList<Rest...>>::value;
+};
+
+template <class A, class B>
+struct JoinLists;
+template <class... A, class... B>
+struct JoinLists<OpList<A...>, OpList<B...>> {
+  using type = OpList<A..., B...>;
+};
+
+// a^-b, with the exact rewrite for the paper's exponent: four roots are far cheaper than a power.
+template <class T>
+ANX_HD T inverse_power(T a, T b) {
+  if (b == T(0.75)) {
+    const T root = std::sqrt(a);
+    return T(1) / (root * std::sqrt(root));
+  }
+  return std::pow(a, -b);
+}
+
+}  // namespace alexnet

@@ -1,0 +1,20 @@
+// run(stream, op): checks that every operand lives on the stream's device, then launches the op.
+#pragma once
+
+#include "core/device.h"
+#include "ops/all_ops.h"
+
+namespace alexnet {
+
+template <class Op>
+void run(Stream& stream, const Op& op) {
+  op.visit([&](const auto& view) {
+    require<DeviceError>(!view || view.device == stream.device(),
+                         "{}: an operand lives on {}, the stream on {}: a copy is missing",
+                         Op::name, to_string(view.device), to_string(stream.device()));
+  });
+  const Grid grid = op.grid();
+  if (grid.rows > 0 && grid.cols > 0) stream.launch(op_index<Op>, &op, sizeof(Op), grid);
+}
+
+}  // namespace alexnet

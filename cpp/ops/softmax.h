@@ -1,0 +1,78 @@
+// Softmax over the classes and its cross-entropy with the labels.
+//
+//   p[n,c]  = e^x[n,c] / sum_k e^x[n,k]
+//   loss[n] = log sum_k e^x[n,k] - x[n,label]          in nats
+//   dx[n,c] = (p[n,c] - [c = label]) * loss_scale
+//
+// Credit at top-k with g classes above the label's and t equal to it (itself included):
+// clamp((k - g) / t, 0, 1), so that a constant predictor scores k / classes exactly, as in the
+// 2012 source. An image whose result is not a number gets none.
+#pragma once
+
+#include "ops/op.h"
+
+namespace alexnet {
+
+template <class T>
+struct SoftmaxForward {
+  static constexpr const char* name = "softmax_forward";
+  View<const T> x;
+  View<const int32_t> labels;  // (n,), or empty: then `scores` is left alone
+  View<T> p, scores;           // scores (n, 3): loss, top-1 credit, top-5 credit
+
+  template <class F>
+  void visit(F&& f) const {
+    f(x), f(labels), f(p), f(scores);
+  }
+  Grid grid() const { return {x.shape.n, x.shape.c}; }
+
+  template <class Team>
+  ANX_HD void operator()(int64_t n, const Team& team) const {
+    const int64_t classes = x.shape.c;
+    const T* logit = x.data + n * classes;
+    T* out = p.data + n * classes;
+    const T top = team.max(classes, [&](int64_t c) { return logit[c]; });
+    const T sum = team.sum(classes, [&](int64_t c) { return std::exp(logit[c] - top); });
+    const T scale = T(1) / sum;
+    team.each(classes, [&](int64_t c) { out[c] = std::exp(logit[c] - top) * scale; });
+    if (!labels.data) return;
+
+    const T own = logit[labels[n]];
+    const T above = team.sum(classes, [&](int64_t c) { return T(logit[c] > own); });
+    const T equal = team.sum(classes, [&](int64_t c) { return T(logit[c] == own); });
+    team.each(3, [&](int64_t i) {
+      scores[n * 3 + i] = i == 0   ? (top - own) + std::log(sum)
+                          : i == 1 ? credit(1, above, equal, sum)
+                                   : credit(5, above, equal, sum);
+    });
+  }
+
+ private:
+  ANX_HD static T credit(T k, T above, T equal, T sum) {
+    if (sum != sum) return 0;  // a NaN or an infinite logit makes the sum NaN
+    const T share = (k - above) / equal;
+    return share < 0 ? T(0) : share > 1 ? T(1) : share;
+  }
+};
+
+template <class T>
+struct SoftmaxBackward {
+  static constexpr const char* name = "softmax_backward";
+  T loss_scale = 1;
+  View<const T> p;
+  View<const int32_t> labels;
+  View<T> dx;
+
+  template <class F>
+  void visit(F&& f) const {
+    f(p), f(labels), f(dx);
+  }
+  Grid grid() const { return {p.shape.n, p.shape.c}; }
+
+  ANX_HD void operator()(int64_t n, int64_t c) const {
+    const int64_t at = n * p.shape.c + c;
+    dx[at] = (p[at] - T(c == labels[n])) * loss_scale;
+  }
+};
+
+}  // namespace alexnet

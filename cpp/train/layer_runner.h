@@ -1,0 +1,44 @@
+// One layer alone on one device: what the layer tests drive.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/backend.h"
+#include "core/tensor.h"
+#include "layers/layer.h"
+
+namespace alexnet {
+
+class LayerRunner {
+ public:
+  LayerRunner(const std::string& type, const Attrs& attrs, const std::vector<Shape>& inputs,
+              const std::string& device, DType dtype, const std::string& name, int threads);
+
+  DType dtype() const { return dtype_; }
+  const LayerPlan& plan() const { return plan_; }
+  const std::vector<Shape>& inputs() const { return inputs_; }
+
+  // Host memory in the order of the plan; blocking. `step.labels` borrows host memory here.
+  void forward(const std::vector<const void*>& inputs, const std::vector<const void*>& params,
+               const StepContext& step, const std::vector<void*>& outputs);
+  void backward(const std::vector<const void*>& d_outputs, const std::vector<void*>& d_inputs,
+                const std::vector<void*>& d_params);
+  void saved(size_t index, void* out);
+
+ private:
+  std::vector<Tensor> tensors(const std::vector<Shape>& shapes);
+
+  std::unique_ptr<Device> device_;
+  std::unique_ptr<Stream> stream_;
+  DType dtype_;
+  std::vector<Shape> inputs_;
+  std::unique_ptr<Layer> layer_;
+  LayerPlan plan_;
+  std::vector<Tensor> in_, out_, params_, saved_, d_in_, d_out_, d_params_;
+  Tensor workspace_, labels_;
+  StepContext step_;
+};
+
+}  // namespace alexnet

@@ -1,0 +1,257 @@
+#include "train/network.h"
+
+#include <algorithm>
+
+namespace alexnet {
+
+struct Network::Compiled {
+  int images;
+  bool training;
+  std::string feature;
+  std::set<std::string> frozen;
+  Executor executor;
+  std::vector<void*> bound_to;
+};
+
+Network::Network(Description description, const NetworkOptions& options)
+    : description_(checked(std::move(description))), options_(options) {
+  require<ConfigError>(options.devices.size() == 1 || options.devices.size() == 2,
+                       "a network runs on one device or two, not {}", options.devices.size());
+  std::vector<DeviceId> ids;
+  for (const std::string& name : options.devices) ids.push_back(parse_device(name));
+  const bool two = ids.size() == 2;
+  const bool shared = two && ids[0] == ids[1];
+  const int threads = options.threads > 0 ? options.threads : available_threads();
+  require<ConfigError>(threads <= 1024, "{} threads are too many", threads);
+
+  const size_t count = two && !shared ? 2 : 1;
+  for (size_t i = 0; i < count; ++i) {
+    const int share = std::max(1, (threads + int(i == 0 ? count - 1 : 0)) / int(count));
+    devices_.push_back(backend(ids[i].kind).make_device(ids[i], share));
+    streams_.push_back(devices_[i]->make_stream());
+    device_list_.push_back(devices_[i].get());
+    stream_list_.push_back(streams_[i].get());
+  }
+
+  shapes_ = output_shapes(description_, *devices_[0], options.dtype, 1);
+  output_ = shapes_.at(description_.layers.back().name);
+  bool has_towers = false;
+  for (const LayerDesc& layer : description_.layers) {
+    has_towers |= layer.towers == 2;
+    require<ConfigError>(layer.device == 0 || layer.device == 1,
+                         "layer '{}': device must be 0 or 1, got {}", layer.name, layer.device);
+  }
+  require<ConfigError>(!two || has_towers,
+                       "the network has no layers with towers = 2, so it runs on one device; got {} "
+                       "and {}",
+                       options.devices[0], options.devices.back());
+  placed_ = two ? split_towers(description_, shapes_) : description_;
+  if (count == 1)
+    for (LayerDesc& layer : placed_.layers) layer.device = 0;
+  placed_ = insert_copies(placed_);
+  parameters_ = std::make_unique<Parameters>(build(1, false, {}), device_list_, stream_list_,
+                                             options.seed);
+}
+
+Network::~Network() = default;
+
+std::vector<std::string> Network::layer_names() const {
+  std::vector<std::string> names;
+  for (const LayerDesc& layer : description_.layers) names.push_back(layer.name);
+  return names;
+}
+
+void Network::set_update(const std::string& name, const UpdateRule& rule) {
+  parameters_->rule(name) = rule;
+}
+
+Program Network::build(int images, bool training, const std::set<std::string>& keep) const {
+  require<ConfigError>(images > 0, "a batch must hold at least one image, got {}", images);
+  BuildOptions options{images, training, options_.dtype, {}, keep};
+  if (parameters_)
+    for (const std::string& name : parameters_->names())
+      if (parameters_->rule(name).lr == 0) options.frozen.insert(name);
+  Program program = build_program(placed_, device_list_, options);
+  plan_memory(program);
+  order_streams(program);
+  return program;
+}
+
+Network::Compiled& Network::compiled(int images, bool training, const std::string& feature) {
+  std::set<std::string> frozen;
+  if (training)
+    for (const std::string& name : parameters_->names())
+      if (parameters_->rule(name).lr == 0) frozen.insert(name);
+  const auto found = std::find_if(cache_.begin(), cache_.end(), [&](const auto& c) {
+    return c->images == images && c->training == training && c->feature == feature &&
+           c->frozen == frozen;
+  });
+  if (found != cache_.end()) {
+    cache_.splice(cache_.begin(), cache_, found);
+  } else {
+    std::set<std::string> keep;
+    if (!feature.empty())
+      for (const LayerDesc& layer : placed_.layers)
+        if (layer.whole == feature) keep.insert(layer.name);
+    cache_.emplace_front(new Compiled{images, training, feature, std::move(frozen),
+                                      Executor(build(images, training, keep), stream_list_), {}});
+    constexpr size_t kCached = 6;  // training, evaluation, and their last smaller batches
+    if (cache_.size() > kCached) cache_.pop_back();
+  }
+  Compiled& c = *cache_.front();
+
+  const std::vector<size_t>& sizes = c.executor.program().arena_bytes;
+  arenas_.resize(sizes.size());
+  std::vector<void*> arenas;
+  for (size_t i = 0; i < sizes.size(); ++i) {
+    const int64_t units = int64_t(sizes[i] / 256) + 1;
+    if (!arenas_[i] || arenas_[i].view().shape.n < units) {
+      arenas_[i] = Tensor();
+      arenas_[i] = Tensor(*devices_[i], {int(units), 64, 1, 1}, DType::f32);
+    }
+    arenas.push_back(arenas_[i].view().data);
+  }
+  if (c.bound_to != arenas) {
+    c.executor.bind(arenas, [&](const ParamUse& use) { return parameters_->views(use, training); });
+    c.bound_to = arenas;
+  }
+  return c;
+}
+
+void Network::synchronize() {
+  // All of them, also after an error: nothing may still read the caller's memory.
+  std::exception_ptr error;
+  for (Stream* stream : stream_list_) {
+    try {
+      stream->synchronize();
+    } catch (...) {
+      if (!error) error = std::current_exception();
+    }
+  }
+  if (error) std::rethrow_exception(error);
+}
+
+void Network::check_labels(const Batch& batch) const {
+  for (int i = 0; i < batch.count; ++i)
+    require<ConfigError>(batch.labels[i] >= 0 && batch.labels[i] < output_.c,
+                         "label {} of image {} is outside 0..{}", batch.labels[i], i, output_.c - 1);
+}
+
+StepResult Network::run(Compiled& c, const Batch& batch, const StepContext& step) {
+  const Program& program = c.executor.program();
+  StepContext context = step;
+  for (size_t i = 0; i < program.inputs.size(); ++i)
+    if (program.inputs[i] >= 0)
+      stream_list_[i]->upload(batch.images, c.executor.view(program.inputs[i]));
+  std::vector<char> scores;
+  if (batch.labels) {
+    require<ConfigError>(program.scores >= 0, "the last layer must be softmax to score labels");
+    const AnyView labels = c.executor.view(program.labels);
+    stream_list_[size_t(program.buffers[size_t(program.labels)].device)]->upload(batch.labels, labels);
+    context.labels = labels;
+  }
+  try {
+    c.executor.run(context);
+    if (batch.labels) {
+      const AnyView view = c.executor.view(program.scores);
+      scores.resize(size_t(view.bytes()));
+      stream_list_[size_t(program.buffers[size_t(program.scores)].device)]->download(view,
+                                                                                    scores.data());
+    }
+  } catch (...) {
+    synchronize();
+    throw;
+  }
+  synchronize();
+
+  StepResult result;
+  result.images = batch.count;
+  if (!batch.labels) return result;
+  const auto value = [&](int64_t i) {
+    return options_.dtype == DType::f64 ? reinterpret_cast<const double*>(scores.data())[i]
+                                        : double(reinterpret_cast<const float*>(scores.data())[i]);
+  };
+  for (int64_t i = 0; i < batch.count; ++i) {
+    result.loss += value(3 * i);
+    result.top1 += value(3 * i + 1);
+    result.top5 += value(3 * i + 2);
+  }
+  return result;
+}
+
+StepResult Network::forward_backward(const Batch& batch, uint64_t step, int64_t first_image,
+                                     int64_t total) {
+  check_labels(batch);
+  StepContext context;
+  context.training = true;
+  context.seed = options_.seed;
+  context.step = step;
+  context.first_image = first_image;
+  context.loss_scale = 1.0 / double(total > 0 ? total : batch.count);
+  return run(compiled(batch.count, true), batch, context);
+}
+
+void Network::update() {
+  parameters_->update();
+  synchronize();
+}
+
+StepResult Network::train_step(const Batch& batch, uint64_t step) {
+  const StepResult result = forward_backward(batch, step, 0, 0);
+  update();
+  return result;
+}
+
+StepResult Network::evaluate(const Batch& batch) {
+  check_labels(batch);
+  return run(compiled(batch.count, false), batch, {});
+}
+
+void Network::predict(const Batch& batch, void* out) {
+  Compiled& c = compiled(batch.count, false);
+  run(c, {batch.images, nullptr, batch.count}, {});
+  const Program& program = c.executor.program();
+  Stream& stream = *stream_list_[size_t(program.buffers[size_t(program.output)].device)];
+  stream.download(c.executor.view(program.output), out);
+  stream.synchronize();
+}
+
+Shape Network::feature_shape(const std::string& layer, int images) const {
+  const auto found = shapes_.find(layer);
+  if (found == shapes_.end() || layer == kData) {
+    std::string known;
+    for (const std::string& name : layer_names()) known += (known.empty() ? "" : ", ") + name;
+    fail<ConfigError>("there is no layer '{}'; there are {}", layer, known);
+  }
+  Shape shape = found->second;
+  shape.n = images;
+  return shape;
+}
+
+void Network::features(const Batch& batch, const std::string& layer, void* out) {
+  const Shape whole = feature_shape(layer, batch.count);
+  Compiled& c = compiled(batch.count, false, layer);
+  run(c, {batch.images, nullptr, batch.count}, {});
+  const size_t image_bytes = size_t(whole.per_image()) * size_of(options_.dtype);
+  size_t first = 0;
+  for (const Node& node : c.executor.program().nodes) {
+    if (node.whole != layer) continue;
+    const AnyView part = c.executor.view(node.out[0]);
+    Stream& stream = *stream_list_[size_t(node.device)];
+    std::vector<char> values(size_t(part.bytes()));
+    stream.download(part, values.data());
+    stream.synchronize();
+    const size_t row = values.size() / size_t(batch.count);
+    for (int n = 0; n < batch.count; ++n)
+      std::copy_n(values.data() + size_t(n) * row, row,
+                  static_cast<char*>(out) + size_t(n) * image_bytes + first);
+    first += row;
+  }
+}
+
+void Network::release_memory() {
+  cache_.clear();
+  arenas_.clear();
+}
+
+}  // namespace alexnet

@@ -1,0 +1,106 @@
+// A network on its devices: parameters, programs by batch size, and one training step.
+#pragma once
+
+#include <list>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/backend.h"
+#include "graph/passes.h"
+#include "train/parameters.h"
+
+namespace alexnet {
+
+struct StepResult {  // sums over the images
+  double loss = 0, top1 = 0, top5 = 0;
+  int64_t images = 0;
+};
+
+// Borrowed host memory: images of the network's dtype, labels or null.
+struct Batch {
+  const void* images = nullptr;
+  const int32_t* labels = nullptr;
+  int count = 0;
+};
+
+struct NetworkOptions {
+  std::vector<std::string> devices = {"cpu:0"};
+  uint64_t seed = 0;
+  DType dtype = DType::f32;
+  int threads = 0;  // in all; 0 = those this process may use
+};
+
+struct LayerInfo {
+  std::string name, type, device, engine;
+  Shape output;
+  int64_t parameters = 0, multiply_adds = 0;
+  size_t memory_bytes = 0;
+  double weight_std = 0;
+};
+
+struct CrossEdge {
+  std::string value, source, target;
+  size_t forward_bytes = 0, backward_bytes = 0;
+};
+
+struct PlanInfo {
+  std::vector<LayerInfo> layers;
+  std::vector<CrossEdge> edges;
+  std::vector<std::string> devices;
+  std::vector<size_t> parameter_bytes, activation_bytes;
+  int64_t parameters = 0, multiply_adds = 0;  // the latter for one image
+};
+
+class Network {
+ public:
+  Network(Description description, const NetworkOptions& options);
+  ~Network();
+
+  const Shape& input() const { return description_.input; }
+  Shape output() const { return output_; }
+  DType dtype() const { return options_.dtype; }
+  std::vector<std::string> layer_names() const;
+  Parameters& parameters() { return *parameters_; }
+  void set_update(const std::string& name, const UpdateRule& rule);
+
+  PlanInfo plan(int images, bool training);
+  std::vector<std::string> program(int images, bool training);
+
+  // Adds the gradients of sum(loss) / total. `step` and `first_image` select the random draws.
+  StepResult forward_backward(const Batch& batch, uint64_t step, int64_t first_image, int64_t total);
+  void update();  // blocking
+  StepResult train_step(const Batch& batch, uint64_t step);
+
+  // Test mode. `out`: (count, classes).
+  void predict(const Batch& batch, void* out);
+  StepResult evaluate(const Batch& batch);
+  Shape feature_shape(const std::string& layer, int images) const;
+  void features(const Batch& batch, const std::string& layer, void* out);
+
+  void release_memory();
+
+ private:
+  struct Compiled;
+
+  Program build(int images, bool training, const std::set<std::string>& keep) const;
+  Compiled& compiled(int images, bool training, const std::string& feature = "");
+  StepResult run(Compiled& compiled, const Batch& batch, const StepContext& step);
+  void check_labels(const Batch& batch) const;
+  void synchronize();
+
+  Description description_;  // as given, checked
+  Description placed_;       // split and with copies
+  NetworkOptions options_;
+  std::vector<std::unique_ptr<Device>> devices_;
+  std::vector<std::unique_ptr<Stream>> streams_;
+  std::vector<Device*> device_list_;
+  std::vector<Stream*> stream_list_;
+  std::map<std::string, Shape> shapes_;  // of the whole layers, one image
+  Shape output_;
+  std::unique_ptr<Parameters> parameters_;
+  std::vector<Tensor> arenas_;
+  std::list<std::unique_ptr<Compiled>> cache_;  // the most recent first
+};
+
+}  // namespace alexnet

@@ -1,0 +1,144 @@
+#include "train/parameters.h"
+
+#include <algorithm>
+
+#include "core/philox.h"
+#include "ops/run.h"
+
+namespace alexnet {
+namespace {
+
+// N(init_value, init_std), a function of (seed, name, index in the whole parameter): the same for
+// every placement.
+template <class T>
+std::vector<T> initial_values(const std::string& name, const Shape& shape, double init_std,
+                              double init_value, uint64_t seed) {
+  std::vector<T> values(size_t(shape.count()), T(init_value));
+  const RandomSite site{seed, site_of(name)};
+  if (init_std > 0)
+    for (size_t i = 0; i < values.size(); ++i) values[i] += T(init_std * normal(site, 0, i));
+  return values;
+}
+
+template <class T>
+void enqueue_update(Stream& stream, const UpdateRule& rule, const AnyView& w, const AnyView& v,
+                    const AnyView& g) {
+  run(stream, SgdUpdate<T>{T(rule.lr), T(rule.momentum), T(rule.decay), w, v, g});
+}
+
+}  // namespace
+
+Parameters::Parameters(const Program& program, const std::vector<Device*>& devices,
+                       const std::vector<Stream*>& streams, uint64_t seed)
+    : devices_(devices), streams_(streams), dtype_(program.dtype), seed_(seed) {
+  for (const Node& node : program.nodes) {
+    for (const ParamUse& use : node.params) {
+      Param& p = params_[use.name];
+      if (p.parts.empty()) {
+        names_.push_back(use.name);
+        p.shape = use.spec.shape;
+        p.shape.n *= use.parts;
+        p.init_std = use.spec.init_std;
+        p.init_value = use.spec.init_value;
+        p.parts.resize(size_t(use.parts));
+      }
+      Part& part = p.parts[size_t(use.part)];
+      part.device = size_t(node.device);
+      part.shape = use.spec.shape;
+    }
+  }
+}
+
+Parameters::Param& Parameters::find(const std::string& name) {
+  const auto found = params_.find(name);
+  require<ConfigError>(found != params_.end(), "there is no parameter '{}'", name);
+  return found->second;
+}
+
+const Parameters::Param& Parameters::find(const std::string& name) const {
+  return const_cast<Parameters*>(this)->find(name);
+}
+
+void Parameters::ensure_values() {
+  if (ready_) return;
+  ready_ = true;  // first: write() comes back here
+  for (const std::string& name : names_) {
+    const Param& p = params_.at(name);
+    if (dtype_ == DType::f64) {
+      write(name, ParamKind::value,
+            initial_values<double>(name, p.shape, p.init_std, p.init_value, seed_).data());
+    } else {
+      write(name, ParamKind::value,
+            initial_values<float>(name, p.shape, p.init_std, p.init_value, seed_).data());
+    }
+  }
+}
+
+AnyView Parameters::view(Part& part, ParamKind kind) {
+  ensure_values();
+  Tensor& tensor = kind == ParamKind::value      ? part.value
+                   : kind == ParamKind::momentum ? part.momentum
+                                                 : part.gradient;
+  if (!tensor) {
+    tensor = Tensor(*devices_[part.device], part.shape, dtype_);
+    streams_[part.device]->fill_zero(tensor.view());
+  }
+  return tensor.view();
+}
+
+void Parameters::read(const std::string& name, ParamKind kind, void* data) {
+  char* to = static_cast<char*>(data);
+  for (Part& part : find(name).parts) {
+    const AnyView v = view(part, kind);
+    streams_[part.device]->download(v, to);
+    streams_[part.device]->synchronize();
+    to += v.bytes();
+  }
+}
+
+void Parameters::write(const std::string& name, ParamKind kind, const void* data) {
+  const char* from = static_cast<const char*>(data);
+  for (Part& part : find(name).parts) {
+    const AnyView v = view(part, kind);
+    streams_[part.device]->upload(from, v);
+    streams_[part.device]->synchronize();
+    from += v.bytes();
+  }
+}
+
+ParamViews Parameters::views(const ParamUse& use, bool training) {
+  Part& part = find(use.name).parts[size_t(use.part)];
+  ParamViews v{view(part, ParamKind::value), {}};
+  if (training && use.trainable) v.gradient = view(part, ParamKind::gradient);
+  return v;
+}
+
+void Parameters::update() {
+  for (const std::string& name : names_) {
+    Param& p = params_.at(name);
+    if (p.rule.lr == 0) continue;
+    for (Part& part : p.parts) {
+      Stream& stream = *streams_[part.device];
+      stream.set_label(name.c_str());
+      const AnyView w = view(part, ParamKind::value), v = view(part, ParamKind::momentum),
+                    g = view(part, ParamKind::gradient);
+      (dtype_ == DType::f64 ? enqueue_update<double> : enqueue_update<float>)(stream, p.rule, w, v, g);
+    }
+  }
+}
+
+int64_t Parameters::count() const {
+  int64_t total = 0;
+  for (const auto& [name, p] : params_) total += p.shape.count();
+  return total;
+}
+
+size_t Parameters::bytes(size_t device, bool training) const {
+  int64_t elements = 0;
+  for (const auto& [name, p] : params_)
+    for (const Part& part : p.parts)
+      if (part.device == device) elements += part.shape.count();
+  return size_t(elements) * size_of(dtype_) * (training ? 3 : 1);
+}
+
+}  // namespace alexnet

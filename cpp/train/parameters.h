@@ -1,0 +1,73 @@
+// The parameters of a network: whole ones by name for the user, parts on devices for the program.
+// A part is a range of rows (output channels) of the whole, so files and placements are independent.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "core/tensor.h"
+#include "graph/executor.h"
+#include "graph/program.h"
+
+namespace alexnet {
+
+// v <- momentum * v - decay * lr * w - lr * g;  w <- w + v. With lr 0 nothing moves.
+struct UpdateRule {
+  double lr = 0.01, momentum = 0.9, decay = 0;
+};
+
+enum class ParamKind { value, momentum, gradient };
+
+class Parameters {
+ public:
+  // From a program of any batch size: what its nodes ask for.
+  Parameters(const Program& program, const std::vector<Device*>& devices,
+             const std::vector<Stream*>& streams, uint64_t seed);
+
+  const std::vector<std::string>& names() const { return names_; }
+  Shape shape(const std::string& name) const { return find(name).shape; }
+
+  // Blocking. `data` holds the whole parameter, of the network's dtype.
+  void read(const std::string& name, ParamKind kind, void* data);
+  void write(const std::string& name, ParamKind kind, const void* data);
+
+  ParamViews views(const ParamUse& use, bool training);
+  UpdateRule& rule(const std::string& name) { return find(name).rule; }
+  const UpdateRule& rule(const std::string& name) const { return find(name).rule; }
+
+  // Enqueues one update of every parameter that is not frozen, and zeroes the gradients.
+  void update();
+
+  int64_t count() const;
+  size_t bytes(size_t device, bool training) const;
+  double init_std(const std::string& name) const { return find(name).init_std; }
+
+ private:
+  struct Part {
+    size_t device = 0;
+    Shape shape;
+    Tensor value, momentum, gradient;
+  };
+  struct Param {
+    Shape shape;
+    double init_std = 0, init_value = 0;
+    UpdateRule rule;
+    std::vector<Part> parts;
+  };
+
+  Param& find(const std::string& name);
+  const Param& find(const std::string& name) const;
+  AnyView view(Part& part, ParamKind kind);  // allocates and fills on first use
+  void ensure_values();
+
+  std::vector<Device*> devices_;
+  std::vector<Stream*> streams_;
+  DType dtype_;
+  uint64_t seed_;
+  std::vector<std::string> names_;
+  std::map<std::string, Param> params_;
+  bool ready_ = false;
+};
+
+}  // namespace alexnet

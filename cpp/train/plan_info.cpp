@@ -1,0 +1,42 @@
+// What a network will do, in numbers: layers, edges between devices, memory.
+#include "train/network.h"
+
+namespace alexnet {
+
+PlanInfo Network::plan(int images, bool training) {
+  const Program program = build(images, training, {});
+  PlanInfo info;
+  const auto device_name = [&](int index) { return to_string(devices_[size_t(index)]->id()); };
+  for (const Node& node : program.nodes) {
+    const Buffer& out = program.buffers[size_t(node.out[0])];
+    if (node.type == "copy") {
+      const int source = program.buffers[size_t(node.in[0])].device;
+      const std::string value = node.name.substr(0, node.name.find("->"));
+      info.edges.push_back({value, device_name(source), device_name(node.device), out.bytes,
+                            node.d_in.empty() || node.d_in[0] < 0 ? 0 : out.bytes});
+    }
+    LayerInfo layer{node.name, node.type, device_name(node.device), node.plan.engine, out.shape};
+    for (const ParamUse& p : node.params) {
+      layer.parameters += p.spec.shape.count();
+      if (p.spec.name == "weight") layer.weight_std = p.spec.init_std;
+    }
+    layer.multiply_adds = node.plan.multiply_adds / images;
+    if (out.alias < 0) layer.memory_bytes += out.bytes;
+    for (const int b : node.saved) layer.memory_bytes += program.buffers[size_t(b)].bytes;
+    info.parameters += layer.parameters;
+    info.multiply_adds += layer.multiply_adds;
+    info.layers.push_back(std::move(layer));
+  }
+  for (size_t i = 0; i < devices_.size(); ++i) {
+    info.devices.push_back(device_name(int(i)));
+    info.parameter_bytes.push_back(parameters_->bytes(i, training));
+    info.activation_bytes.push_back(program.arena_bytes[i]);
+  }
+  return info;
+}
+
+std::vector<std::string> Network::program(int images, bool training) {
+  return print(build(images, training, {}));
+}
+
+}  // namespace alexnet

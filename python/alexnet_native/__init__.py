@@ -1,0 +1,24 @@
+"""AlexNet as it was in 2012: a native core with thin Python on top."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from alexnet_native._core import __version__
+    from alexnet_native.net import Net
+
+__all__ = ["Net", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    """Loads the native core on first use, so that help and configuration work without it."""
+    if name == "Net":
+        from alexnet_native.net import Net
+
+        return Net
+    if name == "__version__":
+        from alexnet_native._core import __version__
+
+        return __version__
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,159 @@
+"""The native core, as cpp/bindings offers it. Wrapped by alexnet_native.net; use Net.
+
+Images are float32 (float64 with precision "fp64"), (N, C, H, W), C-contiguous, as the network takes
+them; labels are int32 (N,). Calls release the GIL while they compute. One Network must not be used
+from two threads at once; several Networks may.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+__version__: str
+
+class AlexnetError(RuntimeError): ...
+class DeviceError(AlexnetError): ...
+class UnavailableError(AlexnetError): ...
+
+class LayerInfo(TypedDict):
+    name: str  # "conv1", or "conv1/0" and "conv1/1" for the halves of a split layer
+    type: str
+    device: str
+    output: tuple[int, int, int]  # channels, height, width
+    parameters: int
+    multiply_adds: int  # forward, one image
+    memory_bytes: int  # activations and saved values, whole batch
+    engine: str  # "" where there is no choice
+    weight_std: float  # of the initial weights; 0 without weights
+
+class CrossEdge(TypedDict):
+    value: str  # the copied activation
+    source: str
+    target: str
+    forward_bytes: int  # per step
+    backward_bytes: int
+
+class MemoryInfo(TypedDict):
+    device: str
+    parameter_bytes: int  # weights; with training also momentum and gradients
+    activation_bytes: int
+
+class Plan(TypedDict):
+    layers: list[LayerInfo]
+    cross_edges: list[CrossEdge]
+    memory: list[MemoryInfo]
+    parameters: int
+    multiply_adds: int  # forward, one image
+
+class StepResult:
+    loss: float  # sum over the images, nats
+    top1: float  # sum of top-1 credits: 1 for a hit, 1/ties where ties contain the label
+    top5: float
+    images: int
+
+Kind = Literal["value", "momentum", "gradient"]
+
+class Network:
+    def __init__(
+        self,
+        layers: Sequence[Mapping[str, Any]],
+        input_shape: tuple[int, int, int],  # channels, height, width
+        *,
+        devices: Sequence[str] = ("cpu:0",),  # two: the towers of a two-tower network
+        seed: int = 0,
+        precision: str = "fp32",  # or "fp64"
+        threads: int = 0,  # CPU threads in all; 0 = those this process may use
+    ) -> None: ...
+    @property
+    def classes(self) -> int: ...
+    def plan(self, batch: int, training: bool = True) -> Plan: ...
+    def program(self, batch: int, training: bool = True) -> list[str]: ...
+    def layer_names(self) -> list[str]: ...  # of the description
+    # Parameters by "layer.weight" and "layer.bias", whole also where they are split over devices.
+    def param_names(self) -> list[str]: ...
+    def param_shape(self, name: str) -> tuple[int, ...]: ...
+    def get(self, name: str, kind: Kind = "value") -> NDArray[np.floating[Any]]: ...  # a copy
+    def set(self, name: str, kind: Kind, value: NDArray[np.floating[Any]]) -> None: ...
+    # The rule of update(): v <- momentum v - decay lr w - lr g, w <- w + v. lr 0 freezes: nothing moves.
+    def set_update(self, name: str, lr: float, momentum: float, decay: float) -> None: ...
+    # Adds gradients of sum(loss) / total. `step` and `first_image` select the random draws, so that
+    # parts of a batch with the same `step`, `total` and their own `first_image` equal the whole.
+    def forward_backward(
+        self,
+        images: NDArray[np.floating[Any]],
+        labels: NDArray[np.int32],
+        *,
+        step: int,
+        first_image: int = 0,
+        total: int = 0,  # 0 = images in this call
+    ) -> StepResult: ...
+    def update(self) -> None: ...  # applies the rules and zeroes the gradients
+    def train_step(
+        self, images: NDArray[np.floating[Any]], labels: NDArray[np.int32], *, step: int
+    ) -> StepResult: ...  # forward_backward and update in one call
+    def predict(self, images: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]: ...
+    def evaluate(
+        self, images: NDArray[np.floating[Any]], labels: NDArray[np.int32]
+    ) -> StepResult: ...
+    def features(
+        self, images: NDArray[np.floating[Any]], layer: str
+    ) -> NDArray[np.floating[Any]]: ...  # (N, C, H, W) of a layer of the description, test mode
+    def release_memory(self) -> None: ...  # activations; the next call plans them again
+
+class LayerRunner:
+    """One layer alone, for tests: forward and backward on given arrays."""
+
+    def __init__(
+        self,
+        type: str,
+        attrs: Mapping[str, Any],
+        input_shapes: Sequence[tuple[int, int, int, int]],
+        *,
+        device: str = "cpu:0",
+        precision: str = "fp32",
+        name: str = "layer",
+        threads: int = 0,
+    ) -> None: ...
+    def param_shapes(self) -> dict[str, tuple[int, int, int, int]]: ...
+    def forward(
+        self,
+        inputs: Sequence[NDArray[np.floating[Any]]],
+        params: Mapping[str, NDArray[np.floating[Any]]] = ...,
+        *,
+        training: bool = True,
+        seed: int = 0,
+        step: int = 0,
+        first_image: int = 0,
+        labels: NDArray[np.int32] | None = None,
+        loss_scale: float = 1.0,
+    ) -> list[NDArray[np.floating[Any]]]: ...
+    # After forward(): (gradients by the inputs, gradients by the parameters).
+    def backward(
+        self, d_outputs: Sequence[NDArray[np.floating[Any]]]
+    ) -> tuple[list[NDArray[np.floating[Any]]], dict[str, NDArray[np.floating[Any]]]]: ...
+    def saved(self, index: int) -> NDArray[np.floating[Any]]: ...
+
+def layer_types() -> list[str]: ...
+def devices() -> list[dict[str, str]]: ...  # {"name", "description"}, those that can be used
+def unavailable_backends() -> list[dict[str, str]]: ...  # {"name", "reason"}
+def available_threads() -> int: ...
+def cpu_kernels() -> str: ...  # the instruction set in use: "avx512", "avx2", "generic"
+def site_of(name: str) -> int: ...
+def philox_bits(seed: int, site: int, step: int, first: int, count: int) -> NDArray[np.uint32]: ...
+
+# out[n] = scale * (crop of images[n] at offsets[n], mirrored where mirror[n], - mean + color[n]).
+# images uint8 (N, H, W, C); out float32 (N, C, h, w); offsets int32 (N, 2) rows y, x; mirror uint8 (N,);
+# mean float32 (C, h, w): the same for every crop, or (C, H, W): the part under the crop, or None;
+# color float32 (N, C) or None. Runs on `threads` threads of its own call; releases the GIL.
+def augment(
+    images: NDArray[np.uint8],
+    out: NDArray[np.float32],
+    offsets: NDArray[np.int32],
+    mirror: NDArray[np.uint8],
+    mean: NDArray[np.float32] | None = None,
+    color: NDArray[np.float32] | None = None,
+    scale: float = 1.0,
+    threads: int = 1,
+) -> None: ...
