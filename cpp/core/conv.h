@@ -18,6 +18,8 @@ struct ConvProblem {
   Shape x, y;
   int kernel_h = 1, kernel_w = 1, stride_h = 1, stride_w = 1, pad_h = 0, pad_w = 0, groups = 1;
   DType dtype = DType::f32;
+  int block = 1;  // of the input's channels; the engine says what its output has
+  bool reads_image = false;  // nobody asks for the gradient by x
 
   Shape weight() const { return {y.c, x.c / groups, kernel_h, kernel_w}; }
   int64_t multiply_adds() const {  // all taps, padding included
@@ -29,14 +31,16 @@ class ConvEngine {
  public:
   virtual ~ConvEngine() = default;
   virtual const char* name() const = 0;
+  virtual int output_block() const = 0;
   virtual size_t workspace_bytes() const = 0;
 
   // y = conv(x, w) + b; `b` may be empty.
   virtual void forward(Stream&, AnyView x, AnyView w, AnyView b, AnyView y, void* workspace) = 0;
   // dx = conv^T(dy, w), assigned.
   virtual void backward_data(Stream&, AnyView w, AnyView dy, AnyView dx, void* workspace) = 0;
-  // dw += the gradient by the weights.
-  virtual void backward_weights(Stream&, AnyView x, AnyView dy, AnyView dw, void* workspace) = 0;
+  // dw += the gradient by the weights, db += that by the biases; either may be empty.
+  virtual void backward_weights(Stream&, AnyView x, AnyView dy, AnyView dw, AnyView db,
+                                void* workspace) = 0;
 };
 
 }  // namespace alexnet

@@ -62,6 +62,8 @@ class Device {
   virtual ~Device() = default;
   virtual DeviceId id() const = 0;
   virtual int threads() const = 0;  // CPU threads of this device; 0 on a GPU
+  // The channel block that its convolutions like best; 1: planes.
+  virtual int channel_block(DType dtype) const = 0;
 
   virtual void* allocate(size_t bytes) = 0;  // 64-byte aligned; throws DeviceError when full
   virtual void release(void* data) noexcept = 0;

@@ -1,17 +1,24 @@
 #include "core/philox.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 
 namespace alexnet {
 
-double normal(const RandomSite& site, uint64_t step, uint64_t element) {
-  // One pair of uniforms gives two normals; 32 bits each, the first kept away from 0.
-  const uint64_t pair = element / 2 * 2;
-  const double u = (double(site.bits(step, pair)) + 0.5) / 4294967296.0;
-  const double v = (double(site.bits(step, pair + 1)) + 0.5) / 4294967296.0;
-  const double radius = std::sqrt(-2.0 * std::log(u)), angle = 2.0 * std::numbers::pi * v;
-  return element % 2 == 0 ? radius * std::cos(angle) : radius * std::sin(angle);
+void normals(const RandomSite& site, uint64_t step, double* out, size_t count) {
+  for (size_t first = 0; first < count; first += 4) {
+    double z[4];
+    for (size_t i = 0; i < 4; i += 2) {
+      // The first uniform is kept away from 0, so the radius is finite.
+      const double u = (double(site.bits(step, first + i)) + 0.5) / 4294967296.0;
+      const double v = (double(site.bits(step, first + i + 1)) + 0.5) / 4294967296.0;
+      const double radius = std::sqrt(-2.0 * std::log(u)), angle = 2.0 * std::numbers::pi * v;
+      z[i] = radius * std::cos(angle);
+      z[i + 1] = radius * std::sin(angle);
+    }
+    std::copy_n(z, std::min<size_t>(4, count - first), out + first);
+  }
 }
 
 }  // namespace alexnet

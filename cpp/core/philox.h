@@ -52,7 +52,8 @@ constexpr uint32_t site_of(std::string_view name) {
   return h;
 }
 
-// Standard normal draw `element` of a site, on the host (Box and Muller 1958).
-double normal(const RandomSite& site, uint64_t step, uint64_t element);
+// Standard normal draws 0 .. count - 1 of a site, on the host (Box and Muller 1958). A pair of
+// uniforms of 32 bits gives two normals.
+void normals(const RandomSite& site, uint64_t step, double* out, size_t count);
 
 }  // namespace alexnet

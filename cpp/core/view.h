@@ -15,19 +15,25 @@ struct Grid {
   int64_t rows = 0, cols = 0;
 };
 
+// Channels lie in planes, one after the other, or (block > 1) in blocks of that many, side by side
+// for each pixel: nChw16c of the CPU's direct convolution. A blocked shape's channels are a multiple
+// of the block.
 template <class T>
 struct View {
   T* data = nullptr;
   Shape shape;
   DeviceId device;
+  int32_t block = 1;
 
-  ANX_HD T& at(int64_t row, int64_t col) const { return data[row * shape.plane() + col]; }
+  ANX_HD T& at(int64_t row, int64_t col) const {
+    return data[(row / block * shape.plane() + col) * block + row % block];
+  }
   ANX_HD T& operator[](int64_t i) const { return data[i]; }
   explicit operator bool() const { return data != nullptr; }
   operator View<const T>() const
     requires(!std::is_const_v<T>)
   {
-    return {data, shape, device};
+    return {data, shape, device, block};
   }
 };
 
@@ -37,6 +43,7 @@ struct AnyView {
   Shape shape;
   DeviceId device;
   DType dtype = DType::f32;
+  int32_t block = 1;
 
   explicit operator bool() const { return data != nullptr; }
   int64_t bytes() const { return shape.count() * int64_t(size_of(dtype)); }
@@ -45,7 +52,7 @@ struct AnyView {
   operator View<T>() const {
     require<InternalError>(!data || dtype == dtype_of<T>, "a {} buffer was read as {}",
                            name_of(dtype), name_of(dtype_of<T>));
-    return {static_cast<T*>(data), shape, device};
+    return {static_cast<T*>(data), shape, device, block};
   }
 };
 

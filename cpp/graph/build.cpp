@@ -46,11 +46,12 @@ class Builder {
  private:
   int end() const { return int(program_.instructions.size()); }
 
-  int buffer(const std::string& name, const Shape& shape, DType dtype, int device) {
+  int buffer(const std::string& name, const Shape& shape, DType dtype, int device, int block = 1) {
     Buffer b;
     b.name = name;
     b.shape = shape;
     b.dtype = dtype;
+    b.block = block;
     b.bytes = size_t(shape.count()) * size_of(dtype);
     b.device = device;
     program_.buffers.push_back(std::move(b));
@@ -79,6 +80,40 @@ class Builder {
   }
 
   void plan_layer(const Description& description, const LayerDesc& layer) {
+    std::vector<int> in;
+    for (const std::string& name : layer.inputs)
+      in.push_back(input_buffer(description, name, layer.device));
+    auto made = make_layer(layer.type, layer.name, options_.dtype, layer.attrs);
+    PlanContext context{*devices_[size_t(layer.device)], options_.dtype};
+    context.reads_image = std::all_of(layer.inputs.begin(), layer.inputs.end(),
+                                      [](const std::string& name) { return name == kData; });
+    int given = program_.buffers[in[0]].block;
+    for (const int b : in)
+      if (program_.buffers[b].block != given) given = 1;
+    context.block = made->input_block(given, program_.buffers[in[0]].shape, context);
+    for (int& b : in) b = reordered(b, context.block, layer.device);
+    value_[layer.name] = add_node(layer, std::move(made), context, in);
+  }
+
+  // The value in the wanted layout; one "reorder" node for all that want the same.
+  int reordered(int b, int block, int device) {
+    if (program_.buffers[b].block == block) return b;
+    const auto key = std::make_pair(b, block);
+    if (const auto found = reordered_.find(key); found != reordered_.end()) return found->second;
+    LayerDesc layer;
+    layer.type = "reorder";
+    layer.name = layer.whole =
+        format("{}@{}", program_.buffers[b].name, block > 1 ? "blocks" : "planes");
+    layer.device = device;
+    layer.attrs.set("block", int64_t(block));
+    auto made = make_layer(layer.type, layer.name, options_.dtype, layer.attrs);
+    const PlanContext context{*devices_[size_t(device)], options_.dtype, program_.buffers[b].block};
+    return reordered_[key] = add_node(layer, std::move(made), context, {b});
+  }
+
+  // Plans the layer and adds its node; returns the buffer of its output.
+  int add_node(const LayerDesc& layer, std::unique_ptr<Layer> made, const PlanContext& context,
+               const std::vector<int>& in) {
     Node node;
     node.name = layer.name;
     node.whole = layer.whole;
@@ -86,35 +121,35 @@ class Builder {
     node.device = layer.device;
     node.part = layer.tower;
     node.parts = layer.parts;
-    std::vector<Shape> in;
-    for (const std::string& name : layer.inputs) {
-      const int b = input_buffer(description, name, layer.device);
-      node.in.push_back(b);
-      in.push_back(program_.buffers[b].shape);
+    node.layer = std::move(made);
+    node.in = in;
+    std::vector<Shape> shapes;
+    for (const int b : in) {
+      shapes.push_back(program_.buffers[b].shape);
       ++readers_[b];
     }
-    node.layer = make_layer(layer.type, layer.name, options_.dtype, layer.attrs);
     try {
-      node.plan = node.layer->plan({*devices_[size_t(layer.device)], options_.dtype}, in);
+      node.plan = node.layer->plan(context, shapes);
     } catch (const ShapeError& e) {
       fail<ShapeError>("layer '{}' ({}) with input {}: {}", layer.name, layer.type,
-                       to_string(in[0]), e.what());
+                       to_string(shapes[0]), e.what());
     }
     for (const ParamSpec& spec : node.plan.params) {
       const std::string name = format("{}.{}", layer.whole, spec.name);
       node.params.push_back({name, spec, layer.tower, layer.parts, !options_.frozen.count(name)});
     }
     for (const Shape& shape : node.plan.outputs) {
-      const int b = buffer(layer.name, shape, options_.dtype, layer.device);
+      const int b = buffer(layer.name, shape, options_.dtype, layer.device, node.plan.block);
       node.out.push_back(b);
       producer_[b] = int(program_.nodes.size());
     }
-    value_[layer.name] = node.out[0];
+    const int out = node.out[0];
     for (size_t i = 0; i < node.plan.saved.size(); ++i)
       node.saved.push_back(buffer(format("{} saved {}", layer.name, i), node.plan.saved[i],
-                                  options_.dtype, layer.device));
+                                  options_.dtype, layer.device, node.plan.block));
     if (node.plan.workspace_bytes > 0) node.workspace = workspace(node);
     program_.nodes.push_back(std::move(node));
+    return out;
   }
 
   int workspace(const Node& node) {
@@ -188,17 +223,17 @@ class Builder {
       }
       const Buffer& value = program_.buffers[b];
       const Shape shape = value.shape;
-      const int device = value.device;
+      const int device = value.device, block = value.block;
       const std::string name = "d " + value.name;
       const auto found = gradient_.find(b);
       if (found == gradient_.end()) {
-        const int d = buffer(name, shape, options_.dtype, device);
+        const int d = buffer(name, shape, options_.dtype, device, block);
         if (node.plan.in_place && readers_.at(b) == 1 && node.d_out[0] >= 0 && node.type != "copy")
           program_.buffers[d].alias = node.d_out[0];
         gradient_[b] = d;
         node.d_in.push_back(d);
       } else {
-        const int share = buffer(name + " share", shape, options_.dtype, device);
+        const int share = buffer(name + " share", shape, options_.dtype, device, block);
         node.d_in.push_back(share);
         sums.push_back({share, found->second});
       }
@@ -228,6 +263,7 @@ class Builder {
   const BuildOptions& options_;
   Program program_;
   std::map<std::string, int> value_;
+  std::map<std::pair<int, int>, int> reordered_;
   std::map<int, int> readers_, producer_, gradient_;
   std::map<int, bool> needs_gradient_;
 };

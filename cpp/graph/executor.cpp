@@ -27,7 +27,7 @@ Executor::Executor(Program program, const std::vector<Stream*>& streams)
 AnyView Executor::view(int index) const {
   const Buffer& b = program_.buffers[size_t(index)];
   return {static_cast<char*>(arenas_[size_t(b.device)]) + b.offset, b.shape,
-          streams_[size_t(b.device)]->device(), b.dtype};
+          streams_[size_t(b.device)]->device(), b.dtype, b.block};
 }
 
 void Executor::bind(const std::vector<void*>& arenas,

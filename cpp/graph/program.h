@@ -13,6 +13,7 @@ struct Buffer {
   std::string name;  // "conv1", "d conv1", "norm1 saved 0", ...
   Shape shape;
   DType dtype = DType::f32;
+  int block = 1;  // of its channels
   size_t bytes = 0;
   int device = 0;
   int alias = -1;            // the buffer whose memory it uses, or -1

@@ -19,10 +19,13 @@ class Activation : public Layer {
     }
   }
 
-  LayerPlan plan(const PlanContext&, const std::vector<Shape>& in) override {
+  int input_block(int given, const Shape&, const PlanContext&) const override { return given; }
+
+  LayerPlan plan(const PlanContext& context, const std::vector<Shape>& in) override {
     return {.outputs = {in[0]},
             .backward_reads_input = F::reads_input,
             .backward_reads_output = F::reads_output,
+            .block = context.block,
             .in_place = !F::reads_input};
   }
 

@@ -10,7 +10,9 @@ class Concat final : public Layer {
  public:
   explicit Concat(const Attrs&) {}
 
-  LayerPlan plan(const PlanContext&, const std::vector<Shape>& in) override {
+  int input_block(int given, const Shape&, const PlanContext&) const override { return given; }
+
+  LayerPlan plan(const PlanContext& context, const std::vector<Shape>& in) override {
     Shape out = in[0];
     out.c = 0;
     for (const Shape& s : in) {
@@ -19,7 +21,7 @@ class Concat final : public Layer {
                           to_string(s));
       out.c += s.c;
     }
-    return {.outputs = {out}};
+    return {.outputs = {out}, .block = context.block};
   }
 
   void forward(Stream& stream, const ForwardIO& io) override {

@@ -1,6 +1,5 @@
 // The "conv" layer. The arithmetic is an engine of the back end (core/conv.h).
 #include "layers/registry.h"
-#include "ops/run.h"
 
 namespace alexnet {
 namespace {
@@ -37,20 +36,30 @@ class Conv final : public Layer {
                          channels_, groups_);
   }
 
+  int input_block(int, const Shape& in, const PlanContext& context) const override {
+    const int block = context.device.channel_block(context.dtype);
+    const bool blocked = engine_name_ != "gemm" && !context.reads_image && stride_ == 1 &&
+                         pad_ < kernel_h_ && pad_ < kernel_w_ && in.c / groups_ % block == 0 &&
+                         channels_ / groups_ % block == 0;
+    return blocked ? block : 1;
+  }
+
   LayerPlan plan(const PlanContext& context, const std::vector<Shape>& in) override {
     const Shape& x = in[0];
     require<ShapeError>(x.c % groups_ == 0, "{} input channels in {} groups", x.c, groups_);
     const Shape y{x.n, channels_, window_count(x.h, kernel_h_, stride_, pad_, ceil_),
                   window_count(x.w, kernel_w_, stride_, pad_, ceil_)};
     const ConvProblem problem{x,       y,    kernel_h_, kernel_w_, stride_,
-                              stride_, pad_, pad_,      groups_,   context.dtype};
+                              stride_, pad_, pad_,      groups_,   context.dtype, context.block,
+                              context.reads_image};
     engine_ = context.device.make_conv(engine_name_, problem);
     LayerPlan plan{.outputs = {y},
                    .params = {{"weight", problem.weight(), weight_std_, 0}},
                    .workspace_bytes = engine_->workspace_bytes(),
                    .multiply_adds = problem.multiply_adds(),
                    .engine = engine_->name(),
-                   .backward_reads_input = true};
+                   .backward_reads_input = true,
+                   .block = engine_->output_block()};
     if (bias_) plan.params.push_back({"bias", {channels_, 1, 1, 1}, 0, bias_value_});
     return plan;
   }
@@ -61,9 +70,9 @@ class Conv final : public Layer {
   }
 
   void backward(Stream& stream, const BackwardIO& io) override {
-    if (io.d_params[0])
-      engine_->backward_weights(stream, io.in[0], io.d_out[0], io.d_params[0], io.workspace);
-    if (bias_ && io.d_params[1]) run(stream, BiasGradient<T>{io.d_out[0], io.d_params[1]});
+    const AnyView db = bias_ ? io.d_params[1] : AnyView{};
+    if (io.d_params[0] || db)
+      engine_->backward_weights(stream, io.in[0], io.d_out[0], io.d_params[0], db, io.workspace);
     if (io.d_in[0])
       engine_->backward_data(stream, io.params[0], io.d_out[0], io.d_in[0], io.workspace);
   }

@@ -10,8 +10,10 @@ class Copy final : public Layer {
  public:
   explicit Copy(const Attrs&) {}
 
-  LayerPlan plan(const PlanContext&, const std::vector<Shape>& in) override {
-    return {.outputs = {in[0]}};
+  int input_block(int given, const Shape&, const PlanContext&) const override { return given; }
+
+  LayerPlan plan(const PlanContext& context, const std::vector<Shape>& in) override {
+    return {.outputs = {in[0]}, .block = context.block};
   }
 
   void forward(Stream& stream, const ForwardIO& io) override {

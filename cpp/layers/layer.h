@@ -28,6 +28,8 @@ struct LayerPlan {
   std::string engine;          // what computes it, where there is a choice
   // What backward reads. Memory of the rest is reused after the forward pass.
   bool backward_reads_input = false, backward_reads_output = false;
+  // How the channels of outputs (and saved values) lie; the inputs' blocks are in the context.
+  int block = 1;
   // out[0] may be in[0]'s memory, and d_in[0] may be d_out[0]'s.
   bool in_place = false;
 };
@@ -35,6 +37,8 @@ struct LayerPlan {
 struct PlanContext {
   Device& device;
   DType dtype;
+  int block = 1;             // of the inputs' channels (core/view.h)
+  bool reads_image = false;  // the input is the network's: nobody asks for its gradient
 };
 
 // What a step knows beyond its tensors.
@@ -65,6 +69,12 @@ struct BackwardIO {
 class Layer {
  public:
   virtual ~Layer() = default;
+  // The channel block that the layer wants its inputs in, when they come in `given` (1: planes, also
+  // where several inputs differ). Planes unless a layer says otherwise.
+  virtual int input_block(int given, const Shape& in, const PlanContext& context) const {
+    (void)given, (void)in, (void)context;
+    return 1;
+  }
   // Called once, before forward and backward. Throws ShapeError with what was expected.
   virtual LayerPlan plan(const PlanContext& context, const std::vector<Shape>& in) = 0;
   virtual void forward(Stream& stream, const ForwardIO& io) = 0;

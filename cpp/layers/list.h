@@ -20,4 +20,5 @@
   X(slice)            \
   X(sum)              \
   X(softmax)          \
+  X(reorder)          \
   X(copy)

@@ -22,14 +22,17 @@ class Lrn final : public Layer {
     groups_ = a.get("groups", 1);
   }
 
-  LayerPlan plan(const PlanContext&, const std::vector<Shape>& in) override {
+  int input_block(int given, const Shape&, const PlanContext&) const override { return given; }
+
+  LayerPlan plan(const PlanContext& context, const std::vector<Shape>& in) override {
     require<ShapeError>(groups_ > 0 && in[0].c % groups_ == 0, "{} channels in {} groups", in[0].c,
                         groups_);
     p_.group = in[0].c / groups_;
     return {.outputs = {in[0]},
             .saved = {in[0]},  // s
             .backward_reads_input = true,
-            .backward_reads_output = true};
+            .backward_reads_output = true,
+            .block = context.block};
   }
 
   void forward(Stream& stream, const ForwardIO& io) override {

@@ -21,11 +21,14 @@ class LrnWithin final : public Layer {
     p_.beta = T(a.get("beta", 0.75));
   }
 
-  LayerPlan plan(const PlanContext&, const std::vector<Shape>& in) override {
+  int input_block(int given, const Shape&, const PlanContext&) const override { return given; }
+
+  LayerPlan plan(const PlanContext& context, const std::vector<Shape>& in) override {
     return {.outputs = {in[0]},
             .saved = {in[0]},  // s
             .backward_reads_input = true,
-            .backward_reads_output = true};
+            .backward_reads_output = true,
+            .block = context.block};
   }
 
   void forward(Stream& stream, const ForwardIO& io) override {

@@ -11,6 +11,8 @@ class Pool : public Layer {
   explicit Pool(const Attrs& a)
       : window_(read_window(a, "size", a.required_int("stride"))), ceil_(a.get("ceil", false)) {}
 
+  int input_block(int given, const Shape&, const PlanContext&) const override { return given; }
+
  protected:
   Shape output(const Shape& in) const {
     return {in.n, in.c, windows_along(window_, in.h, ceil_), windows_along(window_, in.w, ceil_)};
@@ -25,9 +27,9 @@ class MaxPool final : public Pool {
  public:
   using Pool::Pool;
 
-  LayerPlan plan(const PlanContext&, const std::vector<Shape>& in) override {
+  LayerPlan plan(const PlanContext& context, const std::vector<Shape>& in) override {
     const Shape out = output(in[0]);
-    return {.outputs = {out}, .saved = {out}};  // where in its window each maximum is
+    return {.outputs = {out}, .saved = {out}, .block = context.block};  // where in its window each maximum is
   }
 
   void forward(Stream& stream, const ForwardIO& io) override {
@@ -44,8 +46,8 @@ class AvgPool final : public Pool {
  public:
   using Pool::Pool;
 
-  LayerPlan plan(const PlanContext&, const std::vector<Shape>& in) override {
-    return {.outputs = {output(in[0])}};
+  LayerPlan plan(const PlanContext& context, const std::vector<Shape>& in) override {
+    return {.outputs = {output(in[0])}, .block = context.block};
   }
 
   void forward(Stream& stream, const ForwardIO& io) override {

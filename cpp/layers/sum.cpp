@@ -10,12 +10,14 @@ class Sum final : public Layer {
  public:
   explicit Sum(const Attrs&) {}
 
-  LayerPlan plan(const PlanContext&, const std::vector<Shape>& in) override {
+  int input_block(int given, const Shape&, const PlanContext&) const override { return given; }
+
+  LayerPlan plan(const PlanContext& context, const std::vector<Shape>& in) override {
     require<ShapeError>(!in.empty(), "it has no input");
     for (const Shape& s : in)
       require<ShapeError>(s == in[0], "its inputs must have one shape, got {} and {}",
                           to_string(in[0]), to_string(s));
-    return {.outputs = {in[0]}};
+    return {.outputs = {in[0]}, .block = context.block};
   }
 
   void forward(Stream& stream, const ForwardIO& io) override {

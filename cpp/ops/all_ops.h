@@ -10,6 +10,7 @@
 #include "ops/lrn_within.h"
 #include "ops/op.h"
 #include "ops/pooling.h"
+#include "ops/reorder.h"
 #include "ops/sgd.h"
 #include "ops/softmax.h"
 
@@ -17,7 +18,7 @@ namespace alexnet {
 
 template <class T>
 using OpsOf = OpList<                                                                      //
-    Add<T>, AddBias<T>, BiasGradient<T>, SliceChannels<T>, PlaceChannels<T>,               //
+    Add<T>, AddBias<T>, BiasGradient<T>, SliceChannels<T>, PlaceChannels<T>, Reorder<T>,               //
     ActivationForward<Relu<T>>, ActivationBackward<Relu<T>>,                               //
     ActivationForward<Tanh<T>>, ActivationBackward<Tanh<T>>,                               //
     ActivationForward<Logistic<T>>, ActivationBackward<Logistic<T>>,                       //

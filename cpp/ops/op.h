@@ -3,11 +3,11 @@
 // An op is a plain struct of parameters and views: `name`, `visit(f)` over its views, `grid()`, and
 // one call operator, compiled by g++ for the CPU and by nvcc for CUDA.
 //   plane op:  operator()(int64_t row, int64_t col)       any order, in parallel
-//   row op:    operator()(int64_t row, const Team& team)  a loop on the CPU, a block on CUDA; Team
-//   has
-//              team.sum(n, f), team.max(n, f): f(i) over i < n, combined in a fixed order, and
-//              team.each(n, f): f(i) for all i, in parallel. grid().cols is its length, for
-//              balance.
+//   row op:    operator()(int64_t row, const Team& team)  a loop on the CPU, a block on CUDA
+//
+// A Team has sum(n, f) and max(n, f): f(i) over i < n, combined in a fixed order; and each(n, f):
+// f(i) for all i, in parallel, done before the next call begins. grid().cols is a row op's length,
+// for balance.
 #pragma once
 
 #include <cmath>

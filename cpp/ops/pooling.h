@@ -11,7 +11,22 @@
 
 namespace alexnet {
 
-// Of every grid here: row = image, channel and row of the result; col = column of the result.
+// f(p, q) for every window of a plane. Those that run in parallel lie so far apart that they do not
+// overlap, and the order of the rest is fixed: f may add to the pixels of its window.
+template <class Team, class F>
+ANX_HD void each_window(const Team& team, const Window& window, int oh, int ow, F&& f) {
+  const int apart = (window.size + window.stride - 1) / window.stride;
+  for (int a = 0; a < apart && a < oh; ++a)
+    for (int b = 0; b < apart && b < ow; ++b) {
+      const int rows = (oh - a + apart - 1) / apart, cols = (ow - b + apart - 1) / apart;
+      team.each(int64_t(rows) * cols, [&](int64_t i) {
+        const int row = int(i) / cols;
+        f(a + row * apart, b + (int(i) - row * cols) * apart);
+      });
+    }
+}
+
+// row = image, channel and output row; col = output column.
 template <class T>
 struct MaxPoolForward {
   static constexpr const char* name = "max_pool_forward";
@@ -30,19 +45,21 @@ struct MaxPoolForward {
     const int oy = int(row % y.shape.h), ox = int(col), w = x.shape.w;
     const Range rows = window.pixels(oy, x.shape.h), cols = window.pixels(ox, w);
     const T* plane = x.data + row / y.shape.h * x.shape.plane();
-    int best_i = rows.first, best_j = cols.first;
-    T best = plane[int64_t(best_i) * w + best_j];
+    T best = plane[int64_t(rows.first) * w + cols.first];
+    int place = (rows.first - window.start(oy)) * window.size + cols.first - window.start(ox);
     for (int i = rows.first; i < rows.last; ++i)
       for (int j = cols.first; j < cols.last; ++j) {
         const T v = plane[int64_t(i) * w + j];
-        if (v > best || (v != v && best == best)) best = v, best_i = i, best_j = j;
+        const bool take = v > best || v != v;
+        best = take ? v : best;
+        place = take ? (i - window.start(oy)) * window.size + j - window.start(ox) : place;
       }
     y[row * y.shape.w + col] = best;
-    tap[row * y.shape.w + col] =
-        T((best_i - window.start(oy)) * window.size + best_j - window.start(ox));
+    tap[row * y.shape.w + col] = T(place);
   }
 };
 
+// Scatters, without races: windows that run at the same time do not overlap.
 template <class T>
 struct MaxPoolBackward {
   static constexpr const char* name = "max_pool_backward";
@@ -54,20 +71,20 @@ struct MaxPoolBackward {
   void visit(F&& f) const {
     f(tap), f(dy), f(dx);
   }
-  Grid grid() const { return {planes(dx).rows * dx.shape.h, dx.shape.w}; }
+  Grid grid() const { return planes(dx); }
 
-  ANX_HD void operator()(int64_t row, int64_t col) const {
-    const int i = int(row % dx.shape.h), j = int(col), oh = dy.shape.h, ow = dy.shape.w;
-    const int64_t plane = row / dx.shape.h * dy.shape.plane();
-    const int first_x = window.first_over(j);
-    T sum = 0;
-    for (int oy = window.first_over(i); oy < oh && window.begins_by(oy, i); ++oy)
-      for (int ox = first_x; ox < ow && window.begins_by(ox, j); ++ox) {
-        const int mine = (i - window.start(oy)) * window.size + j - window.start(ox);
-        const int64_t o = plane + int64_t(oy) * ow + ox;
-        sum += tap[o] == T(mine) ? dy[o] : T(0);
-      }
-    dx[row * dx.shape.w + col] = sum;
+  template <class Team>
+  ANX_HD void operator()(int64_t plane, const Team& team) const {
+    const int w = dx.shape.w, ow = dy.shape.w;
+    const T* from = tap.data + plane * dy.shape.plane();
+    const T* grad = dy.data + plane * dy.shape.plane();
+    T* to = dx.data + plane * dx.shape.plane();
+    team.each(dx.shape.plane(), [&](int64_t i) { to[i] = 0; });
+    each_window(team, window, dy.shape.h, ow, [&](int p, int q) {
+      const int64_t o = int64_t(p) * ow + q;
+      const int place = int(from[o]), i = place / window.size;
+      to[int64_t(window.start(p) + i) * w + window.start(q) + place - i * window.size] += grad[o];
+    });
   }
 };
 
@@ -107,22 +124,21 @@ struct AvgPoolBackward {
   void visit(F&& f) const {
     f(dy), f(dx);
   }
-  Grid grid() const { return {planes(dx).rows * dx.shape.h, dx.shape.w}; }
+  Grid grid() const { return planes(dx); }
 
-  ANX_HD void operator()(int64_t row, int64_t col) const {
-    const int i = int(row % dx.shape.h), j = int(col), oh = dy.shape.h, ow = dy.shape.w;
-    const int64_t plane = row / dx.shape.h * dy.shape.plane();
-    const int first_x = window.first_over(j);
-    T sum = 0;
-    for (int oy = window.first_over(i); oy < oh && window.begins_by(oy, i); ++oy) {
-      const Range rows = window.pixels(oy, dx.shape.h);
-      for (int ox = first_x; ox < ow && window.begins_by(ox, j); ++ox) {
-        const Range cols = window.pixels(ox, dx.shape.w);
-        sum += dy[plane + int64_t(oy) * ow + ox] /
-               T((rows.last - rows.first) * (cols.last - cols.first));
-      }
-    }
-    dx[row * dx.shape.w + col] = sum;
+  template <class Team>
+  ANX_HD void operator()(int64_t plane, const Team& team) const {
+    const int h = dx.shape.h, w = dx.shape.w, ow = dy.shape.w;
+    const T* grad = dy.data + plane * dy.shape.plane();
+    T* to = dx.data + plane * dx.shape.plane();
+    team.each(dx.shape.plane(), [&](int64_t i) { to[i] = 0; });
+    each_window(team, window, dy.shape.h, ow, [&](int p, int q) {
+      const Range rows = window.pixels(p, h), cols = window.pixels(q, w);
+      const T share =
+          grad[int64_t(p) * ow + q] / T((rows.last - rows.first) * (cols.last - cols.first));
+      for (int i = rows.first; i < rows.last; ++i)
+        for (int j = cols.first; j < cols.last; ++j) to[int64_t(i) * w + j] += share;
+    });
   }
 };
 

@@ -1,35 +1,82 @@
 #include "train/layer_runner.h"
 
+#include <algorithm>
+
+#include "ops/run.h"
+
 namespace alexnet {
 namespace {
 
-std::vector<AnyView> views(const std::vector<Tensor>& tensors) {
+AnyView in_block(const Tensor& tensor, int block) {
+  AnyView view = tensor.view();
+  view.block = block;
+  return view;
+}
+
+std::vector<AnyView> views(const std::vector<Tensor>& tensors, int block = 1) {
   std::vector<AnyView> out;
-  for (const Tensor& t : tensors) out.push_back(t.view());
+  for (const Tensor& t : tensors) out.push_back(in_block(t, block));
   return out;
 }
 
+void reorder(Stream& stream, const AnyView& x, const AnyView& y) {
+  if (x.dtype == DType::f64) {
+    run(stream, Reorder<double>{x, y});
+  } else {
+    run(stream, Reorder<float>{x, y});
+  }
+}
+
 }  // namespace
+
+// NaN everywhere: what a layer reads before it writes, or leaves unwritten, is seen.
+void LayerRunner::poison(const Tensor& tensor) {
+  const std::vector<char> ones(size_t(tensor.view().bytes()), char(0xff));
+  stream_->upload(ones.data(), tensor.view());
+  stream_->synchronize();
+}
 
 std::vector<Tensor> LayerRunner::tensors(const std::vector<Shape>& shapes) {
   std::vector<Tensor> out;
   for (const Shape& s : shapes) {
     out.emplace_back(*device_, s, dtype_);
-    stream_->fill_zero(out.back().view());
+    poison(out.back());
   }
   return out;
 }
 
+void LayerRunner::upload(const void* from, const AnyView& to) {
+  if (to.block == 1) return stream_->upload(from, to);
+  const Tensor planes(*device_, to.shape, to.dtype);
+  stream_->upload(from, planes.view());
+  reorder(*stream_, planes.view(), to);
+  stream_->synchronize();
+}
+
+void LayerRunner::download(const AnyView& from, void* to) {
+  if (from.block == 1) return stream_->download(from, to);
+  const Tensor planes(*device_, from.shape, from.dtype);
+  reorder(*stream_, from, planes.view());
+  stream_->download(planes.view(), to);
+  stream_->synchronize();
+}
+
 LayerRunner::LayerRunner(const std::string& type, const Attrs& attrs,
                          const std::vector<Shape>& inputs, const std::string& device, DType dtype,
-                         const std::string& name, int threads)
-    : dtype_(dtype), inputs_(inputs) {
+                         const std::string& name, int threads, bool reads_image)
+    : dtype_(dtype), inputs_(inputs), reads_image_(reads_image) {
   const DeviceId id = parse_device(device);
   device_ = backend(id.kind).make_device(id, threads > 0 ? threads : available_threads());
   stream_ = device_->make_stream();
   stream_->set_label("layer");
   layer_ = make_layer(type, name, dtype, attrs);
-  plan_ = layer_->plan({*device_, dtype}, inputs);
+  PlanContext context{*device_, dtype, 1, reads_image};
+  // As in a network whose first layer is a direct convolution: blocks wherever they fit.
+  const int block = device_->channel_block(dtype);
+  const bool divides = std::all_of(inputs.begin(), inputs.end(),
+                                   [&](const Shape& s) { return s.c % block == 0; });
+  context.block = block_ = layer_->input_block(divides ? block : 1, inputs[0], context);
+  plan_ = layer_->plan(context, inputs);
   std::vector<Shape> param_shapes;
   for (const ParamSpec& p : plan_.params) param_shapes.push_back(p.shape);
   in_ = tensors(inputs);
@@ -40,6 +87,7 @@ LayerRunner::LayerRunner(const std::string& type, const Attrs& attrs,
   d_params_ = tensors(param_shapes);
   saved_ = tensors(plan_.saved);
   workspace_ = Tensor(*device_, {int(plan_.workspace_bytes / 256) + 1, 64, 1, 1}, DType::f32);
+  poison(workspace_);
   labels_ = Tensor(*device_, {inputs[0].n, 1, 1, 1}, DType::i32);
   stream_->synchronize();
 }
@@ -48,41 +96,46 @@ void LayerRunner::forward(const std::vector<const void*>& inputs,
                           const std::vector<const void*>& params, const StepContext& step,
                           const std::vector<void*>& outputs) {
   step_ = step;
-  for (size_t i = 0; i < in_.size(); ++i) stream_->upload(inputs[i], in_[i].view());
+  for (size_t i = 0; i < in_.size(); ++i) upload(inputs[i], in_block(in_[i], block_));
   for (size_t i = 0; i < params_.size(); ++i) stream_->upload(params[i], params_[i].view());
   for (Tensor& t : d_params_) stream_->fill_zero(t.view());
   if (step.labels) {
     stream_->upload(step.labels.data, labels_.view());
     step_.labels = labels_.view();
   }
-  layer_->forward(*stream_, {.step = step_, .in = views(in_), .out = views(out_),
-                             .params = views(params_), .saved = views(saved_),
+  layer_->forward(*stream_, {.step = step_, .in = views(in_, block_),
+                             .out = views(out_, plan_.block),
+                             .params = views(params_), .saved = views(saved_, plan_.block),
                              .workspace = workspace_.view().data});
-  for (size_t i = 0; i < out_.size(); ++i) stream_->download(out_[i].view(), outputs[i]);
+  for (size_t i = 0; i < out_.size(); ++i) download(in_block(out_[i], plan_.block), outputs[i]);
   stream_->synchronize();
 }
 
 void LayerRunner::backward(const std::vector<const void*>& d_outputs,
                            const std::vector<void*>& d_inputs,
                            const std::vector<void*>& d_params) {
-  for (size_t i = 0; i < d_out_.size(); ++i) stream_->upload(d_outputs[i], d_out_[i].view());
-  BackwardIO io{.step = step_, .in = views(in_), .out = views(out_), .params = views(params_),
-                .saved = views(saved_), .d_out = views(d_out_), .d_in = views(d_in_),
+  for (size_t i = 0; i < d_out_.size(); ++i) upload(d_outputs[i], in_block(d_out_[i], plan_.block));
+  BackwardIO io{.step = step_, .in = views(in_, block_),
+                             .out = views(out_, plan_.block), .params = views(params_),
+                .saved = views(saved_, plan_.block), .d_out = views(d_out_, plan_.block),
+                .d_in = views(d_in_, block_),
                 .d_params = views(d_params_), .workspace = workspace_.view().data};
   // As in a network: what the plan does not ask for is not there.
   if (!plan_.backward_reads_input)
     for (AnyView& v : io.in) v.data = nullptr;
   if (!plan_.backward_reads_output)
     for (AnyView& v : io.out) v.data = nullptr;
+  if (reads_image_)
+    for (AnyView& v : io.d_in) v.data = nullptr;
   layer_->backward(*stream_, io);
-  for (size_t i = 0; i < d_in_.size(); ++i) stream_->download(d_in_[i].view(), d_inputs[i]);
+  for (size_t i = 0; i < d_in_.size(); ++i) download(in_block(d_in_[i], block_), d_inputs[i]);
   for (size_t i = 0; i < d_params_.size(); ++i)
     stream_->download(d_params_[i].view(), d_params[i]);
   stream_->synchronize();
 }
 
 void LayerRunner::saved(size_t index, void* out) {
-  stream_->download(saved_[index].view(), out);
+  download(in_block(saved_[index], plan_.block), out);
   stream_->synchronize();
 }
 

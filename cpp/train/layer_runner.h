@@ -14,7 +14,8 @@ namespace alexnet {
 class LayerRunner {
  public:
   LayerRunner(const std::string& type, const Attrs& attrs, const std::vector<Shape>& inputs,
-              const std::string& device, DType dtype, const std::string& name, int threads);
+              const std::string& device, DType dtype, const std::string& name, int threads,
+              bool reads_image);
 
   DType dtype() const { return dtype_; }
   const LayerPlan& plan() const { return plan_; }
@@ -28,13 +29,19 @@ class LayerRunner {
   void saved(size_t index, void* out);
 
  private:
+  void poison(const Tensor& tensor);
   std::vector<Tensor> tensors(const std::vector<Shape>& shapes);
+  // Host memory lies in planes; the layer's own tensors may be blocked.
+  void upload(const void* from, const AnyView& to);
+  void download(const AnyView& from, void* to);
 
   std::unique_ptr<Device> device_;
   std::unique_ptr<Stream> stream_;
   DType dtype_;
   std::vector<Shape> inputs_;
   std::unique_ptr<Layer> layer_;
+  int block_ = 1;  // of the inputs
+  bool reads_image_;
   LayerPlan plan_;
   std::vector<Tensor> in_, out_, params_, saved_, d_in_, d_out_, d_params_;
   Tensor workspace_, labels_;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "ops/reorder.h"
+
 namespace alexnet {
 
 struct Network::Compiled {
@@ -211,9 +213,33 @@ void Network::predict(const Batch& batch, void* out) {
   Compiled& c = compiled(batch.count, false);
   run(c, {batch.images, nullptr, batch.count}, {});
   const Program& program = c.executor.program();
-  Stream& stream = *stream_list_[size_t(program.buffers[size_t(program.output)].device)];
-  stream.download(c.executor.view(program.output), out);
+  const std::vector<char> values = read(c, program.output);
+  std::copy(values.begin(), values.end(), static_cast<char*>(out));
+}
+
+std::vector<char> Network::read(Compiled& c, int buffer) {
+  const AnyView view = c.executor.view(buffer);
+  std::vector<char> values(size_t(view.bytes()));
+  Stream& stream = *stream_list_[size_t(c.executor.program().buffers[size_t(buffer)].device)];
+  stream.download(view, values.data());
   stream.synchronize();
+  if (view.block == 1) return values;
+  std::vector<char> planes(values.size());
+  AnyView from = view, to = view;
+  from.data = values.data();
+  to.data = planes.data();
+  to.block = 1;
+  const auto reorder = [](auto&& op) {
+    const Grid grid = op.grid();
+    for (int64_t row = 0; row < grid.rows; ++row)
+      for (int64_t col = 0; col < grid.cols; ++col) op(row, col);
+  };
+  if (view.dtype == DType::f64) {
+    reorder(Reorder<double>{from, to});
+  } else {
+    reorder(Reorder<float>{from, to});
+  }
+  return planes;
 }
 
 Shape Network::feature_shape(const std::string& layer, int images) const {
@@ -236,11 +262,7 @@ void Network::features(const Batch& batch, const std::string& layer, void* out) 
   size_t first = 0;
   for (const Node& node : c.executor.program().nodes) {
     if (node.whole != layer) continue;
-    const AnyView part = c.executor.view(node.out[0]);
-    Stream& stream = *stream_list_[size_t(node.device)];
-    std::vector<char> values(size_t(part.bytes()));
-    stream.download(part, values.data());
-    stream.synchronize();
+    const std::vector<char> values = read(c, node.out[0]);
     const size_t row = values.size() / size_t(batch.count);
     for (int n = 0; n < batch.count; ++n)
       std::copy_n(values.data() + size_t(n) * row, row,

@@ -86,6 +86,7 @@ class Network {
   Program build(int images, bool training, const std::set<std::string>& keep) const;
   Compiled& compiled(int images, bool training, const std::string& feature = "");
   StepResult run(Compiled& compiled, const Batch& batch, const StepContext& step);
+  std::vector<char> read(Compiled& compiled, int buffer);  // in planes; blocking
   void check_labels(const Batch& batch) const;
   void synchronize();
 

@@ -14,9 +14,10 @@ template <class T>
 std::vector<T> initial_values(const std::string& name, const Shape& shape, double init_std,
                               double init_value, uint64_t seed) {
   std::vector<T> values(size_t(shape.count()), T(init_value));
-  const RandomSite site{seed, site_of(name)};
-  if (init_std > 0)
-    for (size_t i = 0; i < values.size(); ++i) values[i] += T(init_std * normal(site, 0, i));
+  if (init_std == 0) return values;
+  std::vector<double> draws(values.size());
+  normals({seed, site_of(name)}, 0, draws.data(), draws.size());
+  for (size_t i = 0; i < values.size(); ++i) values[i] += T(init_std * draws[i]);
   return values;
 }
 

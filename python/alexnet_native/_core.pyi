@@ -115,7 +115,10 @@ class LayerRunner:
         precision: str = "fp32",
         name: str = "layer",
         threads: int = 0,
+        reads_image: bool = False,  # as the first layer of a network: backward() gives no d_input
     ) -> None: ...
+    @property
+    def engine(self) -> str: ...
     def param_shapes(self) -> dict[str, tuple[int, int, int, int]]: ...
     def forward(
         self,

@@ -6,6 +6,7 @@
 #include "backends/cpu/cpu_stream.h"
 #include "backends/cpu/gemm.h"
 #include "backends/cpu/im2col.h"
+#include "ops/run.h"
 
 namespace alexnet {
 namespace {
@@ -96,6 +97,7 @@ class ConvGemm final : public ConvEngine {
       : plan_(problem), threads_(device.threads()) {}
 
   const char* name() const override { return "gemm"; }
+  int output_block() const override { return 1; }
   size_t workspace_bytes() const override {
     return size_t(plan_.workspace_stride * threads_) * sizeof(T);
   }
@@ -118,8 +120,11 @@ class ConvGemm final : public ConvEngine {
               });
   }
 
-  void backward_weights(Stream& stream, AnyView x, AnyView dy, AnyView dw, void* work) override {
+  void backward_weights(Stream& stream, AnyView x, AnyView dy, AnyView dw, AnyView db,
+                        void* work) override {
     const Plan& s = plan_;
+    if (db) run(stream, BiasGradient<T>{dy, db});
+    if (!dw) return;
     each_item(stream, s.p.groups * blocks(s.taps, s.weight_taps), work,
               [s = &s, x = typed(x), dy = typed(dy), dw = typed(dw)](int64_t item, T* col) {
                 weight_item<T>(*s, item, x, dy, dw, col);

@@ -4,10 +4,15 @@
 
 #include <cstdlib>
 
+#include "backends/cpu/conv_direct.h"
 #include "backends/cpu/conv_gemm.h"
 #include "backends/cpu/cpu_stream.h"
 
 namespace alexnet {
+
+int CpuDevice::channel_block(DType dtype) const {
+  return dtype == DType::f32 ? kernels().direct.lanes : 1;
+}
 
 void* CpuDevice::allocate(size_t bytes) {
   constexpr size_t huge = size_t(2) << 20;
@@ -28,9 +33,16 @@ std::unique_ptr<Stream> CpuDevice::make_stream() { return std::make_unique<CpuSt
 
 std::unique_ptr<ConvEngine> CpuDevice::make_conv(const std::string& name,
                                                  const ConvProblem& problem) {
-  require<ConfigError>(name == "auto" || name == "gemm",
-                       "there is no convolution engine '{}' on {}: choose auto or gemm", name,
-                       to_string(id_));
+  require<ConfigError>(name == "auto" || name == "direct" || name == "gemm",
+                       "there is no convolution engine '{}' on {}: choose auto, direct or gemm",
+                       name, to_string(id_));
+  const bool fits = fits_conv_direct(problem);
+  require<ConfigError>(name != "direct" || fits,
+                       "engine direct needs float32, {} channels or a multiple in each group, and "
+                       "stride 1 (the first layer: any stride): choose auto or gemm",
+                       kernels().direct.lanes);
+  if (name != "gemm" && fits) return make_conv_direct(*this, problem);
+  require<InternalError>(problem.block == 1, "engine gemm was given a blocked input");
   return make_conv_gemm(*this, problem);
 }
 

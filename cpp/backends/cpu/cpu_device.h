@@ -15,6 +15,7 @@ class CpuDevice final : public Device {
 
   DeviceId id() const override { return id_; }
   int threads() const override { return pool_.threads(); }
+  int channel_block(DType dtype) const override;
   void* allocate(size_t bytes) override;
   void release(void* data) noexcept override;
   std::unique_ptr<Stream> make_stream() override;

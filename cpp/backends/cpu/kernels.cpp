@@ -2,6 +2,8 @@
 // internal linkage: a function built for one set must never stand in for another's.
 #include "backends/cpu/kernels.h"
 
+#include "backends/cpu/blocked_ops.h"
+#include "backends/cpu/direct_conv.h"
 #include "backends/cpu/own_gemm.h"
 
 namespace alexnet {
@@ -44,8 +46,18 @@ template <class Op>
 constexpr bool is_row_op = !requires { &Op::operator(); };
 
 template <class Op>
+bool is_blocked(const Op& op) {
+  bool blocked = false;
+  op.visit([&](const auto& view) { blocked |= view.block > 1; });
+  return blocked;
+}
+
+template <class Op>
 void launch_op(const void* pointer, Grid grid, ThreadPool& pool) {
   const Op op = *static_cast<const Op*>(pointer);
+  if constexpr (requires { launch_blocked(op, pool); }) {
+    if (is_blocked(op) && launch_blocked(op, pool)) return;
+  }
   const int64_t rows = std::max<int64_t>(1, kChunk / grid.cols);
   const int64_t row_chunks = (grid.rows + rows - 1) / rows;
   if constexpr (is_row_op<Op>) {
@@ -78,7 +90,10 @@ void launch_op(const void* pointer, Grid grid, ThreadPool& pool) {
 namespace {
 template <class... Ops>
 constexpr KernelTable make_table(OpList<Ops...>) {
-  return {ANX_TEXT(ANX_KERNELS), {&launch_op<Ops>...}, &own_gemm<float>, &own_gemm<double>};
+  return {ANX_TEXT(ANX_KERNELS),
+          {kLanes, kPair, &pack_input, &pack_weights, &add_unpacked, &direct_forward,
+           &direct_backward_weights},
+          {&launch_op<Ops>...}, &own_gemm<float>, &own_gemm<double>};
 }
 }  // namespace
 

@@ -1,14 +1,29 @@
 // The loops of every op, compiled once per instruction set (kernels.cpp) and chosen at run time.
 #pragma once
 
+#include "backends/cpu/direct_conv_shape.h"
 #include "backends/cpu/thread_pool.h"
 #include "core/device.h"
 #include "ops/all_ops.h"
 
 namespace alexnet {
 
+// The direct convolution's kernels: direct_conv.h says what each does.
+struct DirectKernels {
+  int lanes, pair;  // channels of a vector, vectors of a tile
+  void (*pack_input)(const DirectShape&, const float* x, float* packed);
+  void (*pack_weights)(const DirectShape&, const float* w, bool transposed, int pair,
+                       float* packed);
+  void (*add_unpacked)(const DirectShape&, const float* packed, int pair, float* dw);
+  void (*forward)(const DirectShape&, const float* packed, const float* w, const float* bias,
+                  int pair, float* y);
+  void (*backward_weights)(const DirectShape&, const float* packed, const float* dy, int pair,
+                           float* dw, float* db);
+};
+
 struct KernelTable {
   const char* name;
+  DirectKernels direct;
   void (*launch[AllOps::size])(const void* op, Grid grid, ThreadPool& pool);
   void (*gemm_f32)(const Gemm& gemm);  // single-threaded, used where there is no BLAS
   void (*gemm_f64)(const Gemm& gemm);

@@ -1,0 +1,23 @@
+// The same values in another layout: planes to channel blocks or back.
+#pragma once
+
+#include "ops/op.h"
+
+namespace alexnet {
+
+template <class T>
+struct Reorder {
+  static constexpr const char* name = "reorder";
+  View<const T> x;
+  View<T> y;
+
+  template <class F>
+  void visit(F&& f) const {
+    f(x), f(y);
+  }
+  Grid grid() const { return planes(x); }
+
+  ANX_HD void operator()(int64_t row, int64_t col) const { y.at(row, col) = x.at(row, col); }
+};
+
+}  // namespace alexnet
