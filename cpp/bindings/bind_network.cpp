@@ -83,15 +83,16 @@ void bind_network(py::module_& m) {
   py::class_<Network>(m, "Network")
       .def(py::init([](const py::sequence& layers, const std::vector<int>& input_shape,
                        const std::vector<std::string>& devices, uint64_t seed,
-                       const std::string& precision, int threads) {
+                       const std::string& precision, int threads, bool fuse) {
              Description d{to_input(input_shape), {}};
              for (const auto& layer : layers) d.layers.push_back(to_layer(layer));
              return std::make_unique<Network>(
-                 std::move(d), NetworkOptions{devices, seed, parse_precision(precision), threads});
+                 std::move(d), NetworkOptions{devices, seed, parse_precision(precision), threads,
+                                                fuse});
            }),
            "layers"_a, "input_shape"_a, py::kw_only(),
            "devices"_a = std::vector<std::string>{"cpu:0"}, "seed"_a = 0, "precision"_a = "fp32",
-           "threads"_a = 0)
+           "threads"_a = 0, "fuse"_a = true)
       .def_property_readonly("classes", [](const Network& n) { return n.output().per_image(); })
       .def(
           "plan", [](Network& n, int batch, bool training) { return to_dict(n.plan(batch, training)); },

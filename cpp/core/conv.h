@@ -34,8 +34,9 @@ class ConvEngine {
   virtual int output_block() const = 0;
   virtual size_t workspace_bytes() const = 0;
 
-  // y = conv(x, w) + b; `b` may be empty.
-  virtual void forward(Stream&, AnyView x, AnyView w, AnyView b, AnyView y, void* workspace) = 0;
+  // y = conv(x, w) + b, or with `relu` the larger of that and 0; `b` may be empty.
+  virtual void forward(Stream&, AnyView x, AnyView w, AnyView b, AnyView y, bool relu,
+                       void* workspace) = 0;
   // dx = conv^T(dy, w), assigned.
   virtual void backward_data(Stream&, AnyView w, AnyView dy, AnyView dx, void* workspace) = 0;
   // dw += the gradient by the weights, db += that by the biases; either may be empty.

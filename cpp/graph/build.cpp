@@ -183,7 +183,11 @@ class Builder {
 
   void forward(int index) {
     Node& node = program_.nodes[index];
-    if (in_place(node)) program_.buffers[node.out[0]].alias = node.in[0];
+    if (in_place(node)) {
+      program_.buffers[node.out[0]].alias = node.in[0];
+      Node& producer = program_.nodes[producer_.at(node.in[0])];
+      if (options_.fuse && node.type == "relu" && producer.layer->absorb_relu()) return;
+    }
     Instruction instruction{Instruction::Kind::forward, index};
     // A copy runs where its source is.
     instruction.stream =

@@ -64,9 +64,11 @@ class Conv final : public Layer {
     return plan;
   }
 
+  bool absorb_relu() override { return relu_ = true; }
+
   void forward(Stream& stream, const ForwardIO& io) override {
     engine_->forward(stream, io.in[0], io.params[0], bias_ ? io.params[1] : AnyView{}, io.out[0],
-                     io.workspace);
+                     relu_, io.workspace);
   }
 
   void backward(Stream& stream, const BackwardIO& io) override {
@@ -79,7 +81,7 @@ class Conv final : public Layer {
 
  private:
   int channels_, kernel_h_, kernel_w_, stride_, pad_, groups_;
-  bool ceil_, bias_;
+  bool ceil_, bias_, relu_ = false;
   std::string engine_name_;
   double weight_std_, bias_value_;
   std::unique_ptr<ConvEngine> engine_;

@@ -29,11 +29,13 @@ class Dense final : public Layer {
     return plan;
   }
 
+  bool absorb_relu() override { return bias_ && (relu_ = true); }
+
   void forward(Stream& stream, const ForwardIO& io) override {
     stream.gemm({.transpose_b = true, .m = images_, .n = channels_, .k = features_,
                  .a = io.in[0].data, .b = io.params[0].data, .c = io.out[0].data,
                  .lda = features_, .ldb = features_, .ldc = channels_, .dtype = dtype_of<T>});
-    if (bias_) run(stream, AddBias<T>{io.params[1], io.out[0]});
+    if (bias_) run(stream, AddBias<T>{relu_, io.params[1], io.out[0]});
   }
 
   void backward(Stream& stream, const BackwardIO& io) override {
@@ -51,7 +53,7 @@ class Dense final : public Layer {
 
  private:
   int channels_;
-  bool bias_;
+  bool bias_, relu_ = false;
   double weight_std_, bias_value_;
   int64_t images_ = 0, features_ = 0;
 };

@@ -77,6 +77,8 @@ class Layer {
   }
   // Called once, before forward and backward. Throws ShapeError with what was expected.
   virtual LayerPlan plan(const PlanContext& context, const std::vector<Shape>& in) = 0;
+  // Takes over the forward pass of a ReLU that overwrites this layer's output; false: it cannot.
+  virtual bool absorb_relu() { return false; }
   virtual void forward(Stream& stream, const ForwardIO& io) = 0;
   virtual void backward(Stream& stream, const BackwardIO& io) = 0;
 };

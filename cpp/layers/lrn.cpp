@@ -28,24 +28,34 @@ class Lrn final : public Layer {
     require<ShapeError>(groups_ > 0 && in[0].c % groups_ == 0, "{} channels in {} groups", in[0].c,
                         groups_);
     p_.group = in[0].c / groups_;
+    // On blocks of channels the backward pass computes s again, from x: that is cheaper than the
+    // memory traffic of s and y.
+    keeps_s_ = context.block == 1 || p_.group % context.block != 0;
+    std::vector<Shape> saved;
+    if (keeps_s_) saved = {in[0]};
     return {.outputs = {in[0]},
-            .saved = {in[0]},  // s
+            .saved = saved,
             .backward_reads_input = true,
-            .backward_reads_output = true,
+            .backward_reads_output = keeps_s_,
             .block = context.block};
   }
 
   void forward(Stream& stream, const ForwardIO& io) override {
-    run(stream, LrnForward<T>{p_, io.in[0], io.out[0], io.saved[0]});
+    View<T> s;
+    if (keeps_s_) s = io.saved[0];
+    run(stream, LrnForward<T>{p_, io.in[0], io.out[0], s});
   }
 
   void backward(Stream& stream, const BackwardIO& io) override {
-    run(stream, LrnBackward<T>{p_, io.in[0], io.out[0], io.saved[0], io.d_out[0], io.d_in[0]});
+    View<const T> y, s;
+    if (keeps_s_) y = io.out[0], s = View<const T>(io.saved[0]);
+    run(stream, LrnBackward<T>{p_, io.in[0], y, s, io.d_out[0], io.d_in[0]});
   }
 
  private:
   LrnParams<T> p_;
   int groups_ = 1;
+  bool keeps_s_ = true;
 };
 
 }  // namespace

@@ -21,10 +21,11 @@ struct Add {
   ANX_HD void operator()(int64_t, int64_t i) const { y[i] += x[i]; }
 };
 
-// y[n, c, p] += b[c]
+// y[n, c, p] += b[c], or with `relu` the larger of that and 0
 template <class T>
 struct AddBias {
   static constexpr const char* name = "add_bias";
+  bool relu = false;
   View<const T> b;
   View<T> y;
 
@@ -34,7 +35,10 @@ struct AddBias {
   }
   Grid grid() const { return planes(y); }
 
-  ANX_HD void operator()(int64_t row, int64_t col) const { y.at(row, col) += b[row % y.shape.c]; }
+  ANX_HD void operator()(int64_t row, int64_t col) const {
+    const T sum = y.at(row, col) + b[row % y.shape.c];
+    y.at(row, col) = relu && sum <= 0 ? T(0) : sum;  // a NaN stays
+  }
 };
 
 // db[c] += sum over images and pixels of dy[n, c, p]

@@ -69,7 +69,7 @@ void Network::set_update(const std::string& name, const UpdateRule& rule) {
 
 Program Network::build(int images, bool training, const std::set<std::string>& keep) const {
   require<ConfigError>(images > 0, "a batch must hold at least one image, got {}", images);
-  BuildOptions options{images, training, options_.dtype, {}, keep};
+  BuildOptions options{images, training, options_.fuse, options_.dtype, {}, keep};
   if (parameters_)
     for (const std::string& name : parameters_->names())
       if (parameters_->rule(name).lr == 0) options.frozen.insert(name);

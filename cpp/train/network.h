@@ -29,6 +29,7 @@ struct NetworkOptions {
   uint64_t seed = 0;
   DType dtype = DType::f32;
   int threads = 0;  // in all; 0 = those this process may use
+  bool fuse = true;  // see BuildOptions
 };
 
 struct LayerInfo {

@@ -65,6 +65,7 @@ class Network:
         seed: int = 0,
         precision: str = "fp32",  # or "fp64"
         threads: int = 0,  # CPU threads in all; 0 = those this process may use
+        fuse: bool = True,  # ReLU inside the convolution or dense layer before it
     ) -> None: ...
     @property
     def classes(self) -> int: ...

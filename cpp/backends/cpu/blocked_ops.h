@@ -30,14 +30,26 @@ Vec inverse_power(Vec a, float b) {
   return load(v);
 }
 
-// out[c] = sum of in[c - half .. c + half] for c in 0..channels; in[-half..] is zero padding.
-void window_sums(const float* in, int channels, int size, float* out) {
-  for (int c = 0; c < channels; c += kLanes) {
-    Vec sum = load(in + c);
-    for (int j = 1; j < size; ++j) sum += load(in + c + j);
-    store(out + c, sum);
-  }
+// The sum of `size` channels from in[c] on, for each lane's channel c.
+Vec window_sum(const float* in, int size) {
+  Vec sum = load(in);
+  for (int j = 1; j < size; ++j) sum += load(in + j);
+  return sum;
 }
+
+// Room for one group of channels of one pixel. padded[c .. c + size - 1] is the window of channel c;
+// around `inside` it stays zero.
+struct Scratch {
+  std::vector<float> memory;
+  float *padded, *inside, *scale, *own;
+
+  Scratch(int group, int size) : memory(size_t(3 * group + size + kLanes), 0.0f) {
+    scale = memory.data();
+    own = scale + group;
+    padded = own + group;
+    inside = padded + size / 2;
+  }
+};
 
 // One pixel at a time, a group of channels gathered from its blocks: f(offset in the view, position
 // in the group, vector index) for its vectors.
@@ -55,49 +67,53 @@ void each_group_pixel(const Shape& shape, int group, int size, ThreadPool& pool,
   constexpr int64_t chunk = 256;
   const int64_t total = int64_t(shape.n) * (shape.c / group) * shape.plane();
   pool.parallel_for((total + chunk - 1) / chunk, [&](int64_t item, int) {
-    std::vector<float> padded(size_t(group + size + kLanes), 0.0f), sums(size_t(group), 0.0f);
+    Scratch scratch(group, size);
     const int64_t end = std::min(total, (item + 1) * chunk);
     for (int64_t pixel = item * chunk; pixel < end; ++pixel)
-      f(pixel, padded.data() + size / 2, padded.data(), sums.data());
+      f(pixel, scratch);
   });
 }
 
 bool launch_blocked(const LrnForward<float>& op, ThreadPool& pool) {
   if (op.p.group % kLanes != 0) return false;
   const Shape& shape = op.x.shape;
-  each_group_pixel(
-      shape, op.p.group, op.p.size, pool,
-      [&](int64_t pixel, float* inside, const float* padded, float* sums) {
-        each_vector(shape, op.p.group, pixel, [&](int64_t at, int c) {
-          const Vec x = load(op.x.data + at);
-          store(inside + c, x * x);
-        });
-        window_sums(padded, op.p.group, op.p.size, sums);
-        each_vector(shape, op.p.group, pixel, [&](int64_t at, int c) {
-          const Vec scale = op.p.k + op.p.alpha * load(sums + c);
-          store(op.s.data + at, scale);
-          store(op.y.data + at, load(op.x.data + at) * inverse_power(scale, op.p.beta));
-        });
-      });
+  each_group_pixel(shape, op.p.group, op.p.size, pool, [&](int64_t pixel, Scratch& scratch) {
+    each_vector(shape, op.p.group, pixel, [&](int64_t at, int c) {
+      const Vec x = load(op.x.data + at);
+      store(scratch.inside + c, x * x);
+    });
+    each_vector(shape, op.p.group, pixel, [&](int64_t at, int c) {
+      const Vec scale = op.p.k + op.p.alpha * window_sum(scratch.padded + c, op.p.size);
+      store(op.y.data + at, load(op.x.data + at) * inverse_power(scale, op.p.beta));
+    });
+  });
   return true;
 }
 
+// s is computed again from x, and y from both.
 bool launch_blocked(const LrnBackward<float>& op, ThreadPool& pool) {
   if (op.p.group % kLanes != 0) return false;
   const Shape& shape = op.x.shape;
-  each_group_pixel(
-      shape, op.p.group, op.p.size, pool,
-      [&](int64_t pixel, float* inside, const float* padded, float* sums) {
-        each_vector(shape, op.p.group, pixel, [&](int64_t at, int c) {
-          store(inside + c, load(op.dy.data + at) * load(op.y.data + at) / load(op.s.data + at));
-        });
-        window_sums(padded, op.p.group, op.p.size, sums);
-        each_vector(shape, op.p.group, pixel, [&](int64_t at, int c) {
-          const Vec own = load(op.dy.data + at) * inverse_power(load(op.s.data + at), op.p.beta);
-          store(op.dx.data + at, own - 2 * op.p.alpha * op.p.beta * load(op.x.data + at) *
-                                           load(sums + c));
-        });
-      });
+  each_group_pixel(shape, op.p.group, op.p.size, pool, [&](int64_t pixel, Scratch& scratch) {
+    each_vector(shape, op.p.group, pixel, [&](int64_t at, int c) {
+      const Vec x = load(op.x.data + at);
+      store(scratch.inside + c, x * x);
+    });
+    each_vector(shape, op.p.group, pixel, [&](int64_t, int c) {
+      store(scratch.scale + c, op.p.k + op.p.alpha * window_sum(scratch.padded + c, op.p.size));
+    });
+    each_vector(shape, op.p.group, pixel, [&](int64_t at, int c) {
+      const Vec scale = load(scratch.scale + c), power = inverse_power(scale, op.p.beta);
+      const Vec own = load(op.dy.data + at) * power;
+      store(scratch.own + c, own);
+      store(scratch.inside + c, own * load(op.x.data + at) / scale);  // dy * y / s
+    });
+    each_vector(shape, op.p.group, pixel, [&](int64_t at, int c) {
+      const Vec cross = window_sum(scratch.padded + c, op.p.size);
+      store(op.dx.data + at, load(scratch.own + c) -
+                                 2 * op.p.alpha * op.p.beta * load(op.x.data + at) * cross);
+    });
+  });
   return true;
 }
 

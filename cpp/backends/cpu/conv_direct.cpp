@@ -46,13 +46,14 @@ class ConvDirect final : public ConvEngine {
     return size_t(scratch + slices() * floats_aligned(weights + p_.y.c)) * sizeof(float);
   }
 
-  void forward(Stream& stream, AnyView x, AnyView w, AnyView b, AnyView y, void* work) override {
-    convolve(stream, forward_, x, w, b, y, work, false);
+  void forward(Stream& stream, AnyView x, AnyView w, AnyView b, AnyView y, bool relu,
+               void* work) override {
+    convolve(stream, forward_, x, w, b, y, work, false, relu);
   }
 
   void backward_data(Stream& stream, AnyView w, AnyView dy, AnyView dx, void* work) override {
     require<InternalError>(p_.block > 1, "the direct engine has no gradient for a planar input");
-    convolve(stream, backward_, dy, w, {}, dx, work, true);
+    convolve(stream, backward_, dy, w, {}, dx, work, true, false);
   }
 
   void backward_weights(Stream& stream, AnyView x, AnyView dy, AnyView dw, AnyView db,
@@ -80,9 +81,10 @@ class ConvDirect final : public ConvEngine {
 
   // y = conv(x, w) + b for the shape of one direction.
   void convolve(Stream& stream, const DirectShape& s, AnyView x, AnyView w, AnyView b, AnyView y,
-                void* work, bool transposed) {
+                void* work, bool transposed, bool relu) {
     cpu(stream).enqueue([this, s = &s, x = floats(x), w = floats(w), b = floats(b), y = floats(y),
-                         work = static_cast<float*>(work), transposed, pool = &cpu(stream).pool()] {
+                         work = static_cast<float*>(work), transposed, relu,
+                         pool = &cpu(stream).pool()] {
       const int pair_count = pairs(*s);
       const int64_t weights = s->taps() * s->out_c;
       float* packed_w = work + threads_ * scratch(*s);
@@ -103,7 +105,7 @@ class ConvDirect final : public ConvEngine {
         const int last = split ? first + 1 : pair_count;
         for (int pair = first; pair < last; ++pair)
           kernel().forward(*s, packed, packed_w + g * weights + pair_offset(*s, pair),
-                           b ? b + g * s->out_c : nullptr, pair,
+                           b ? b + g * s->out_c : nullptr, relu, pair,
                            y + job * s->out_c * s->out_h * s->out_w);
       });
     });

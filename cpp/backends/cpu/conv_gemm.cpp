@@ -39,7 +39,7 @@ struct Plan {
 };
 
 template <class T>
-void forward_item(const Plan& s, int64_t item, const T* x, const T* w, const T* b, T* y, T* col) {
+void forward_item(const Plan& s, int64_t item, const T* x, const T* w, const T* b, T* y, bool relu, T* col) {
   const ConvProblem& p = s.p;
   const int64_t row_blocks = blocks(p.y.h, s.forward_rows);
   const int64_t block = item % row_blocks, g = item / row_blocks % p.groups;
@@ -52,9 +52,14 @@ void forward_item(const Plan& s, int64_t item, const T* x, const T* w, const T* 
   serial_gemm({.m = s.out_group, .n = columns, .k = s.taps, .a = w + g * s.out_group * s.taps,
                .b = col, .c = out, .lda = s.taps, .ldb = columns, .ldc = s.pixels,
                .dtype = dtype_of<T>});
-  if (!b) return;
-  for (int64_t o = 0; o < s.out_group; ++o)
-    for (int64_t i = 0; i < columns; ++i) out[o * s.pixels + i] += b[g * s.out_group + o];
+  if (!b && !relu) return;
+  for (int64_t o = 0; o < s.out_group; ++o) {
+    const T bias = b ? b[g * s.out_group + o] : T(0);
+    for (int64_t i = 0; i < columns; ++i) {
+      const T sum = out[o * s.pixels + i] + bias;
+      out[o * s.pixels + i] = relu && sum <= 0 ? T(0) : sum;  // a NaN stays
+    }
+  }
 }
 
 template <class T>
@@ -102,12 +107,13 @@ class ConvGemm final : public ConvEngine {
     return size_t(plan_.workspace_stride * threads_) * sizeof(T);
   }
 
-  void forward(Stream& stream, AnyView x, AnyView w, AnyView b, AnyView y, void* work) override {
+  void forward(Stream& stream, AnyView x, AnyView w, AnyView b, AnyView y, bool relu,
+               void* work) override {
     const Plan& s = plan_;
     const int64_t items = int64_t(s.p.y.n) * s.p.groups * blocks(s.p.y.h, s.forward_rows);
-    each_item(stream, items, work, [s = &s, x = typed(x), w = typed(w), b = typed(b), y = typed(y)](
-                                       int64_t item, T* col) {
-      forward_item<T>(*s, item, x, w, b, y, col);
+    each_item(stream, items, work, [s = &s, x = typed(x), w = typed(w), b = typed(b), y = typed(y),
+                                    relu](int64_t item, T* col) {
+      forward_item<T>(*s, item, x, w, b, y, relu, col);
     });
   }
 

@@ -61,7 +61,7 @@ void add_unpacked(const DirectShape& s, const float* packed, int pair, float* dw
 // to the next one's; 0 = s.pixel_step().
 template <int Q, int P, int kStep>
 void forward_tile(const DirectShape& s, const float* x, int first_tap_row, int tap_rows,
-                  const float* w, const float* bias, float* y, int64_t y_vector) {
+                  const float* w, const float* bias, bool relu, float* y, int64_t y_vector) {
   const int64_t step = kStep ? kStep : s.pixel_step();
   const int64_t x_row = int64_t(s.packed_width()) * s.inner_x, x_plane = x_row * s.in_h;
   Vec sum[P][Q];
@@ -94,11 +94,14 @@ void forward_tile(const DirectShape& s, const float* x, int first_tap_row, int t
 #pragma GCC unroll 2
   for (int p = 0; p < P; ++p)
 #pragma GCC unroll 16
-    for (int q = 0; q < Q; ++q) store(y + p * y_vector + q * kLanes, sum[p][q]);
+    for (int q = 0; q < Q; ++q) {
+      const Vec v = sum[p][q];
+      store(y + p * y_vector + q * kLanes, relu ? (v <= Vec{} ? Vec{} : v) : v);  // a NaN stays
+    }
 }
 
 using ForwardTile = void (*)(const DirectShape&, const float*, int, int, const float*, const float*,
-                             float*, int64_t);
+                             bool, float*, int64_t);
 
 template <int P, int kStep, int... Q>
 ForwardTile pick_tile(int pixels, std::integer_sequence<int, Q...>) {
@@ -117,7 +120,7 @@ ForwardTile forward_tile_for(const DirectShape& s, int pixels) {
 // All rows of one image and group for one pair of output vectors. `packed`: pack_input's; `w`:
 // pack_weights's for the pair; y: the group's first vector of the image, blocked.
 void direct_forward(const DirectShape& s, const float* packed, const float* w, const float* bias,
-                    int pair, float* y) {
+                    bool relu, int pair, float* y) {
   const int vectors = std::min(kPair, s.out_c / kLanes - pair * kPair);
   const int64_t y_vector = int64_t(s.out_h) * s.out_w * kLanes;
   const int tiles = (s.out_w + kMaxPixels - 1) / kMaxPixels;
@@ -132,7 +135,7 @@ void direct_forward(const DirectShape& s, const float* packed, const float* w, c
       const int q = t * s.out_w / tiles, pixels = (t + 1) * s.out_w / tiles - q;
       const auto tile =
           vectors == 2 ? forward_tile_for<2>(s, pixels) : forward_tile_for<1>(s, pixels);
-      tile(s, row + int64_t(q) * s.pixel_step(), first, last - first, w, b,
+      tile(s, row + int64_t(q) * s.pixel_step(), first, last - first, w, b, relu,
            out + (int64_t(p) * s.out_w + q) * kLanes, y_vector);
     }
   }
