@@ -31,13 +31,14 @@ struct RandomSite {
   uint64_t seed = 0;
   uint32_t site = 0;  // site_of(name)
 
-  // The 32 bits of `element` at `step`. counter = (element / 4 low, element / 4 high, site, step).
-  ANX_HD uint32_t bits(uint64_t step, uint64_t element) const {
-    const uint64_t block = element / 4;
-    const Philox4 r = philox4x32(
+  // The bits of elements 4 block .. 4 block + 3 at `step`. counter = (block low, block high, site, step).
+  ANX_HD Philox4 four(uint64_t step, uint64_t block) const {
+    return philox4x32(
         {{uint32_t(block), uint32_t(block >> 32) ^ uint32_t(step >> 32), site, uint32_t(step)}},
         uint32_t(seed), uint32_t(seed >> 32));
-    return r.v[element % 4];
+  }
+  ANX_HD uint32_t bits(uint64_t step, uint64_t element) const {
+    return four(step, element / 4).v[element % 4];
   }
   // Uniform in [0, 1), 24 bits: exact in float and in double.
   ANX_HD float uniform(uint64_t step, uint64_t element) const {

@@ -29,7 +29,9 @@ class MaxPool final : public Pool {
 
   LayerPlan plan(const PlanContext& context, const std::vector<Shape>& in) override {
     const Shape out = output(in[0]);
-    return {.outputs = {out}, .saved = {out}, .block = context.block};  // where in its window each maximum is
+    return {.outputs = {out},
+            .saved = {out},  // where in its window each maximum is
+            .block = context.block};
   }
 
   void forward(Stream& stream, const ForwardIO& io) override {

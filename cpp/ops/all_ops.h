@@ -18,7 +18,7 @@ namespace alexnet {
 
 template <class T>
 using OpsOf = OpList<                                                                      //
-    Add<T>, AddBias<T>, BiasGradient<T>, SliceChannels<T>, PlaceChannels<T>, Reorder<T>,               //
+    Add<T>, AddBias<T>, BiasGradient<T>, SliceChannels<T>, PlaceChannels<T>, Reorder<T>,   //
     ActivationForward<Relu<T>>, ActivationBackward<Relu<T>>,                               //
     ActivationForward<Tanh<T>>, ActivationBackward<Tanh<T>>,                               //
     ActivationForward<Logistic<T>>, ActivationBackward<Logistic<T>>,                       //

@@ -141,13 +141,15 @@ void Network::check_labels(const Batch& batch) const {
 
 StepResult Network::run(Compiled& c, const Batch& batch, const StepContext& step) {
   const Program& program = c.executor.program();
+  // Before the first upload: from there on the caller's memory is in use until synchronize().
+  require<ConfigError>(!batch.labels || program.scores >= 0,
+                       "the last layer must be softmax to score labels");
   StepContext context = step;
   for (size_t i = 0; i < program.inputs.size(); ++i)
     if (program.inputs[i] >= 0)
       stream_list_[i]->upload(batch.images, c.executor.view(program.inputs[i]));
   std::vector<char> scores;
   if (batch.labels) {
-    require<ConfigError>(program.scores >= 0, "the last layer must be softmax to score labels");
     const AnyView labels = c.executor.view(program.labels);
     stream_list_[size_t(program.buffers[size_t(program.labels)].device)]->upload(batch.labels, labels);
     context.labels = labels;

@@ -1,0 +1,53 @@
+"""The command ``alexnet-native``: one file for each of its commands.
+
+Exit codes: 0; 1 for a failure, said in one sentence on standard error; 2 for wrong usage; 130 when
+Ctrl-C ends a command (a training saves and ends with 0). ALEXNET_DEBUG=1 shows the traceback.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from alexnet_native import log
+from alexnet_native.cli import describe, devices, evaluate, gradcheck, predict, train
+from alexnet_native.cli.failure import failures, sentence
+from alexnet_native.cli.parser import Commands, Parser
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command line, by default this process's; returns the exit code."""
+    program = Parser(
+        prog="alexnet-native",
+        description="AlexNet as it was in 2012: train it, ask it, look into it.",
+        examples=["alexnet-native train --data demo"],
+    )
+    program.add_argument("--version", action="store_true", help="print the version")
+    commands = Commands(program)
+    for command in (train, evaluate, predict, describe, gradcheck, devices):
+        command.add(commands)
+    args = program.parse(arguments)
+    try:
+        if args.version:
+            from alexnet_native import __version__
+
+            log.line(__version__)
+        elif not hasattr(args, "run"):
+            program.error("name a command")
+        else:
+            args.run(args)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # as in `alexnet-native describe alexnet | head -3`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except failures() as error:
+        if os.environ.get("ALEXNET_DEBUG", "0") not in ("", "0"):
+            raise
+        log.error(sentence(error))
+        return 1
+    return 0

@@ -1,0 +1,62 @@
+"""``alexnet-native describe``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from alexnet_native import log
+from alexnet_native.cli.parser import Commands, add_device_options
+from alexnet_native.errors import ConfigError
+
+__all__ = ["add", "add_net", "net_options"]
+
+
+def add(commands: Commands) -> None:
+    parser = commands.add(
+        "describe",
+        _run,
+        "Print the layers of a network: sizes, costs, places.",
+        "describe alexnet --devices cpu:0,cpu:1",
+        "describe my-net.toml --batch 32 --json",
+    )
+    add_net(parser)
+    parser.add_argument(
+        "--batch", metavar="N", type=int, help="images at once (default: the net's)"
+    )
+    parser.add_argument("--predict", action="store_true", help="without what only training needs")
+    parser.add_argument("--program", action="store_true", help="print the steps that are executed")
+    add_device_options(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def add_net(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("net", metavar="NET", help="a network by name, or a TOML file")
+    parser.add_argument("--classes", metavar="N", type=int, help="outputs (default: the net's)")
+    parser.add_argument("--activation", help="of figure1: relu, tanh, ...")
+
+
+def net_options(args: argparse.Namespace) -> dict[str, Any]:
+    return {"activation": args.activation} if args.activation else {}
+
+
+def _run(args: argparse.Namespace) -> None:
+    from alexnet_native.net import Net
+
+    if args.batch is not None and args.batch < 1:
+        raise ConfigError(f"--batch is {args.batch}; it must be at least 1")
+    net = Net(
+        args.net,
+        classes=args.classes,
+        devices=args.devices,
+        threads=args.threads,
+        **net_options(args),
+    )
+    batch = args.batch or net.description.hints.batch_size
+    if args.program:
+        lines = net.native.program(batch, not args.predict)
+        log.line(json.dumps(lines, indent=1) if args.json else "\n".join(lines))
+        return
+    summary = net.describe(batch, training=not args.predict)
+    log.line(json.dumps(summary, indent=1) if args.json else str(summary))

@@ -1,0 +1,37 @@
+"""``alexnet-native devices``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from alexnet_native import log
+from alexnet_native.cli.parser import Commands
+
+__all__ = ["add"]
+
+
+def add(commands: Commands) -> None:
+    parser = commands.add(
+        "devices", _run, "List the devices that --devices can name.", "devices --json"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _run(args: argparse.Namespace) -> None:
+    from alexnet_native import _core
+
+    found = {
+        "devices": _core.devices(),
+        "unavailable": _core.unavailable_backends(),
+        "threads": _core.available_threads(),
+        "cpu_kernels": _core.cpu_kernels(),
+    }
+    if args.json:
+        log.line(json.dumps(found, indent=1))
+        return
+    for device in _core.devices():
+        log.line(f"{device['name']:8}  {device['description']}")
+    for backend in _core.unavailable_backends():
+        log.line(f"{backend['name']:8}  not available: {backend['reason']}")
+    log.line(f"{found['threads']} CPU threads, {found['cpu_kernels']} kernels")

@@ -1,0 +1,71 @@
+"""``alexnet-native predict``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from alexnet_native import log
+from alexnet_native.cli.parser import Commands, add_device_options
+
+if TYPE_CHECKING:
+    from alexnet_native.net import Net
+
+__all__ = ["add"]
+
+_IMAGES = 128  # in memory at a time
+
+
+def add(commands: Commands) -> None:
+    parser = commands.add(
+        "predict",
+        _run,
+        "Name what is on pictures.",
+        "predict runs/photos cat.jpg dog.png",
+        "predict runs/photos/checkpoints/best *.jpg --top 3 --json",
+    )
+    parser.add_argument("checkpoint", metavar="CHECKPOINT", help="a checkpoint or a run folder")
+    parser.add_argument("files", metavar="IMAGE", nargs="+", type=Path)
+    parser.add_argument(
+        "--top", metavar="N", type=int, default=5, help="classes for each picture (default: 5)"
+    )
+    parser.add_argument("--views", type=int, choices=(1, 10), default=1, help="as for evaluate")
+    add_device_options(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _run(args: argparse.Namespace) -> None:
+    from alexnet_native.net import Net
+
+    net = Net.load(args.checkpoint, devices=args.devices, threads=args.threads)
+    results: list[dict[str, Any]] = []
+    for first in range(0, len(args.files), _IMAGES):
+        results += _predict(net, args.files[first : first + _IMAGES], args.views, args.top)
+    if args.json:
+        log.line(json.dumps(results, indent=1))
+        return
+    for result in results:
+        log.line(result["file"])
+        for entry in result["top"]:
+            log.line(f"  {100 * entry['probability']:6.2f} %  {entry['class']}")
+
+
+def _predict(net: Net, files: list[Path], views: int, top: int) -> list[dict[str, Any]]:
+    from alexnet_native.data.images import read_image
+
+    channels, height, width = net.input_shape
+    shape = (height, width, channels)
+    if net.preprocess is not None:
+        shape = net.preprocess.statistics.image_shape
+    images = np.stack([read_image(file, shape) for file in files])
+    names = net.class_names or tuple(str(index) for index in range(net.classes))
+    results = []
+    for file, row in zip(files, net.predict(images, views=views), strict=True):
+        best = np.argsort(-row, kind="stable")[: max(1, top)]
+        entries = [{"class": names[index], "probability": float(row[index])} for index in best]
+        results.append({"file": str(file), "top": entries})
+    return results

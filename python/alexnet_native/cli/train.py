@@ -1,0 +1,93 @@
+"""``alexnet-native train``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from alexnet_native import log
+from alexnet_native.cli.parser import Commands
+from alexnet_native.config import SETTINGS, parse_assignment, parse_value
+from alexnet_native.errors import ConfigError
+
+__all__ = ["add"]
+
+_METAVARS = {"whole": "N", "number": "X", "text": "NAME", "names": "A,B", "size": "SIZE"}
+
+
+def add(commands: Commands) -> None:
+    parser = commands.add(
+        "train",
+        _run,
+        "Train a network.",
+        "train --data demo",
+        "train --net cifar10-quick --data cifar-10-batches-bin --epochs 10 --out runs/quick",
+        "train --net alexnet --data photos --devices cpu:0,cpu:1 --schedule step@25,51,79",
+        "train --resume runs/quick",
+        more="What is not given comes from the network and the data, and is printed at the start. "
+        "Ctrl-C\nsaves and ends.",
+        usage="[OPTION ...]",
+    )
+    run = parser.add_argument_group("run")
+    run.add_argument("--out", metavar="FOLDER", type=Path, help="for logs and checkpoints "
+                     "(default: runs/<net>-<data>-<time>)")  # fmt: skip
+    run.add_argument("--overwrite", action="store_true", help="replace the run in that folder")
+    run.add_argument("--resume", metavar="PATH", type=Path, help="go on from a checkpoint or run "
+                     "folder, exactly where it stopped")  # fmt: skip
+    run.add_argument("--set", metavar="NAME=VALUE", action="append", default=[],
+                     help="any setting by name, as training.lr=0.02")  # fmt: skip
+    groups: dict[str, Any] = {}
+    for name, setting in SETTINGS.items():
+        if setting.section not in groups:
+            groups[setting.section] = parser.add_argument_group(setting.section)
+        words: dict[str, Any] = {"help": setting.help, "dest": f"setting_{name}"}
+        if setting.kind == "flag":
+            words["action"] = argparse.BooleanOptionalAction
+        else:
+            words["type"] = _reader(name)
+            words["metavar"] = "|".join(setting.choices) or _METAVARS[setting.kind]
+        groups[setting.section].add_argument(f"--{name.replace('_', '-')}", **words)
+
+
+def _reader(name: str) -> Callable[[str], Any]:
+    def read(text: str) -> Any:
+        try:
+            return parse_value(name, text)
+        except ConfigError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+
+    return read
+
+
+def _run(args: argparse.Namespace) -> None:
+    from alexnet_native.training import prepare, resume
+    from alexnet_native.training.progress import reporter
+
+    given = {
+        name: value for name in SETTINGS if (value := getattr(args, f"setting_{name}")) is not None
+    }
+    given.update(parse_assignment(text) for text in args.set)
+    show = reporter()
+    if args.resume:
+        run = resume(args.resume, given, out=args.out, overwrite=args.overwrite, show=show)
+    else:
+        run = prepare(given, out=args.out, overwrite=args.overwrite, show=show)
+    outcome = run.trainer.run()
+    where = run.folder.path if run.folder else Path()
+    if outcome.interrupted:
+        log.line(
+            f"stopped after step {outcome.step}; saved; go on with: "
+            f"alexnet-native train --resume {where}"
+        )
+        return
+    if not outcome.records:
+        log.line(
+            f"nothing to do: all {outcome.step} steps of {where} are done; ask for more with "
+            "--epochs or --steps"
+        )
+        return
+    val = outcome.last("val")
+    error = f"validation error {100 * val.top1_error:.2f} %" if val else "no validation images"
+    log.line(f"done after {outcome.step} steps: {error}; everything is in {where}")

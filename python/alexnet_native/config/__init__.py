@@ -1,0 +1,13 @@
+"""The settings of a training: names, meanings, limits, TOML."""
+
+from __future__ import annotations
+
+from alexnet_native.config.setting import Setting
+from alexnet_native.config.train_config import (
+    SETTINGS,
+    TrainConfig,
+    parse_assignment,
+    parse_value,
+)
+
+__all__ = ["SETTINGS", "Setting", "TrainConfig", "parse_assignment", "parse_value"]

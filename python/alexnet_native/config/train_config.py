@@ -1,0 +1,232 @@
+"""The settings of a training, all resolved: what a run folder's config.toml and a checkpoint hold.
+
+A field's section, meaning and limits stand beside it; the command line makes its options, and
+``--set`` its names, from the same text. Constants are those of Krizhevsky, Sutskever, Hinton
+(2012), section 5, where nothing else is said.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import tomli_w
+
+from alexnet_native.config.setting import Setting, check, parse
+from alexnet_native.errors import ConfigError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+__all__ = ["SETTINGS", "TrainConfig", "parse_assignment", "parse_value"]
+
+
+def _setting(default: Any, section: str, help: str, kind: str = "text", **limits: Any) -> Any:
+    return field(default=default, metadata={"setting": Setting(section, help, kind, **limits)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """Every setting of a training run. Raises ConfigError where a value is out of range."""
+
+    net: str = _setting("alexnet", "net", "a network by name, or a TOML file")
+    classes: int = _setting(1000, "net", "classes of the last layer", "whole", minimum=1)
+    activation: str | None = _setting(
+        None, "net", "activation function, of the nets that leave it open (figure1)", optional=True
+    )
+    engine: str = _setting(
+        "auto", "net", "how convolutions are computed: auto or an engine by name"
+    )
+    init: str = _setting(
+        "own",
+        "net",
+        "initial weights: the network's own, or He's, which let a deep network start at once",
+        choices=("own", "he"),
+    )
+    precision: str = _setting("fp32", "net", "arithmetic", choices=("fp32", "fp64"))
+    devices: tuple[str, ...] = _setting(
+        ("cpu:0",), "net", "devices, as cpu:0,cpu:1; two: one tower each", "names", on_resume=True
+    )
+    threads: int = _setting(
+        0, "net", "CPU threads in all; 0: all that are allowed", "whole", minimum=0, on_resume=True
+    )
+
+    data: str = _setting("demo", "data", "demo, a folder or a file", on_resume=True)
+    crop: tuple[int, int] = _setting(
+        (224, 224), "data", "the part of a picture that the net sees, as 224 or 224x200", "size"
+    )
+    random_crop: bool = _setting(True, "data", "training crops at random places", "flag")
+    mirror: bool = _setting(True, "data", "training pictures mirrored at random", "flag")
+    offsets: str = _setting(
+        "exclusive",
+        "data",
+        "crop offsets below the margin as the paper counts, or up to it as its source drew",
+        choices=("exclusive", "inclusive"),
+    )
+    mean: str = _setting(
+        "matched",
+        "data",
+        "mean image subtracted at the crop's place, at the centre, or not at all",
+        choices=("matched", "centre", "none"),
+    )
+    scale: float = _setting(1.0, "data", "factor of the pixels (0..255)", "number", above=0)
+    colour_divisor: float = _setting(
+        1.0, "data", "training pixels are divided by it (2012 source: 1.1)", "number", above=0
+    )
+    colour_std: float = _setting(
+        0.1, "data", "deviation of the colour noise's coefficients; 0: none", "number", minimum=0
+    )
+    colour_axes: str = _setting(
+        "sqrt",
+        "data",
+        "length of the colour axes: the root of the eigenvalue (2012 source) or itself",
+        choices=("sqrt", "eigenvalue"),
+    )
+
+    epochs: int = _setting(
+        90, "training", "passes over the data", "whole", minimum=1, on_resume=True
+    )
+    steps: int = _setting(
+        0, "training", "stop after so many steps; 0: after the epochs", "whole", minimum=0,
+        on_resume=True,
+    )  # fmt: skip
+    batch_size: int = _setting(128, "training", "pictures for each update", "whole", minimum=1)
+    accumulate: int = _setting(
+        1, "training", "parts that a batch is computed in, to save memory", "whole", minimum=1
+    )
+    lr: float = _setting(0.01, "training", "learning rate", "number", above=0, on_resume=True)
+    bias_lr: float | None = _setting(
+        None, "training",
+        "learning rate of the biases, outside the schedule; a layer's own multiplier still counts",
+        "number", minimum=0, optional=True, on_resume=True,
+    )  # fmt: skip
+    momentum: float = _setting(
+        0.9, "training", "momentum", "number", minimum=0, maximum=1, on_resume=True
+    )
+    weight_decay: float = _setting(
+        5e-4, "training", "decay of the weights", "number", minimum=0, on_resume=True
+    )
+    seed: int = _setting(0, "training", "key of every random draw", "whole", minimum=0)
+    stall_steps: int = _setting(
+        300, "training", "steps after which a loss still at ln(classes) is reported; 0: never",
+        "whole", minimum=0, on_resume=True,
+    )  # fmt: skip
+
+    schedule: str = _setting(
+        "constant", "schedule", "constant, plateau, or step@25,51,79 (epochs done)", on_resume=True
+    )
+    schedule_factor: float = _setting(
+        0.1, "schedule", "factor of each drop of the rate", "number", above=0, on_resume=True
+    )
+    schedule_patience: int = _setting(
+        3, "schedule", "plateau: epochs without a lower validation error before a drop", "whole",
+        minimum=1, on_resume=True,
+    )  # fmt: skip
+    schedule_drops: int = _setting(
+        3, "schedule", "plateau: at most so many drops", "whole", minimum=0, on_resume=True
+    )
+    freeze: tuple[str, ...] = _setting(
+        (), "schedule", "layers to freeze, as conv1 or conv1@72 (epochs done)", "names",
+        on_resume=True,
+    )  # fmt: skip
+
+    log_every: int = _setting(
+        50, "output", "steps between lines of metrics.jsonl", "whole", minimum=1
+    )
+    checkpoint_every: int = _setting(
+        0, "output", "steps between checkpoints; 0: one each epoch", "whole", minimum=0,
+        on_resume=True,
+    )  # fmt: skip
+    keep: int = _setting(
+        2, "output", "checkpoints to keep besides the best", "whole", minimum=1, on_resume=True
+    )
+
+    def __post_init__(self) -> None:
+        for name, setting in SETTINGS.items():
+            check(name, setting, getattr(self, name))
+        if self.accumulate > self.batch_size:
+            raise ConfigError(
+                f"accumulate is {self.accumulate}, more parts than the batch of {self.batch_size} "
+                "has pictures"
+            )
+
+    def values(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in SETTINGS}
+
+    def to_toml(self) -> str:
+        """One line per setting; those that are None are left out."""
+        sections: dict[str, list[str]] = {}
+        for name, value in self.values().items():
+            if value is not None:
+                sections.setdefault(SETTINGS[name].section, []).append(f"{name} = {_toml(value)}\n")
+        return "\n".join(f"[{name}]\n{''.join(lines)}" for name, lines in sections.items())
+
+    @classmethod
+    def from_toml(cls, text: str, source: str = "the configuration") -> TrainConfig:
+        """Reads what `to_toml` wrote.
+
+        Raises:
+            ConfigError: no TOML, an unknown section or key, or a value that does not fit.
+        """
+        try:
+            sections = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigError(f"{source} is no TOML: {error}") from error
+        values: dict[str, Any] = {}
+        for section, entries in sections.items():
+            if not isinstance(entries, dict):
+                raise ConfigError(f"{source}: {section} stands outside the sections {_sections()}")
+            for key, value in entries.items():
+                name = _name(f"{section}.{key}", source)
+                values[name] = tuple(value) if isinstance(value, list) else value
+        return cls(**values)
+
+
+SETTINGS: Mapping[str, Setting] = {f.name: f.metadata["setting"] for f in fields(TrainConfig)}
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_toml, value))}]"
+    return tomli_w.dumps({"x": value}).removeprefix("x = ").rstrip("\n")
+
+
+def _sections() -> str:
+    return ", ".join(dict.fromkeys(setting.section for setting in SETTINGS.values()))
+
+
+def _name(key: str, source: str) -> str:
+    """``training.lr`` or ``lr`` -> ``lr``."""
+    section, _, name = key.rpartition(".")
+    if name in SETTINGS and section in ("", SETTINGS[name].section):
+        return name
+    raise ConfigError(
+        f"{source}: there is no setting {key}; there are "
+        + ", ".join(f"{setting.section}.{known}" for known, setting in SETTINGS.items())
+    )
+
+
+def parse_value(name: str, text: str) -> Any:
+    """The value of the setting `name`, from text.
+
+    Raises:
+        ConfigError: the text is no such value.
+    """
+    return parse(name, SETTINGS[name], text)
+
+
+def parse_assignment(text: str) -> tuple[str, Any]:
+    """``training.lr=0.1`` or ``lr=0.1`` -> ("lr", 0.1).
+
+    Raises:
+        ConfigError: not of that form, or no such setting.
+    """
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise ConfigError(f"--set {text}: write it as name=value")
+    name = _name(key.strip(), "--set")
+    return name, parse_value(name, value.strip())

@@ -1,0 +1,95 @@
+"""Data sets: reading, drawing, statistics, augmentation, loading."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from alexnet_native.data.source import ArraySource, Dataset, Source
+from alexnet_native.errors import DataError
+
+__all__ = ["ArraySource", "Dataset", "Source", "open_data"]
+
+_FORMS = (
+    "demo, a CIFAR-10 folder (data_batch_1.bin, ...), an MNIST folder (train-images-idx3-ubyte, "
+    "...), a picture folder (train/<class>/*.jpg, val/<class>/*.jpg) or an .npz file"
+)
+
+
+def open_data(spec: str | Path | Dataset | tuple[NDArray[Any], ...]) -> Dataset:
+    """Opens a data set by name, path or arrays.
+
+    Args:
+        spec: "demo" (or "demo:200:50" for other numbers of training and validation pictures; the
+            pictures are drawn, see :mod:`alexnet_native.data.demo`); a folder with CIFAR-10 in the
+            binary layout, with IDX files as MNIST has them, or with train/<class>/ and
+            val/<class>/; an .npz file; (images, labels) or (images, labels, val_images,
+            val_labels); or a Dataset, which is returned as it is.
+
+    Raises:
+        DataError: nothing is there, it is not recognised, or it is damaged: one sentence.
+    """
+    if isinstance(spec, Dataset):
+        return spec
+    if isinstance(spec, tuple):
+        from alexnet_native.data.arrays import from_arrays
+
+        return from_arrays(spec)
+    if isinstance(spec, str) and spec.split(":")[0] == "demo":
+        return _open_demo(spec)
+    path = Path(spec).expanduser()
+    if path.is_dir():
+        return _open_folder(path)
+    if path.is_file():
+        return _open_file(path)
+    raise DataError(f"there is no file or folder {path}; data can be {_FORMS}")
+
+
+def _open_demo(spec: str) -> Dataset:
+    from alexnet_native.data.demo import demo
+
+    sizes = spec.split(":")[1:]
+    if not all(size.isdecimal() and int(size) > 0 for size in sizes) or len(sizes) not in (0, 2):
+        raise DataError(
+            f'"{spec}" is not understood; write demo, or demo:1600:400 for 1600 training and 400 '
+            "validation pictures"
+        )
+    return demo(*(int(size) for size in sizes))
+
+
+def _open_folder(path: Path) -> Dataset:
+    from alexnet_native.data import cifar10, folder, mnist
+
+    batches = cifar10.find_cifar10(path)
+    if batches is not None:
+        return cifar10.read_cifar10(batches)
+    if mnist.find_mnist(path):
+        return mnist.read_mnist(path)
+    if folder.find_folder(path):
+        return folder.read_folder(path)
+    raise DataError(_why_not_a_data_folder(path))
+
+
+def _open_file(path: Path) -> Dataset:
+    from alexnet_native.data.npz import read_npz
+
+    if path.suffix.lower() == ".npz":
+        return read_npz(path)
+    if path.suffix.lower() in (".gz", ".tgz", ".tar", ".zip", ".bz2", ".xz"):
+        raise DataError(f"{path} is an archive; unpack it and give the folder")
+    raise DataError(f"{path} is not recognised as data; data can be {_FORMS}")
+
+
+def _why_not_a_data_folder(path: Path) -> str:
+    names = {entry.name for entry in path.iterdir()}
+    if not names:
+        return f"the folder {path} is empty; data can be {_FORMS}"
+    if names & {"data_batch_1", "test_batch", "cifar-10-batches-py"}:
+        return f"{path} holds CIFAR-10 for Python; download the binary version and give that folder"
+    if names & {"train.bin", "test.bin"}:
+        return f"{path} looks like CIFAR-100, which is not read; convert it to an .npz file"
+    if "val" in names:
+        return f"{path} has val/ but no train/; put training pictures in {path}/train/<class>/"
+    return f"the folder {path} is not recognised as data; data can be {_FORMS}"

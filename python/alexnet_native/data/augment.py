@@ -1,0 +1,190 @@
+"""Training images: random crop, mirror image, mean subtraction and colour noise.
+
+Section 4.1 of the paper, and what the 2012 source did where the two differ. The pixels are made by
+the native core; this file draws the numbers and says what they mean.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alexnet_native import _core
+from alexnet_native.data.draws import Draws
+from alexnet_native.data.statistics import Statistics
+from alexnet_native.errors import DataError
+
+__all__ = ["Augmentation", "Augmenter", "ColourAxes", "MeanMode", "Offsets"]
+
+ColourAxes = Literal["sqrt", "eigenvalue"]
+MeanMode = Literal["matched", "centre", "none"]
+Offsets = Literal["inclusive", "exclusive"]
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How training images are varied.
+
+    Attributes:
+        crop: height and width of the window, at most those of the images.
+        mirror: mirror left and right with probability 1/2.
+        random_crop: False always takes the central window.
+        colour_std: standard deviation of the factor alpha of each principal component, one draw
+            per image use; 0.1 in the paper, 0 switches colour noise off. With one channel there
+            is one component, and the noise is a change of brightness.
+        colour_axes: alpha times the component's standard deviation ("sqrt", what the 2012 source
+            ran) or times its eigenvalue ("eigenvalue", the paper's formula). On pixels of 0 to
+            255 the latter has a deviation of some 1500 grey levels, so "sqrt" is the default.
+        mean: subtract the part of the mean image under the window, mirrored with it ("matched"),
+            its central part whatever the window and never mirrored ("centre", the 2012 source),
+            or nothing ("none"). Windows of the whole image are always "matched".
+        scale: multiplies the finished training image, not test images. The 2012 source divides by
+            1.1 after colour noise, so that the two keep one scale.
+        offsets: windows of 224 in 256 start at 0 to 32 ("inclusive", the 2012 source) or 0 to 31
+            ("exclusive", the paper's count of 32 * 32 * 2).
+    """
+
+    crop: tuple[int, int]
+    mirror: bool = True
+    random_crop: bool = True
+    colour_std: float = 0.1
+    colour_axes: ColourAxes = "sqrt"
+    mean: MeanMode = "matched"
+    scale: float = 1.0
+    offsets: Offsets = "inclusive"
+
+
+class Augmenter:
+    """Applies an augmentation to images of one shape.
+
+    Every draw is a function of (seed, epoch, position of the image in the epoch).
+
+    Args:
+        image_shape: height, width, channels of the uint8 images.
+        statistics: of the training images; None where neither mean nor colour noise is asked for.
+        threads: native threads for the pixels.
+
+    Raises:
+        DataError: the window does not fit, a word is unknown, statistics are missing or of images
+            of another shape.
+    """
+
+    def __init__(
+        self,
+        augmentation: Augmentation,
+        image_shape: tuple[int, int, int],
+        statistics: Statistics | None,
+        *,
+        seed: int,
+        threads: int = 1,
+    ) -> None:
+        a = augmentation
+        _check_words(a)
+        check_crop(a.crop, image_shape)
+        if statistics is None and (a.mean != "none" or a.colour_std != 0):
+            raise DataError("mean subtraction and colour noise need the statistics of the images")
+        if statistics is not None and statistics.image_shape != image_shape:
+            raise DataError(
+                f"the statistics are of images of {_size(statistics.image_shape)}, the images are "
+                f"{_size(image_shape)}; compute the statistics of this data set"
+            )
+        self._augmentation = a
+        self._shape = image_shape
+        self._threads = threads
+        self._mean = None if statistics is None else mean_for(statistics, a.crop, a.mean)
+        self._axes = None if a.colour_std == 0 or statistics is None else colour_axes(statistics, a)
+        self._crop = Draws(seed, "data/crop")
+        self._mirror = Draws(seed, "data/mirror")
+        self._colour = Draws(seed, "data/colour")
+
+    def apply(self, images: NDArray[np.uint8], *, epoch: int, first: int) -> NDArray[np.float32]:
+        """Augments (n, H, W, C), the images at positions `first` onwards of the epoch.
+
+        Returns:
+            A new array (n, C, h, w), C-contiguous.
+        """
+        out = np.empty((len(images), self._shape[2], *self._augmentation.crop), np.float32)
+        offsets, mirror, colour = self.draw(len(images), epoch=epoch, first=first)
+        _core.augment(
+            images,
+            out,
+            offsets,
+            mirror,
+            self._mean,
+            colour,
+            self._augmentation.scale,
+            self._threads,
+        )
+        return out
+
+    def draw(
+        self, count: int, *, epoch: int, first: int
+    ) -> tuple[NDArray[np.int32], NDArray[np.uint8], NDArray[np.float32] | None]:
+        """Window offsets (n, 2) as y, x; mirror flags (n,); colour shifts (n, C) or None."""
+        a, channels = self._augmentation, self._shape[2]
+        if a.mirror:
+            mirror = self._mirror.below([2], epoch, first, count)[:, 0].astype(np.uint8)
+        else:
+            mirror = np.zeros(count, np.uint8)
+        colour = None
+        if self._axes is not None:
+            alpha = self._colour.normals(epoch, channels * first, channels * count)
+            colour = (alpha.reshape(count, channels) @ self._axes).astype(np.float32)
+        return self._offsets(count, epoch, first), mirror, colour
+
+    def _offsets(self, count: int, epoch: int, first: int) -> NDArray[np.int32]:
+        a = self._augmentation
+        spare = [self._shape[axis] - a.crop[axis] for axis in (0, 1)]
+        if not a.random_crop:
+            return np.tile(np.array([n // 2 for n in spare], np.int32), (count, 1))
+        extra = 1 if a.offsets == "inclusive" else 0
+        return self._crop.below([max(n + extra, 1) for n in spare], epoch, first, count)
+
+
+def colour_axes(statistics: Statistics, augmentation: Augmentation) -> NDArray[np.float64]:
+    """(C, C): row i is what a standard normal draw for component i is multiplied with."""
+    std = statistics.pca_std.astype(np.float64)
+    length = std if augmentation.colour_axes == "sqrt" else std**2
+    return augmentation.colour_std * length[:, np.newaxis] * statistics.pca_vectors
+
+
+def mean_for(
+    statistics: Statistics, crop: tuple[int, int], mode: MeanMode
+) -> NDArray[np.float32] | None:
+    """The mean as the native core takes it: (C, H, W) matched, (C, h, w) for all windows."""
+    if mode == "none":
+        return None
+    if mode == "matched":
+        return statistics.mean
+    height, width, _ = statistics.image_shape
+    top, left = (height - crop[0]) // 2, (width - crop[1]) // 2
+    return np.ascontiguousarray(statistics.mean[:, top : top + crop[0], left : left + crop[1]])
+
+
+def check_crop(crop: tuple[int, int], image_shape: tuple[int, int, int]) -> None:
+    """Raises DataError if a window of `crop` does not fit into the images."""
+    height, width, _ = image_shape
+    if not (0 < crop[0] <= height and 0 < crop[1] <= width):
+        raise DataError(
+            f"the network takes {crop[0]} x {crop[1]} pixels, the images have {height} x {width}; "
+            "use larger images or a network for this size"
+        )
+
+
+def _check_words(a: Augmentation) -> None:
+    for field, value, known in (
+        ("colour_axes", a.colour_axes, ("sqrt", "eigenvalue")),
+        ("mean", a.mean, ("matched", "centre", "none")),
+        ("offsets", a.offsets, ("inclusive", "exclusive")),
+    ):
+        if value not in known:
+            raise DataError(f'{field} is "{value}"; it can be {" or ".join(known)}.')
+    if not (np.isfinite(a.colour_std) and a.colour_std >= 0):
+        raise DataError(f"colour_std is {a.colour_std}; it must be 0 or more")
+
+
+def _size(shape: tuple[int, int, int]) -> str:
+    return " x ".join(str(n) for n in shape)

@@ -1,0 +1,112 @@
+"""A picture that is painted from the back to the front. Pixels are exact on every machine."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alexnet_native.data.shapes import Plane, unit
+
+__all__ = ["SIZE", "Canvas", "Colour", "Patch"]
+
+SIZE = 256  # pixels; pictures are square
+_SHADOW = 14.0  # width of the soft shadow around what is painted, pixels
+
+Colour = tuple[float, float, float]  # red, green, blue, 0 to 255
+
+
+class Patch:
+    """Part of a picture with coordinates of its own: turned, and 1 = `radius` pixels.
+
+    Args:
+        centre: x and y in pixels.
+        reach: how far the patch extends from the centre, in radii.
+        turns: clockwise rotation, in whole turns.
+    """
+
+    def __init__(
+        self,
+        centre: tuple[float, float],
+        radius: float,
+        turns: float,
+        reach: tuple[float, float] = (1.0, 1.0),
+    ) -> None:
+        cosine, sine = unit(turns)
+        self.radius = radius
+        half = (
+            radius * (abs(cosine) * reach[0] + abs(sine) * reach[1]) + _SHADOW,
+            radius * (abs(sine) * reach[0] + abs(cosine) * reach[1]) + _SHADOW,
+        )
+        spans = []
+        for at, extent in zip(centre, half, strict=True):
+            first, last = max(0, int(at - extent)), min(SIZE, int(at + extent) + 2)
+            spans.append((first, max(first, last)))
+        (left, right), (top, bottom) = spans
+        self.where = np.s_[:, top:bottom, left:right]
+        across = (np.arange(left, right, dtype=np.float32) + (0.5 - centre[0])) / radius
+        down = (np.arange(top, bottom, dtype=np.float32) + (0.5 - centre[1])) / radius
+        self.x: Plane = cosine * across[np.newaxis] + sine * down[:, np.newaxis]
+        self.y: Plane = cosine * down[:, np.newaxis] - sine * across[np.newaxis]
+
+
+class Canvas:
+    """Starts as a soft mixture of two colours.
+
+    Args:
+        clouds: how much of the second colour, (n + 1, n + 1) values 0 to 1 on a grid over the
+            picture, interpolated; n divides SIZE.
+    """
+
+    def __init__(self, first: Colour, second: Colour, clouds: Plane) -> None:
+        mixture = _enlarge(_enlarge(clouds).T).T
+        self._pixels = np.empty((3, SIZE, SIZE), np.float32)
+        for plane, a, b in zip(self._pixels, first, second, strict=True):
+            np.multiply(mixture, b - a, out=plane)
+            plane += a
+
+    def paint(
+        self,
+        patch: Patch,
+        distance: Plane,
+        first: Colour,
+        second: Colour,
+        mix: Plane | float = 0.0,
+        *,
+        shadow: float = 0.35,
+    ) -> None:
+        """Paints where `distance`, in radii of the patch, is negative; edges are smooth."""
+        pixels = self._pixels[patch.where]
+        distance = distance * patch.radius
+        cover = np.clip(0.5 - distance, 0.0, 1.0)
+        dark = np.clip(1.0 - distance / _SHADOW, 0.0, 1.0)
+        pixels *= 1.0 - shadow * dark * dark
+        for plane, a, b in zip(pixels, first, second, strict=True):
+            plane += cover * (a + (b - a) * mix - plane)
+
+    def finish(self, noise: NDArray[np.uint8], grain: float, exposure: float) -> NDArray[np.uint8]:
+        """Adds film grain and gives the picture, uint8 (SIZE, SIZE, 3).
+
+        Args:
+            noise: SIZE * SIZE random bytes.
+            grain: the noise goes from -grain to grain, in grey levels.
+            exposure: multiplies the picture first.
+        """
+        grains = noise.reshape(SIZE, SIZE).astype(np.float32)
+        grains -= 127.5
+        grains *= grain / 127.5
+        grains += 0.5  # so that the conversion to whole numbers rounds
+        out = np.empty((SIZE, SIZE, 3), np.uint8)
+        for channel, plane in enumerate(self._pixels):
+            plane *= exposure
+            plane += grains
+            out[:, :, channel] = np.clip(plane, 0.0, 255.0, out=plane)
+        return out
+
+
+def _enlarge(values: Plane) -> Plane:
+    """Interpolates smoothly between the rows: (n + 1, m) to (SIZE, m)."""
+    cells = len(values) - 1
+    t = (np.arange(SIZE // cells, dtype=np.float32) + 0.5) / (SIZE // cells)
+    t = (t * t * (3.0 - 2.0 * t))[np.newaxis, :, np.newaxis]
+    rows = values[:-1, np.newaxis] * (1.0 - t) + values[1:, np.newaxis] * t
+    return rows.reshape(SIZE, -1)

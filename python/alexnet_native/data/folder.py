@@ -1,0 +1,108 @@
+"""Picture folders: train/<class>/*.jpg and val/<class>/*.jpg (also .png, .webp and others)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alexnet_native._core import available_threads
+from alexnet_native.data.images import EXTENSIONS, read_image
+from alexnet_native.data.source import CACHE_BYTES, Dataset, LazySource
+from alexnet_native.errors import DataError
+
+__all__ = ["find_folder", "read_folder"]
+
+_TRAIN, _VAL = "train", "val"
+
+
+def find_folder(folder: Path) -> bool:
+    """Whether `folder` has a train folder."""
+    return (folder / _TRAIN).is_dir()
+
+
+def read_folder(
+    folder: Path, *, resize: int = 256, threads: int = 0, cache_bytes: int = CACHE_BYTES
+) -> Dataset:
+    """Lists the pictures; they are decoded when they are used.
+
+    Classes are the folders of train/, sorted by name; val/ may be absent or lack classes. Names
+    that start with a dot and files with other extensions are passed over.
+
+    Args:
+        resize: every picture becomes (resize, resize, 3): shorter side scaled to it, up or down,
+            then the central square (section 2 of the paper; see :func:`read_image`).
+        threads: decoding threads; 0 = the processors that this process may use.
+        cache_bytes: a split whose decoded pictures fit in here is decoded once and kept.
+
+    Raises:
+        DataError: no class, an empty class folder, a class in val/ that train/ lacks. Damaged
+            pictures are reported when they are used, or by :meth:`Dataset.load`.
+    """
+    if resize < 1:
+        raise DataError(f"pictures cannot be resized to {resize} pixels; give 1 or more")
+    classes = _subfolders(folder / _TRAIN)
+    if not classes:
+        raise DataError(f"{folder / _TRAIN} has no class folders; put pictures in train/<class>/")
+    val = folder / _VAL
+    extra = sorted(set(_subfolders(val)) - set(classes)) if val.is_dir() else []
+    if extra:
+        raise DataError(
+            f"{val / extra[0]} is a class that {folder / _TRAIN} lacks; give it training pictures "
+            "or remove it"
+        )
+
+    def source(split: Path) -> LazySource:
+        labels, files = _pictures(split, classes)
+        shape = (resize, resize, 3)
+        return LazySource(
+            labels,
+            shape,
+            lambda index: read_image(split / files[index], shape),
+            lambda index: str(split / files[index]),
+            threads=threads or available_threads(),
+            cache_bytes=cache_bytes,
+        )
+
+    return Dataset(
+        name=str(folder),
+        classes=tuple(classes),
+        train=source(folder / _TRAIN),
+        val=source(val) if val.is_dir() else None,
+    )
+
+
+def _pictures(split: Path, classes: list[str]) -> tuple[NDArray[np.int32], list[str]]:
+    """Labels, and files as "class/name" (strings: a Path for each of a million is too much)."""
+    labels, files = [], []
+    present = set(_subfolders(split))
+    for label, name in enumerate(classes):
+        if name not in present:
+            continue
+        pictures = sorted(
+            entry.name
+            for entry in os.scandir(split / name)
+            if _is_picture(entry.name) and entry.is_file()
+        )
+        if not pictures:
+            raise DataError(
+                f"{split / name} has no pictures ({', '.join(sorted(EXTENSIONS))}); add some or "
+                "remove the folder"
+            )
+        labels += [label] * len(pictures)
+        files += [f"{name}/{picture}" for picture in pictures]
+    return np.array(labels, np.int32), files
+
+
+def _is_picture(name: str) -> bool:
+    return not name.startswith(".") and Path(name).suffix.lower() in EXTENSIONS
+
+
+def _subfolders(folder: Path) -> list[str]:
+    return sorted(
+        entry.name
+        for entry in os.scandir(folder)
+        if entry.is_dir() and not entry.name.startswith(".")
+    )

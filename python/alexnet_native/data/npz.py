@@ -1,0 +1,80 @@
+"""Data sets in one .npz file, in any of the usual spellings."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alexnet_native.data.arrays import class_names
+from alexnet_native.data.source import ArraySource, Dataset
+from alexnet_native.errors import DataError
+
+__all__ = ["read_npz"]
+
+_TRAIN = (("images", "labels"), ("x_train", "y_train"), ("train_images", "train_labels"))
+_VAL = (
+    ("x_test", "y_test"),
+    ("x_val", "y_val"),
+    ("test_images", "test_labels"),
+    ("val_images", "val_labels"),
+)
+_CLASS_NAMES = ("classes", "class_names")
+
+
+def read_npz(file: Path) -> Dataset:
+    """Reads images, integers 0 to 255 of shape (N, H, W, C) or (N, H, W), and labels (N,).
+
+    Names, in any case: images/labels, x_train/y_train, train_images/train_labels; for validation
+    x_test/y_test, x_val/y_val, test_images/test_labels, val_images/val_labels; optionally
+    classes or class_names.
+
+    Raises:
+        DataError: no such arrays, one without its partner, or arrays that do not fit together.
+    """
+    arrays = _read(file)
+    train = _split(arrays, _TRAIN, file)
+    if train is None:
+        raise DataError(
+            f"{file} holds {_listed(arrays)}; name the arrays images and labels, or x_train, "
+            "y_train, x_test and y_test"
+        )
+    val = _split(arrays, _VAL, file)
+    names = next((arrays[key] for key in _CLASS_NAMES if key in arrays), None)
+    return Dataset(
+        name=file.name,
+        classes=class_names(train, None if names is None else [str(name) for name in names]),
+        train=train,
+        val=val,
+    )
+
+
+def _read(file: Path) -> Mapping[str, NDArray[Any]]:
+    try:
+        with file.open("rb") as stream, zipfile.ZipFile(stream):
+            stream.seek(0)
+            with np.load(stream, allow_pickle=False) as archive:
+                return {name.lower(): archive[name] for name in archive.files}
+    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, OSError) as error:
+        raise DataError(f"{file} cannot be read as .npz: {error}") from error
+
+
+def _split(
+    arrays: Mapping[str, NDArray[Any]], spellings: tuple[tuple[str, str], ...], file: Path
+) -> ArraySource | None:
+    for images, labels in spellings:
+        if (images in arrays) != (labels in arrays):
+            there, absent = (images, labels) if images in arrays else (labels, images)
+            raise DataError(f"{file} has {there} but no {absent}")
+        if images in arrays:
+            return ArraySource(arrays[images], arrays[labels], name=f"{file}, {images}")
+    return None
+
+
+def _listed(arrays: Mapping[str, NDArray[Any]]) -> str:
+    return ", ".join(sorted(arrays)) or "no arrays"

@@ -1,0 +1,241 @@
+"""Labelled uint8 images by index: what every reader gives and every loader takes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alexnet_native.errors import DataError
+
+__all__ = ["CACHE_BYTES", "ArraySource", "Dataset", "LazySource", "Source"]
+
+CACHE_BYTES = 2 * 1024**3  # decoded images of one split are kept in memory up to here
+
+
+class Source(Protocol):
+    """Images of one split, all of one shape."""
+
+    @property
+    def labels(self) -> NDArray[np.int32]:
+        """int32 (N,), 0 to classes - 1."""
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Height, width, channels of each uint8 image."""
+
+    def __len__(self) -> int: ...
+
+    def gather(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """A new array (n, H, W, C) with the images at `indices`, in that order."""
+
+    def item_name(self, index: int) -> str:
+        """Where image `index` came from, for messages: a file, or a file and a record."""
+
+
+class ArraySource:
+    """Images in memory.
+
+    Args:
+        images: integers 0 to 255, (N, H, W, C) or (N, H, W). uint8 is borrowed, not copied.
+        labels: integers, (N,) or (N, 1).
+        name: what the arrays are called in messages.
+        item_name: the name of one image; by default "`name`, image 17".
+
+    Raises:
+        DataError: a shape, type or value that does not fit.
+    """
+
+    def __init__(
+        self,
+        images: NDArray[Any],
+        labels: NDArray[Any],
+        *,
+        name: str = "the arrays",
+        item_name: Callable[[int], str] | None = None,
+    ) -> None:
+        self._images = _checked_images(np.asarray(images), name)
+        self.labels = _checked_labels(np.asarray(labels), len(self._images), name)
+        self._item_name = item_name or (lambda index: f"{name}, image {index}")
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        _, height, width, channels = self._images.shape
+        return height, width, channels
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def gather(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
+        return self._images[indices]
+
+    def item_name(self, index: int) -> str:
+        return self._item_name(index)
+
+
+class LazySource:
+    """Images that are decoded or drawn when they are first asked for.
+
+    They stay in memory when all of them together fit in `cache_bytes`; else each use makes them
+    anew.
+
+    Args:
+        make: gives image `index`, uint8 of `image_shape`; called from several threads at once.
+        item_name: the name of an image, for messages.
+        threads: how many images are made at the same time.
+    """
+
+    def __init__(
+        self,
+        labels: NDArray[np.int32],
+        image_shape: tuple[int, int, int],
+        make: Callable[[int], NDArray[np.uint8]],
+        item_name: Callable[[int], str],
+        *,
+        threads: int = 1,
+        cache_bytes: int = CACHE_BYTES,
+    ) -> None:
+        self.labels = labels
+        self.image_shape = image_shape
+        self.item_name = item_name
+        self._make = make
+        self._threads = max(1, threads)
+        self._made = np.zeros(len(labels), bool)
+        self._lock = threading.Lock()
+        self._cache: NDArray[np.uint8] | None = None
+        if len(labels) * int(np.prod(image_shape)) <= cache_bytes:
+            self._cache = np.empty((len(labels), *image_shape), np.uint8)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def gather(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
+        if self._cache is None:
+            images = np.empty((len(indices), *self.image_shape), np.uint8)
+            self._fill(images, range(len(indices)), indices.tolist())
+            return images
+        self._keep(indices)
+        return self._cache[indices]
+
+    def load(self) -> None:
+        """Makes now all that will be kept in memory; without room for it, does nothing."""
+        self._keep(np.arange(len(self), dtype=np.int64))
+
+    def _keep(self, indices: NDArray[np.int64]) -> None:
+        if self._cache is None:
+            return
+        with self._lock:
+            missing = np.unique(indices[~self._made[indices]]).tolist()
+            self._fill(self._cache, missing, missing)
+            self._made[missing] = True
+
+    def _fill(self, out: NDArray[np.uint8], places: Sequence[int], indices: Sequence[int]) -> None:
+        def fill(place: int, index: int) -> None:
+            out[place] = self._make(index)
+
+        if self._threads == 1 or len(indices) < 2:
+            for place, index in zip(places, indices, strict=True):
+                fill(place, index)
+            return
+        with ThreadPoolExecutor(self._threads, "alexnet-decode") as pool:
+            jobs = [pool.submit(fill, *pair) for pair in zip(places, indices, strict=True)]
+            try:
+                for job in jobs:
+                    job.result()
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A named set of classes with training images and, where there are any, validation images.
+
+    Raises:
+        DataError: no training image, splits of different image shapes, a label without a class.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    train: Source
+    val: Source | None = None
+
+    def __post_init__(self) -> None:
+        for source, split in ((self.train, "training"), (self.val, "validation")):
+            if source is not None:
+                self._check(source, split)
+
+    def load(self) -> None:
+        """Decodes or draws now what will be kept in memory, so that damage is found early.
+
+        Raises:
+            DataError: a file that cannot be decoded, by name.
+        """
+        for source in (self.train, self.val):
+            if isinstance(source, LazySource):
+                source.load()
+
+    def _check(self, source: Source, split: str) -> None:
+        if len(source) == 0:
+            raise DataError(f"{self.name} has no {split} images")
+        if source.image_shape != self.train.image_shape:
+            raise DataError(
+                f"{self.name}: the {split} images are {_size(source)}, the training images "
+                f"{_size(self.train)}; give both splits one size"
+            )
+        wrong = np.flatnonzero((source.labels < 0) | (source.labels >= len(self.classes)))
+        if len(wrong):
+            first = int(wrong[0])
+            raise DataError(
+                f"{source.item_name(first)} has label {source.labels[first]}, outside 0 to "
+                f"{len(self.classes) - 1}"
+            )
+
+
+def _size(source: Source) -> str:
+    return " x ".join(str(n) for n in source.image_shape)
+
+
+def _checked_images(images: NDArray[Any], name: str) -> NDArray[np.uint8]:
+    if images.ndim == 3:
+        images = images[..., np.newaxis]
+    if images.ndim != 4 or 0 in images.shape[1:]:
+        raise DataError(
+            f"{name}: images have shape {images.shape}; expected (N, H, W, C) or (N, H, W)"
+        )
+    if images.shape[3] > 4 and images.shape[1] in (1, 3):
+        raise DataError(
+            f"{name}: images have shape {images.shape}, which looks like channels first; "
+            "transpose them to (N, H, W, C)"
+        )
+    if images.dtype == np.uint8:
+        return images
+    if not np.issubdtype(images.dtype, np.integer):
+        raise DataError(
+            f"{name}: images are {images.dtype}; give them as uint8 with values 0 to 255"
+        )
+    if images.size and (images.min() < 0 or images.max() > 255):
+        raise DataError(
+            f"{name}: pixel values go from {images.min()} to {images.max()}; expected 0 to 255"
+        )
+    return images.astype(np.uint8)
+
+
+def _checked_labels(labels: NDArray[Any], count: int, name: str) -> NDArray[np.int32]:
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
+        raise DataError(
+            f"{name}: labels are {labels.dtype} of shape {labels.shape}; expected one integer "
+            "class number per image"
+        )
+    if len(labels) != count:
+        raise DataError(f"{name}: {count} images but {len(labels)} labels")
+    wrong = np.flatnonzero((labels < 0) | (labels > np.iinfo(np.int32).max))
+    if len(wrong):
+        raise DataError(f"{name}, image {wrong[0]} has label {labels[wrong[0]]}, below 0 or huge")
+    return labels.astype(np.int32)

@@ -1,0 +1,96 @@
+"""Networks by name, from a TOML file, or from Python."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from alexnet_native.errors import ModelError
+from alexnet_native.models import alexnet, cifar10, relatives
+from alexnet_native.models.description import Description, ParamRule
+from alexnet_native.models.hints import Hints
+
+__all__ = ["ALIASES", "NAMES", "Description", "Hints", "ParamRule", "describe"]
+
+_NETS: dict[str, Callable[..., Description]] = {
+    "alexnet": alexnet.alexnet,
+    "alexnet-2012": alexnet.alexnet_2012,
+    "alexnet-one-gpu": alexnet.alexnet_one_gpu,
+    "alexnet-single": relatives.alexnet_single,
+    "caffe-alexnet": relatives.caffe_alexnet,
+    "caffenet": relatives.caffenet,
+    "torchvision-alexnet": relatives.torchvision_alexnet,
+    "cifar10-quick": cifar10.cifar10_quick,
+    "cifar10-19pct": cifar10.cifar10_19pct,
+    "cifar10-18pct": cifar10.cifar10_18pct,
+    "cifar10-13pct": cifar10.cifar10_13pct,
+    "cifar10-11pct": cifar10.cifar10_11pct,
+    "figure1": cifar10.figure1,
+}
+
+NAMES: tuple[str, ...] = tuple(_NETS)
+
+ALIASES: dict[str, str] = {
+    "paper": "alexnet",
+    "source2012": "alexnet-2012",
+    "one-gpu": "alexnet-one-gpu",
+    "deck": "alexnet-single",
+    "caffe": "caffe-alexnet",
+    "owt": "torchvision-alexnet",
+}
+
+
+def describe(
+    model: str | Path | Description, *, classes: int | None = None, **options: Any
+) -> Description:
+    """The description of a network.
+
+    Args:
+        model: a name of `NAMES` or `ALIASES`, the path of a TOML file, or a description.
+        classes: outputs; None keeps the network's own number.
+        options: what the named network offers: ``activation`` of figure1, ``top_device`` of the
+            two-tower ones.
+
+    Raises:
+        ModelError: there is no such network or file, an option is unknown, or the file is wrong.
+    """
+    if isinstance(model, str) and (build := _NETS.get(ALIASES.get(model, model))):
+        known = [name for name in inspect.signature(build).parameters if name != "classes"]
+        _require_options(model, options, known)
+        return build(**options) if classes is None else build(classes, **options)
+    if isinstance(model, (str, Path)):
+        description = _read(model)
+    elif isinstance(model, Description):
+        description = model
+    else:
+        raise ModelError(f"a network is a name, a file or a Description, not {model!r}")
+    _require_options(description.name, options, [])
+    return description if classes is None else description.with_classes(classes)
+
+
+def _read(model: str | Path) -> Description:
+    path = Path(model)
+    if isinstance(model, str) and path.suffix != ".toml" and not path.is_file():
+        near = difflib.get_close_matches(model, [*NAMES, *ALIASES], n=1)
+        hint = f": did you mean {near[0]!r}?" if near else ";"
+        raise ModelError(
+            f"there is no network called {model!r}{hint} Names: {', '.join(NAMES)}; "
+            "a path of a .toml file is taken as well"
+        )
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise ModelError(f"the network file {path} does not exist") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelError(f"the network file {path} cannot be read: {error}") from error
+    return Description.from_toml(text, source=str(path))
+
+
+def _require_options(name: str, options: dict[str, Any], known: list[str]) -> None:
+    for option in options:
+        if option not in known:
+            offers = f"it takes {', '.join(known)}" if known else "it takes none"
+            raise ModelError(f"network {name!r} has no option {option!r}; {offers}")

@@ -1,0 +1,173 @@
+"""AlexNet as its authors had it: in the paper, in the code that they ran, and on one GPU.
+
+Krizhevsky, Sutskever, Hinton: "ImageNet Classification with Deep Convolutional Neural Networks",
+NIPS 2012, and their source as published by the Computer History Museum. Weights start with an SD of
+0.01 and biases at 0 unless a line says otherwise; docs/numerics.md says what each number rests on.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from alexnet_native.models.description import Description
+from alexnet_native.models.hints import Hints
+from alexnet_native.models.words import (
+    Layer,
+    conv,
+    dense,
+    dropout,
+    lrn,
+    lrn_within,
+    max_pool,
+    relu,
+    softmax,
+    split,
+)
+
+__all__ = ["alexnet", "alexnet_2012", "alexnet_one_gpu"]
+
+# With `ceil`, 224 gives 55 x 55: the last window runs 3 pixels over the edge, into zeros.
+_INPUT_2012 = (3, 224, 224)
+
+# Section 3.3: k = 2, n = 5, alpha = 1e-4, beta = 0.75; a tower normalises its own maps only.
+_PAPER_LRN: dict[str, Any] = {"size": 5, "k": 2.0, "alpha": 1e-4, "beta": 0.75, "alpha_mode": "sum"}
+# The source divides the configured 1e-4 by the window's size, and 1e-3 by its area.
+_SOURCE_LRN = {**_PAPER_LRN, "alpha_mode": "mean"}
+_SOURCE_LRN_WITHIN: dict[str, Any] = {
+    "size": 5, "k": 1.0, "alpha": 1e-3, "beta": 0.75, "alpha_mode": "mean",
+}  # fmt: skip
+
+# Biases learn twice as fast as weights in the source, and do not decay.
+_FAST_BIAS = {"bias_lr": 2.0}
+
+
+def alexnet(classes: int = 1000, *, top_device: int = 0) -> Description:
+    """The network of the 2012 paper: two towers that meet at conv3, fc6, fc7 and fc8.
+
+    On one device the halves are groups of whole layers; on two devices each has its own.
+
+    Args:
+        classes: outputs of fc8.
+        top_device: the device of fc8 and the softmax, 0 or 1.
+    """
+    return Description(
+        name="alexnet",
+        input_shape=_INPUT_2012,
+        classes=classes,
+        layers=(
+            *split(
+                conv("conv1", 96, 11, stride=4, ceil=True),
+                relu("relu1"),
+                lrn("norm1", groups=2, **_PAPER_LRN),
+                max_pool("pool1", 3, 2),
+                conv("conv2", 256, 5, pad=2, groups=2, bias_value=1.0),
+                relu("relu2"),
+                lrn("norm2", groups=2, **_PAPER_LRN),
+                max_pool("pool2", 3, 2),
+                conv("conv3", 384, 3, pad=1),
+                relu("relu3"),
+                conv("conv4", 384, 3, pad=1, groups=2, bias_value=1.0),
+                relu("relu4"),
+                conv("conv5", 256, 3, pad=1, groups=2, bias_value=1.0),
+                relu("relu5"),
+                max_pool("pool5", 3, 2),
+                dense("fc6", 4096, bias_value=1.0),
+                relu("relu6"),
+                dropout("drop6"),
+                dense("fc7", 4096, bias_value=1.0),
+                relu("relu7"),
+                dropout("drop7"),
+            ),
+            *_top(top_device),
+        ),
+    )
+
+
+def alexnet_2012(classes: int = 1000, *, top_device: int = 0) -> Description:
+    """What was run for the paper (the source's configuration 145).
+
+    It differs from the text: layer 1 normalises before pooling and ReLU, a normalisation within
+    each map follows the one of layer 2, alpha is divided by the window, conv3 to conv5 start at
+    0.03, and biases learn at twice the rate.
+    """
+    rule = _FAST_BIAS
+    return Description(
+        name="alexnet-2012",
+        input_shape=_INPUT_2012,
+        classes=classes,
+        layers=(
+            *split(
+                conv("conv1", 96, 11, stride=4, ceil=True, **rule),
+                lrn("norm1", groups=2, **_SOURCE_LRN),
+                max_pool("pool1", 3, 2),
+                relu("relu1"),
+                conv("conv2", 256, 5, pad=2, groups=2, bias_value=1.0, **rule),
+                relu("relu2"),
+                lrn("norm2", groups=2, **_SOURCE_LRN),
+                lrn_within("cnorm2", **_SOURCE_LRN_WITHIN),
+                max_pool("pool2", 3, 2),
+                conv("conv3", 384, 3, pad=1, weight_std=0.03, **rule),
+                relu("relu3"),
+                conv("conv4", 384, 3, pad=1, groups=2, weight_std=0.03, bias_value=1.0, **rule),
+                relu("relu4"),
+                conv("conv5", 256, 3, pad=1, groups=2, weight_std=0.03, bias_value=1.0, **rule),
+                max_pool("pool5", 3, 2),
+                relu("relu5"),
+                dense("fc6", 4096, bias_value=1.0, **rule),
+                relu("relu6"),
+                dropout("drop6"),
+                dense("fc7", 4096, bias_value=1.0, **rule),
+                relu("relu7"),
+                dropout("drop7"),
+            ),
+            *_top(top_device, **rule),
+        ),
+        hints=_hints_2012(epochs=91, schedule="step@25,51,79"),
+    )
+
+
+def alexnet_one_gpu(classes: int = 1000) -> Description:
+    """The paper's comparator on one GPU: one tower, but conv5 keeps its 256 maps for fc6."""
+    rule = _FAST_BIAS
+    return Description(
+        name="alexnet-one-gpu",
+        input_shape=_INPUT_2012,
+        classes=classes,
+        layers=(
+            conv("conv1", 48, 11, stride=4, ceil=True, **rule),
+            lrn("norm1", **_SOURCE_LRN),
+            max_pool("pool1", 3, 2),
+            relu("relu1"),
+            conv("conv2", 128, 5, pad=2, bias_value=1.0, **rule),
+            relu("relu2"),
+            lrn("norm2", **_SOURCE_LRN),
+            lrn_within("cnorm2", **_SOURCE_LRN_WITHIN),
+            max_pool("pool2", 3, 2),
+            conv("conv3", 192, 3, pad=1, weight_std=0.03, **rule),
+            relu("relu3"),
+            conv("conv4", 192, 3, pad=1, weight_std=0.03, bias_value=1.0, **rule),
+            relu("relu4"),
+            conv("conv5", 256, 3, pad=1, weight_std=0.03, bias_value=1.0, **rule),
+            max_pool("pool5", 3, 2),
+            relu("relu5"),
+            dense("fc6", 4096, bias_value=1.0, **rule),
+            relu("relu6"),
+            dropout("drop6"),
+            dense("fc7", 4096, bias_value=1.0, **rule),
+            relu("relu7"),
+            dropout("drop7"),
+            *_top(0, **rule),
+        ),
+        hints=_hints_2012(epochs=96, schedule="step@20,48"),
+    )
+
+
+def _top(device: int, **words: Any) -> tuple[Layer, ...]:
+    """fc8 and the softmax, whole, on one device; it reads the halves of both towers."""
+    place: dict[str, Any] = {"device": device} if device else {}
+    return dense("fc8", "classes", **words, **place), softmax(**place)
+
+
+def _hints_2012(*, epochs: int, schedule: str) -> Hints:
+    """The logged runs: rates were lowered by hand, the centre of the mean image was subtracted."""
+    return Hints(epochs=epochs, schedule=schedule, offsets="inclusive", mean="centre")

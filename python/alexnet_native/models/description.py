@@ -1,0 +1,189 @@
+"""What a network is: a name, an input, a number of classes and a list of layers."""
+
+from __future__ import annotations
+
+import numbers
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from alexnet_native.errors import ModelError
+from alexnet_native.models.hints import Hints
+
+__all__ = ["Description", "ParamRule"]
+
+_TRAINING_WORDS = ("weight_lr", "bias_lr", "weight_decay", "bias_decay")
+_NAME = re.compile(r"[A-Za-z0-9_-]+")
+
+
+@dataclass(frozen=True)
+class ParamRule:
+    """How one layer's weights and biases learn, relative to the run's settings.
+
+    Attributes:
+        weight_lr, bias_lr: multipliers of the run's learning rate.
+        weight_decay: absolute; None takes the run's.
+        bias_decay: absolute; None is 0: biases do not decay.
+    """
+
+    weight_lr: float = 1.0
+    bias_lr: float = 1.0
+    weight_decay: float | None = None
+    bias_decay: float | None = None
+
+
+@dataclass(frozen=True)
+class Description:
+    """A network before it is built.
+
+    Attributes:
+        name: what ``describe`` prints.
+        input_shape: channels, height, width.
+        classes: outputs; a layer that writes ``channels = "classes"`` has as many.
+        layers: dictionaries with ``name``, ``type``, optional ``input``, ``towers`` and ``device``,
+            and the words of the type; also ``weight_lr``, ``bias_lr``, ``weight_decay`` and
+            ``bias_decay``, which only training reads. The first layer reads "data", every other one
+            the layer before it, unless ``input`` names others.
+        hints: the defaults of a training run.
+
+    Raises:
+        ModelError: a field is missing or wrong; the message names it.
+    """
+
+    name: str
+    input_shape: tuple[int, int, int]
+    classes: int
+    layers: tuple[Mapping[str, Any], ...]
+    hints: Hints = field(default_factory=Hints)
+
+    def __post_init__(self) -> None:
+        _require(isinstance(self.name, str) and self.name != "", "name must be a text")
+        shape = tuple(self.input_shape) if isinstance(self.input_shape, (list, tuple)) else ()
+        _require(
+            len(shape) == 3 and all(_is_count(size) for size in shape),
+            f"input must be [channels, height, width], three whole numbers above 0, "
+            f"not {self.input_shape!r}",
+        )
+        _require(
+            _is_count(self.classes),
+            f"classes must be a whole number above 0, not {self.classes!r}",
+        )
+        _require(
+            isinstance(self.layers, (list, tuple)) and len(self.layers) > 0,
+            "there are no layers: a network needs at least one",
+        )
+        object.__setattr__(self, "input_shape", tuple(int(size) for size in shape))
+        object.__setattr__(self, "classes", int(self.classes))
+        object.__setattr__(self, "layers", _checked_layers(self.layers))
+
+    def with_classes(self, classes: int) -> Description:
+        """The same network with another number of outputs in the layers that ask for "classes"."""
+        return replace(self, classes=classes)
+
+    def with_input(self, shape: tuple[int, int, int]) -> Description:
+        """The same layers on another input: channels, height, width."""
+        return replace(self, input_shape=shape)
+
+    def native_layers(self) -> list[dict[str, Any]]:
+        """The layers as the native core reads them: no training words, "classes" as a number."""
+        return [
+            {
+                word: self.classes if (word, value) == ("channels", "classes") else value
+                for word, value in layer.items()
+                if word not in _TRAINING_WORDS
+            }
+            for layer in self.layers
+        ]
+
+    def rules(self) -> dict[str, ParamRule]:
+        """How each layer learns, by layer name."""
+        return {
+            layer["name"]: ParamRule(**{w: layer[w] for w in _TRAINING_WORDS if w in layer})
+            for layer in self.layers
+        }
+
+    def to_toml(self) -> str:
+        """The text that :meth:`from_toml` reads back to an equal description."""
+        from alexnet_native.models.toml import write_description
+
+        return write_description(self)
+
+    @classmethod
+    def from_toml(cls, text: str, *, source: str = "the description") -> Description:
+        """Reads a network.
+
+        Args:
+            text: TOML: ``name``, ``input``, ``classes``, ``[[layers]]``, optional ``[training]``.
+            source: where it is from, for messages.
+
+        Raises:
+            ModelError: the text is not TOML, or a field is missing, unknown or wrong.
+        """
+        from alexnet_native.models.toml import read_description
+
+        return read_description(text, source)
+
+
+def _checked_layers(layers: Any) -> tuple[dict[str, Any], ...]:
+    seen = {"data"}
+    checked = []
+    for position, layer in enumerate(layers, start=1):
+        _require(isinstance(layer, Mapping), f"layer {position} must be a table of words")
+        for key in ("name", "type"):
+            value = layer.get(key)
+            _require(
+                isinstance(value, str) and value != "",
+                f"layer {position} ({layer.get('name', 'unnamed')}) has no {key}",
+            )
+        name = layer["name"]
+        _require(
+            _NAME.fullmatch(name) is not None,
+            f"layer {position}: the name {name!r} may only have letters, digits, '_' and '-'",
+        )
+        _require(
+            name != "data", f"layer {position}: 'data' is the network's input; take another name"
+        )
+        _require(name not in seen, f"there are two layers called {name!r}: names must differ")
+        words = {str(word): _plain(name, word, value) for word, value in layer.items()}
+        for read in _names(name, words.get("input")):
+            _require(
+                read in seen,
+                f"layer {name!r} reads {read!r}, which is no layer before it",
+            )
+        for word in _TRAINING_WORDS:
+            value = words.get(word, 0.0)
+            good = isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0
+            _require(good, f"layer {name!r}: {word} must be a number of at least 0, not {value!r}")
+        seen.add(name)
+        checked.append(words)
+    return tuple(checked)
+
+
+def _names(layer: str, value: Any) -> list[str]:
+    names = [value] if isinstance(value, str) else ([] if value is None else value)
+    good = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    _require(good, f"layer {layer!r}: input must be a layer's name or a list of names")
+    return list(names)
+
+
+def _plain(layer: str, word: str, value: Any) -> Any:
+    """NumPy numbers as Python numbers, so that TOML and the native core take them."""
+    if isinstance(value, (bool, str)):
+        return value
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    if isinstance(value, numbers.Real):
+        return float(value)
+    if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
+        return list(value)
+    raise ModelError(f"layer {layer!r}: {word} cannot be {value!r}")
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool) and int(value) > 0
+
+
+def _require(good: bool, message: str) -> None:
+    if not good:
+        raise ModelError(message)

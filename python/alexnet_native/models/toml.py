@@ -1,0 +1,81 @@
+"""A network description as a TOML file, and back."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import tomli_w
+
+from alexnet_native.errors import ModelError
+from alexnet_native.models.description import Description
+from alexnet_native.models.hints import Hints
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+__all__ = ["read_description", "write_description"]
+
+_REQUIRED = ("name", "input", "classes", "layers")
+
+
+def write_description(description: Description) -> str:
+    """One line per word, the layers in order, and the hints that differ from the defaults."""
+    head = {
+        "name": description.name,
+        "input": list(description.input_shape),
+        "classes": description.classes,
+    }
+    parts = [_lines(head)]
+    if hints := description.hints.to_table():
+        parts.append("[training]\n" + _lines(hints))
+    parts += ["[[layers]]\n" + _lines(layer) for layer in description.layers]
+    return "\n".join(parts)
+
+
+def read_description(text: str, source: str) -> Description:
+    """See :meth:`Description.from_toml`."""
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ModelError(f"{source} is not valid TOML: {error}") from error
+    for key in document:
+        if key not in (*_REQUIRED, "training"):
+            raise ModelError(
+                f"{source}: {key!r} is no field of a network; it has name, input, "
+                "classes, [training] and [[layers]]"
+            )
+    for key in _REQUIRED:
+        if key not in document:
+            wanted = "[[layers]] tables" if key == "layers" else f"the field {key!r}"
+            raise ModelError(f"{source} lacks {wanted}")
+    training = document.get("training", {})
+    if not isinstance(training, dict):
+        raise ModelError(f"{source}: training must be a table, [training]")
+    try:
+        return Description(
+            name=document["name"],
+            input_shape=document["input"],
+            classes=document["classes"],
+            layers=document["layers"],
+            hints=Hints.from_table(training),
+        )
+    except ModelError as error:
+        raise ModelError(f"{source}: {error}") from error
+
+
+def _lines(table: Mapping[str, Any]) -> str:
+    # tomli_w spreads a list over lines; a network reads better with one line a word.
+    return "".join(
+        f"{key} = [{', '.join(_scalar(item) for item in value)}]\n"
+        if isinstance(value, list)
+        else f"{key} = {_scalar(value)}\n"
+        for key, value in table.items()
+    )
+
+
+def _scalar(value: Any) -> str:
+    return tomli_w.dumps({"v": value}).removeprefix("v = ").rstrip("\n")

@@ -1,0 +1,297 @@
+"""Net: a network by name, its training step, its answers, its parameters."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from alexnet_native import _core
+from alexnet_native.data.preprocess import Preprocess
+from alexnet_native.errors import DivergedError, ModelError
+from alexnet_native.models import Description, describe
+from alexnet_native.net.finite import drop_gradients, first_nonfinite
+from alexnet_native.net.inputs import (
+    as_batch,
+    as_labels,
+    checked_images,
+    in_parts,
+    neutral_preprocess,
+)
+from alexnet_native.net.params import Params
+from alexnet_native.net.rules import rates
+from alexnet_native.net.scores import Evaluation, Progress, Sums, score
+
+__all__ = ["Net"]
+
+
+class Net:
+    """A network on its devices.
+
+    Images are uint8 RGB (N, H, W, C), centre-cropped to the network's input, with the mean of
+    `preprocess` subtracted; or floats (N, C, H, W) of exactly the input's size, taken as they are
+    and borrowed where contiguous.
+
+    A call computes with the GIL released. Calls on one Net from several threads run one after the
+    other; Nets are independent of each other. `native` is not guarded.
+
+    Args:
+        model: a name ("alexnet"), the path of a TOML file, or a Description.
+        classes: outputs; None keeps the network's own number.
+        devices: one, or two for the towers of a two-tower network: ("cpu:0", "cpu:1").
+        seed: key of the initial weights and of every dropout mask.
+        precision: "fp32", or "fp64" for gradient checks.
+        threads: CPU threads in all; 0 takes those that this process may use.
+        options: of the named network, as ``activation="tanh"`` of figure1.
+
+    Attributes:
+        native: the core's network. description: what it was built from. params: the parameters.
+        step: updates done; it selects the dropout masks.
+        preprocess: for uint8 images; None subtracts mid-grey (128).
+        class_names: of the data, or None.
+
+    Raises:
+        ModelError: the description cannot be built; the message names the layer and the field.
+        UnavailableError: a device does not exist here.
+    """
+
+    def __init__(
+        self,
+        model: str | Path | Description,
+        *,
+        classes: int | None = None,
+        devices: Sequence[str] | str = ("cpu:0",),
+        seed: int = 0,
+        precision: str = "fp32",
+        threads: int = 0,
+        **options: Any,
+    ) -> None:
+        self.description = describe(model, classes=classes, **options)
+        self.devices = tuple(devices.split(",") if isinstance(devices, str) else devices)
+        self.seed, self.precision, self.threads = seed, precision, threads
+        if not 0 <= seed < 2**64:
+            raise ModelError(f"seed is {seed}; it must be in 0..2**64 - 1")
+        try:
+            self.native = _core.Network(
+                self.description.native_layers(),
+                self.description.input_shape,
+                devices=self.devices,
+                seed=seed,
+                precision=precision,
+                threads=threads,
+            )
+        except ValueError as error:
+            raise ModelError(f"network {self.description.name}: {error}") from error
+        if self.native.classes != self.description.classes:
+            raise ModelError(
+                f"network {self.description.name}: the last layer has {self.native.classes} "
+                f'outputs, but classes is {self.description.classes}; write channels = "classes"'
+            )
+        self._dtype = np.float64 if precision == "fp64" else np.float32
+        self.params = Params(self.native, self._dtype)
+        self.step = 0
+        self.preprocess: Preprocess | None = None
+        self.class_names: tuple[str, ...] | None = None
+        self._lock = threading.RLock()
+
+    @property
+    def classes(self) -> int:
+        return self.description.classes
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """Channels, height, width."""
+        return self.description.input_shape
+
+    def train_step(
+        self,
+        images: ArrayLike,
+        labels: ArrayLike,
+        *,
+        lr: float,
+        momentum: float = 0.9,
+        weight_decay: float = 5e-4,
+        bias_lr: float | None = None,
+        frozen: Collection[str] = (),
+    ) -> Progress:
+        """Trains on one batch: v <- momentum v - weight_decay lr w - lr g, then w <- w + v.
+
+        Args:
+            images: see the class.
+            labels: (N,) whole numbers in [0, classes).
+            lr, momentum, weight_decay, bias_lr, frozen: see `set_rates`.
+
+        Returns:
+            The mean loss and the hits before the update.
+
+        Raises:
+            DataError: images or labels do not fit the network.
+            DivergedError: the loss is not finite; nothing has been updated.
+        """
+        batch = self._batch(images)
+        targets = as_labels(labels, len(batch), self.classes)
+        with self._lock:
+            self.set_rates(
+                lr, bias_lr=bias_lr, momentum=momentum, weight_decay=weight_decay, frozen=frozen
+            )
+            result = self.native.forward_backward(batch, targets, step=self.step)
+            if not math.isfinite(result.loss):
+                drop_gradients(self.native)
+                culprit = first_nonfinite(self.native, batch)
+                where = f": {culprit} is the first layer to overflow" if culprit else ""
+                raise DivergedError(
+                    f"the loss is {result.loss} at step {self.step}{where}; "
+                    f"take a learning rate below {lr:g} or check the scale of the images"
+                )
+            self.native.update()
+            self.step += 1
+            return Progress(self.step, result.loss / result.images, result.top1)
+
+    def set_rates(
+        self,
+        lr: float,
+        *,
+        bias_lr: float | None = None,
+        momentum: float = 0.9,
+        weight_decay: float = 5e-4,
+        frozen: Collection[str] = (),
+    ) -> None:
+        """Sets the rule of the updates to come, with each layer's multipliers and own decays.
+
+        Args:
+            lr: learning rate.
+            bias_lr: of the biases; None: `lr`.
+            momentum: of every parameter.
+            weight_decay: of weights whose layer has no decay of its own.
+            frozen: layers whose parameters stay.
+
+        Raises:
+            ModelError: a frozen layer does not exist or has no parameters.
+        """
+        found = rates(
+            self.params,
+            self.description.rules(),
+            lr=lr,
+            bias_lr=lr if bias_lr is None else bias_lr,
+            weight_decay=weight_decay,
+            frozen=frozen,
+        )
+        with self._lock:
+            for name, (rate, decay) in found.items():
+                self.native.set_update(name, rate, momentum, decay)
+
+    def predict(self, images: ArrayLike, *, views: int = 1) -> NDArray[np.floating[Any]]:
+        """Class probabilities, (N, classes), averaged over the views.
+
+        Args:
+            images: see the class.
+            views: 1, or 10 of each uint8 image: corners and centre, and their mirror images.
+        """
+        parts = []
+        for part in in_parts(checked_images(images, self.input_shape), views):
+            with self._lock:
+                scores = self.native.predict(self._batch(part, views))
+            parts.append(scores.reshape(len(part), views, -1).mean(axis=1, dtype=scores.dtype))
+        return np.concatenate(parts)
+
+    def evaluate(self, images: ArrayLike, labels: ArrayLike, views: int = 1) -> Evaluation:
+        """Loss, top-1 and top-5 error of the averaged probabilities.
+
+        Raises:
+            DataError: images or labels do not fit the network.
+        """
+        array = checked_images(images, self.input_shape)
+        targets = as_labels(labels, len(array), self.classes)
+        total = Sums()
+        done = 0
+        for part in in_parts(array, views):
+            own = targets[done : done + len(part)]
+            done += len(part)
+            if views == 1:
+                with self._lock:
+                    total.add(self.native.evaluate(self._batch(part), own))
+            else:
+                total.add(score(self.predict(part, views=views), own))
+        return total.evaluation(views)
+
+    def features(self, images: ArrayLike, layer: str) -> NDArray[np.floating[Any]]:
+        """What a layer gives in test mode, (N, C, H, W). Raises ModelError on an unknown layer."""
+        names = self.native.layer_names()
+        if layer not in names:
+            raise ModelError(f"there is no layer {layer!r}; there is {', '.join(names)}")
+        parts = []
+        for part in in_parts(checked_images(images, self.input_shape)):
+            with self._lock:
+                parts.append(self.native.features(self._batch(part), layer))
+        return np.concatenate(parts)
+
+    def find_nonfinite(self, images: ArrayLike | None = None) -> str | None:
+        """The first layer whose parameters, or outputs for `images`, are not finite; or "data"."""
+        batch = None if images is None else self._batch(images)
+        with self._lock:
+            return first_nonfinite(self.native, batch)
+
+    def fit(self, data: Any, **settings: Any) -> Any:
+        """Trains on a data set; see :func:`alexnet_native.training.fit` for data and settings."""
+        from alexnet_native.training import fit
+
+        return fit(self, data, **settings)
+
+    def save(self, path: str | Path) -> None:
+        """Writes weights, momentum, step, description and preprocessing as one checkpoint.
+
+        Raises:
+            OSError: full disk, no permission, no such folder; an older file stays whole.
+        """
+        from alexnet_native.training import checkpoint
+
+        with self._lock:
+            checkpoint.save(path, self)
+
+    @classmethod
+    def load(
+        cls, path: str | Path, *, devices: Sequence[str] | str = ("cpu:0",), threads: int = 0
+    ) -> Net:
+        """Builds the network of a checkpoint, on the given devices.
+
+        Raises:
+            CheckpointError: the file is missing, damaged, or no checkpoint.
+        """
+        from alexnet_native.training import checkpoint
+
+        saved = checkpoint.load(path)
+        net = cls(
+            saved.description,
+            devices=devices,
+            seed=saved.seed,
+            precision=saved.precision,
+            threads=threads,
+        )
+        checkpoint.restore(net, saved)
+        return net
+
+    def describe(self, batch: int = 128, *, training: bool = True) -> dict[str, Any]:
+        """Layers, totals, memory and traffic between devices, planned for steps of `batch` images.
+
+        Returns:
+            A :class:`alexnet_native.reports.describe.Summary`: a dictionary that prints as a table.
+        """
+        from alexnet_native.reports.describe import summarise
+
+        return summarise(self, batch, training=training)
+
+    def __repr__(self) -> str:
+        size = " x ".join(map(str, self.input_shape))
+        where = ", ".join(self.devices)
+        return f"<Net {self.description.name}: {size} to {self.classes} classes, on {where}>"
+
+    def _batch(self, images: ArrayLike, views: int = 1) -> NDArray[np.floating[Any]]:
+        preprocess = self.preprocess or neutral_preprocess(
+            images, self.input_shape, self.description.hints.scale
+        )
+        return as_batch(images, self.input_shape, self._dtype, preprocess, views)

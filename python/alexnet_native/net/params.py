@@ -1,0 +1,63 @@
+"""The parameters of a network as a mapping from names to NumPy arrays."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, MutableMapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from alexnet_native import _core
+
+__all__ = ["Params"]
+
+
+class Params(MutableMapping[str, NDArray[Any]]):
+    """Reads and writes parameters by "layer.weight" and "layer.bias", whole also in two towers.
+
+    Reading gives a copy: assign it back to change the network, ``params["conv1.bias"] = b``. The
+    set of names is fixed.
+
+    Raises:
+        KeyError: there is no such parameter; the message names those that are close.
+        ValueError: the array has another shape.
+        TypeError: a parameter is to be deleted.
+    """
+
+    def __init__(self, native: _core.Network, dtype: type[np.floating[Any]]) -> None:
+        self._native, self._dtype = native, dtype
+        self._names = native.param_names()
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        self._require(name)
+        return self._native.get(name)
+
+    def __setitem__(self, name: str, value: ArrayLike) -> None:
+        self._require(name)
+        shape = tuple(self._native.param_shape(name))
+        array = np.asarray(value)
+        if array.shape != shape:
+            raise ValueError(f"parameter {name!r} has shape {shape}, the array {array.shape}")
+        if array.dtype.kind not in "fiu":
+            raise ValueError(f"parameter {name!r} takes numbers, not {array.dtype}")
+        self._native.set(name, "value", np.ascontiguousarray(array, self._dtype))
+
+    def __delitem__(self, name: str) -> None:
+        raise TypeError(f"parameter {name!r} cannot be deleted: the network needs it")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __repr__(self) -> str:
+        lines = [f"{name}: {tuple(self._native.param_shape(name))}" for name in self._names]
+        return "Params(" + ", ".join(lines) + ")"
+
+    def _require(self, name: str) -> None:
+        if name not in self._names:
+            near = difflib.get_close_matches(str(name), self._names, n=3) or self._names
+            raise KeyError(f"there is no parameter {name!r}; there is {', '.join(near)}")

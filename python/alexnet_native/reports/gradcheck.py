@@ -1,0 +1,270 @@
+"""Backward against central differences of the loss, through a whole network in float64.
+
+For a sample of entries of every parameter, (L(w + h) - L(w - h)) / 2h is compared with the
+gradient. Dropout stays on: its masks are functions of (seed, step), so L is one function. Where
+the two differ, a ReLU or a maximum may have switched within h, a kink of L: estimates with h and
+with h/2 then disagree, whatever the backward pass says. A smaller h is tried; entries without an h
+that agrees are counted and left out, up to a limit.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alexnet_native.errors import ModelError
+from alexnet_native.models import Description
+from alexnet_native.net import Net
+from alexnet_native.net.finite import drop_gradients
+
+__all__ = ["GradientCheck", "ParameterCheck", "check_gradients", "gradcheck"]
+
+_STEP = 0  # selects the dropout masks
+# The changes of L to aim at, in turn: the rounding of L, some 1e-15, is a small part of the last.
+_LOSS_CHANGES = (1e-6, 1e-7, 1e-8, 1e-9)
+_LARGEST_STEP = 1e-3
+_CANDIDATES = 32  # entries looked at for each one that is checked
+_KINK = 2e-6  # the two estimates differ by more, relative to the largest gradient
+
+
+@dataclass(frozen=True)
+class ParameterCheck:
+    """One parameter. Errors are relative to the largest gradient among the checked entries.
+
+    Attributes:
+        name: "conv1.weight".
+        checked: entries that were compared.
+        kinks: entries left out because the loss has no derivative there.
+        error: the largest difference; nan when nothing was compared.
+        scale: the largest gradient; 0 means that the loss does not depend on what was checked.
+        passed: the error is within the tolerance, the scale above 0 and kinks are few.
+    """
+
+    name: str
+    checked: int
+    kinks: int
+    error: float
+    scale: float
+    passed: bool
+
+
+@dataclass(frozen=True)
+class GradientCheck:
+    """All parameters of a network; the text is a table."""
+
+    network: str
+    tolerance: float
+    parameters: tuple[ParameterCheck, ...]
+
+    @property
+    def passed(self) -> bool:
+        return all(parameter.passed for parameter in self.parameters)
+
+    @property
+    def error(self) -> float:
+        """The largest error of any parameter; nan when one could not be compared."""
+        return float(np.max([parameter.error for parameter in self.parameters]))
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON, which knows no nan: an error that could not be measured is None."""
+        found = {**asdict(self), "error": self.error, "passed": self.passed}
+        for entry in (found, *found["parameters"]):
+            entry["error"] = None if math.isnan(entry["error"]) else entry["error"]
+        return found
+
+    def __str__(self) -> str:
+        width = max(len("parameter"), *(len(p.name) for p in self.parameters))
+        lines = [f"{'parameter':{width}}  entries  kinks  largest gradient  relative error"]
+        lines += [
+            f"{p.name:{width}}  {p.checked:7d}  {p.kinks:5d}  {p.scale:16.3e}  {p.error:14.1e}"
+            f"{'' if p.passed else '  WRONG'}"
+            for p in self.parameters
+        ]
+        wrong = sum(not p.passed for p in self.parameters)
+        verdict = (
+            f"{wrong} of {len(self.parameters)} parameters are wrong" if wrong else "all agree"
+        )
+        return "\n".join([*lines, f"{self.network}: {verdict} (tolerance {self.tolerance:g})"])
+
+
+def gradcheck(
+    model: str | Path | Description,
+    *,
+    classes: int | None = None,
+    images: int = 2,
+    samples: int = 6,
+    seed: int = 0,
+    tolerance: float = 1e-5,
+    devices: tuple[str, ...] = ("cpu:0",),
+    threads: int = 0,
+    report: Callable[[ParameterCheck], None] | None = None,
+    **options: Any,
+) -> GradientCheck:
+    """Checks a network on random images, with random weights under which every term counts.
+
+    A network's own initial weights may be as small as 1e-4: thousands of units are then within a
+    hair of their kinks, and layers below hardly matter. Here every signal has a size: weights are
+    He's, biases a tenth of the signal, and the last layer gives scores of order 1.
+
+    Args:
+        model, classes, devices, threads, options: as for `Net`.
+        images: in the batch.
+        samples: entries of each parameter.
+        seed: of weights, images, labels, masks and of the choice of entries.
+        tolerance: relative to each parameter's largest gradient.
+        report: called after each parameter, for progress.
+
+    Raises:
+        ModelError: the network cannot be built, or its loss is not finite.
+    """
+    net = Net(
+        model,
+        classes=classes,
+        devices=devices,
+        seed=seed,
+        precision="fp64",
+        threads=threads,
+        **options,
+    )
+    rng = np.random.default_rng(seed)
+    # As pixels 0..255 minus a mean: their SD is about 60.
+    batch = rng.normal(0.0, 60.0 * net.description.hints.scale, (images, *net.input_shape))
+    labels = rng.integers(0, net.classes, images, dtype=np.int32)
+    _spread_weights(net, batch, rng)
+    return check_gradients(
+        net, batch, labels, samples=samples, seed=seed, tolerance=tolerance, report=report
+    )
+
+
+def _spread_weights(net: Net, images: NDArray[np.float64], rng: np.random.Generator) -> None:
+    types = {layer["name"]: layer["type"] for layer in net.description.layers}
+    layer = ""
+    for name in net.params:
+        shape = net.native.param_shape(name)
+        layer, _, kind = name.rpartition(".")
+        if kind == "weight":
+            taps = shape[1] if types[layer] == "local" else int(np.prod(shape[1:]))
+            net.params[name] = rng.normal(0.0, np.sqrt(2.0 / taps), shape)
+        if kind == "bias":
+            signal = float(net.native.features(images, layer).std())
+            net.params[name] = rng.normal(0.0, 0.1 * signal, shape)
+    scores = float(net.native.features(images, layer).std())
+    for name in net.params:
+        if name.rpartition(".")[0] == layer:
+            net.params[name] /= scores
+
+
+def check_gradients(
+    net: Net,
+    images: NDArray[np.float64],
+    labels: NDArray[np.int32],
+    *,
+    samples: int = 6,
+    seed: int = 0,
+    tolerance: float = 1e-5,
+    most_kinks: float = 0.34,
+    report: Callable[[ParameterCheck], None] | None = None,
+) -> GradientCheck:
+    """Checks a network as it is; its parameters are the same afterwards.
+
+    Args:
+        net: of precision "fp64".
+        images: (N, C, H, W). labels: (N,).
+        samples, seed, tolerance, report: as for `gradcheck`.
+        most_kinks: the share of a parameter's entries that may be left out.
+
+    Raises:
+        ModelError: another precision, or a loss that is not finite.
+    """
+    if net.precision != "fp64":
+        raise ModelError("a gradient check needs precision 'fp64': float32 loses half the digits")
+
+    if not net.params:
+        raise ModelError(f"network {net.description.name} has no parameters to check")
+
+    def loss() -> float:
+        result = net.native.forward_backward(images, labels, step=_STEP)
+        return result.loss / len(labels)
+
+    drop_gradients(net.native)
+    if not np.isfinite(loss()):
+        raise ModelError(f"network {net.description.name}: the loss of random images is not finite")
+    gradients = {name: net.native.get(name, "gradient") for name in net.params}
+
+    rng = np.random.default_rng(seed)
+    results = []
+    for name, gradient in gradients.items():
+        entries = _choose(gradient.ravel(), samples, rng)
+        result = _check(net, name, gradient.ravel(), entries, loss, tolerance, most_kinks)
+        results.append(result)
+        if report is not None:
+            report(result)
+    return GradientCheck(net.description.name, tolerance, tuple(results))
+
+
+def _choose(
+    gradient: NDArray[np.floating[Any]], samples: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Half of the entries at random, half with the largest gradients of a larger random draw."""
+    pool = rng.choice(gradient.size, min(gradient.size, samples * _CANDIDATES), replace=False)
+    blind, rest = pool[: samples // 2], pool[samples // 2 :]
+    best = rest[np.argsort(-np.abs(gradient[rest]), kind="stable")][: samples - len(blind)]
+    return np.concatenate([blind, best])
+
+
+def _check(
+    net: Net,
+    name: str,
+    gradient: NDArray[np.floating[Any]],
+    entries: NDArray[np.int64],
+    loss: Callable[[], float],
+    tolerance: float,
+    most_kinks: float,
+) -> ParameterCheck:
+    value = net.native.get(name)
+    flat = value.reshape(-1)
+    largest = float(np.abs(gradient[entries]).max())
+
+    def difference(entry: int, h: float) -> float:
+        before = flat[entry]
+        losses = []
+        for moved in (before + h, before - h):
+            flat[entry] = moved
+            net.native.set(name, "value", value)
+            losses.append(loss())
+        flat[entry] = before
+        return (losses[0] - losses[1]) / (2 * h)
+
+    def derivative(entry: int) -> float:
+        for change in _LOSS_CHANGES:
+            h = min(change / max(largest, 1e-300), _LARGEST_STEP)
+            wide = difference(entry, h)
+            if abs(wide - gradient[entry]) <= tolerance * largest:
+                return wide
+            narrow = difference(entry, h / 2)
+            if abs(wide - narrow) <= _KINK * max(largest, abs(narrow)):
+                return narrow
+        return float("nan")
+
+    numeric = np.array([derivative(int(entry)) for entry in entries])
+    net.native.set(name, "value", value)
+
+    smooth = ~np.isnan(numeric)
+    scale = float(np.abs(numeric[smooth]).max(initial=largest))
+    errors = np.abs(numeric - gradient[entries])[smooth] / (scale or 1.0)
+    error = float(errors.max()) if errors.size else float("nan")
+    few = (~smooth).mean() <= most_kinks
+    return ParameterCheck(
+        name=name,
+        checked=int(smooth.sum()),
+        kinks=int((~smooth).sum()),
+        error=error,
+        scale=scale,
+        passed=bool(few and scale > 0 and error <= tolerance),
+    )

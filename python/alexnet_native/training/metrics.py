@@ -1,0 +1,114 @@
+"""What is measured, and its log: one JSON object a line."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from alexnet_native.errors import CheckpointError
+from alexnet_native.net import Evaluation
+
+__all__ = ["JsonLines", "Measured", "Metrics", "Sums"]
+
+
+class Measured(Protocol):
+    """What the core returns for a batch: sums over its images."""
+
+    loss: float  # nats
+    top1: float  # credits: a tie that contains the label counts 1/ties
+    top5: float
+    images: int
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """A line of metrics.jsonl. Errors are fractions; `epoch` counts from 1, `step` updates done."""
+
+    split: str  # "train": the steps since the line before, during training; "val": all of it
+    epoch: int
+    step: int
+    loss: float  # nats for an image
+    top1_error: float
+    top5_error: float
+    images_per_second: float
+
+    def record(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass
+class Sums:
+    """Sums over images."""
+
+    loss: float = 0.0
+    top1: float = 0.0
+    top5: float = 0.0
+    images: int = 0
+
+    def add(self, part: Measured) -> None:
+        self.loss += part.loss
+        self.top1 += part.top1
+        self.top5 += part.top5
+        self.images += part.images
+
+    def add_means(self, part: Evaluation) -> None:
+        n = part.images
+        self.add(Sums(part.loss * n, (1 - part.top1_error) * n, (1 - part.top5_error) * n, n))
+
+    def metrics(self, split: str, epoch: int, step: int, images_per_second: float) -> Metrics:
+        n = self.images
+        return Metrics(
+            split=split,
+            epoch=epoch,
+            step=step,
+            loss=self.loss / n,
+            top1_error=1 - self.top1 / n,
+            top5_error=1 - self.top5 / n,
+            images_per_second=round(images_per_second, 2),
+        )
+
+
+class JsonLines:
+    """A file of JSON objects, one a line, that a resumed training cuts back to its checkpoint."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def append(self, record: Mapping[str, Any]) -> None:
+        """Adds a line.
+
+        Raises:
+            OSError: with the file's name; no half line is left.
+        """
+        text = json.dumps(record) + "\n"
+        before = self._path.stat().st_size if self._path.exists() else 0
+        try:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(text)
+        except OSError as error:
+            with suppress(OSError):
+                os.truncate(self._path, before)
+            raise OSError(error.errno, error.strerror, str(self._path)) from error
+
+    def keep(self, lines: int) -> None:
+        """Drops all lines after the first `lines`.
+
+        Raises:
+            CheckpointError: there are fewer.
+        """
+        text = self._path.read_bytes() if self._path.exists() else b""
+        end = 0
+        for _ in range(lines):
+            end = text.find(b"\n", end) + 1
+            if end == 0:
+                raise CheckpointError(
+                    f"{self._path} has fewer lines than its checkpoint says ({lines}); resume into "
+                    "a new folder with --out"
+                )
+        if len(text) > end:
+            os.truncate(self._path, end)

@@ -1,0 +1,139 @@
+"""What a training shows: a progress bar on a terminal, plain lines elsewhere, or nothing."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from alexnet_native import log
+from alexnet_native.training.metrics import Metrics
+
+__all__ = ["Bar", "Lines", "Reporter", "Silent", "reporter"]
+
+_SECONDS_BETWEEN_LINES = 10.0
+
+
+class Reporter(Protocol):
+    """Takes what happens in a training; a context manager around all of it."""
+
+    def __enter__(self) -> Reporter: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+    def step(self, now: Metrics, total_steps: int) -> None:
+        """After each step, with what the current log interval has measured so far."""
+
+    def line(self, text: str) -> None: ...
+
+    def warning(self, text: str) -> None: ...
+
+
+class Silent:
+    """Shows warnings only."""
+
+    def __enter__(self) -> Silent:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def step(self, now: Metrics, total_steps: int) -> None:
+        pass
+
+    def line(self, text: str) -> None:
+        pass
+
+    def warning(self, text: str) -> None:
+        log.warning(text)
+
+
+class Lines(Silent):
+    """A line every ten seconds, for pipes and files."""
+
+    def __init__(self) -> None:
+        self._started: float | None = None
+        self._first_step = 0
+        self._last = 0.0
+
+    def step(self, now: Metrics, total_steps: int) -> None:
+        clock = time.monotonic()
+        if self._started is None:
+            self._started = self._last = clock
+            self._first_step = now.step
+            return
+        if clock - self._last < _SECONDS_BETWEEN_LINES:
+            return
+        self._last = clock
+        left = (clock - self._started) / (now.step - self._first_step) * (total_steps - now.step)
+        self.line(f"step {now.step} of {total_steps}: {_numbers(now)}, {_duration(left)} left")
+
+    def line(self, text: str) -> None:
+        log.line(text)
+
+
+class Bar(Silent):
+    """A live bar with images/s, loss, error and time left."""
+
+    def __init__(self) -> None:
+        self._console = Console(highlight=False, soft_wrap=True)
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[numbers]}"),
+            TimeRemainingColumn(),
+            console=self._console,
+        )
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> Bar:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._progress.stop()
+
+    def step(self, now: Metrics, total_steps: int) -> None:
+        if self._task is None:
+            self._task = self._progress.add_task("", total=total_steps, numbers="")
+        self._progress.update(
+            self._task,
+            completed=now.step,
+            description=f"epoch {now.epoch}, step {now.step}",
+            numbers=_numbers(now),
+        )
+
+    def line(self, text: str) -> None:
+        self._console.print(text, markup=False)
+
+    def warning(self, text: str) -> None:
+        self._progress.stop()  # the warning goes to standard error, which the bar would overwrite
+        log.warning(text)
+        self._progress.start()
+
+
+def reporter() -> Reporter:
+    """The one that fits standard output."""
+    return Bar() if sys.stdout.isatty() else Lines()
+
+
+def _numbers(now: Metrics) -> str:
+    return (
+        f"loss {now.loss:.3f}, error {100 * now.top1_error:.1f} %, "
+        f"{now.images_per_second:.0f} images/s"
+    )
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}"

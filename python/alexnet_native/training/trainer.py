@@ -1,0 +1,259 @@
+"""Epochs of SGD with validation, logs and checkpoints."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from alexnet_native.config import TrainConfig
+from alexnet_native.data import Dataset
+from alexnet_native.data.loader import Batch
+from alexnet_native.data.statistics import Statistics
+from alexnet_native.errors import DivergedError
+from alexnet_native.net import Net
+from alexnet_native.training.evaluation import evaluate
+from alexnet_native.training.feed import make_loader
+from alexnet_native.training.interrupt import StopRequest, stop_request
+from alexnet_native.training.metrics import Metrics, Sums
+from alexnet_native.training.progress import Reporter, Silent
+from alexnet_native.training.rates import Rates
+from alexnet_native.training.recorder import Recorder
+from alexnet_native.training.run_folder import RunFolder
+from alexnet_native.training.schedule import make_schedule
+from alexnet_native.training.stall import StallWatch
+from alexnet_native.training.state import RunState
+
+__all__ = ["Outcome", "Trainer"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a training came to."""
+
+    step: int  # updates done
+    interrupted: bool = False  # by Ctrl-C or SIGTERM, after saving
+    checkpoint: Path | None = None  # the last one
+    records: list[Metrics] = field(default_factory=list)  # the lines of metrics.jsonl, of this run
+
+    def last(self, split: str) -> Metrics | None:
+        """The last line of "train" or "val"."""
+        return next((line for line in reversed(self.records) if line.split == split), None)
+
+
+class Trainer:
+    """Starts or continues a training. Equal settings give equal bytes, also when the process was
+    killed and resumed in between: every draw is a function of seed, epoch and step.
+
+    Args:
+        net: with preprocessing; trained in place.
+        data: its training split is shuffled each epoch, its validation split measured after each.
+        statistics: of the training images.
+        config: all settings.
+        folder: takes logs and checkpoints; None writes nothing.
+        reporter: shows progress; None shows warnings only.
+        state: of the checkpoint that `net` was restored from; None starts anew.
+
+    Raises:
+        ConfigError: the schedule or a frozen layer does not exist.
+    """
+
+    def __init__(
+        self,
+        net: Net,
+        data: Dataset,
+        statistics: Statistics,
+        config: TrainConfig,
+        *,
+        folder: RunFolder | None = None,
+        reporter: Reporter | None = None,
+        state: RunState | None = None,
+    ) -> None:
+        self.state = state or RunState(train_images=len(data.train))
+        self._net, self._data, self._statistics, self._config = net, data, statistics, config
+        self._reporter = reporter or Silent()
+        self._recorder = Recorder(net, config, folder)
+        self._schedule = make_schedule(config)
+        self._schedule.restore(self.state.schedule)
+        self._rates = Rates(net, config)
+        self._stall = StallWatch(net.classes, config.stall_steps)
+        self._seconds, self._images = 0.0, 0  # of the steps since the last line, in this process
+        self._unsaved = state is None
+        self._dtype = np.float64 if net.precision == "fp64" else np.float32
+
+    def run(self) -> Outcome:
+        """Trains until the epochs or steps are done, or until Ctrl-C.
+
+        Raises:
+            DivergedError: the loss is not finite; names the layer where that begins.
+            CheckpointError: a checkpoint or log cannot be written; the ones of before stay.
+            DataError: a picture is damaged.
+        """
+        state = self.state
+        with (
+            self._reporter,
+            stop_request(self._reporter.line) as stop,
+            make_loader(self._data.train, self._statistics, self._config, state) as loader,
+        ):
+            batches = iter(loader)
+            while True:
+                if self._epoch_is_over() and not self._end_epoch(stop):
+                    break
+                if self._is_done() or stop.requested:
+                    break
+                start = time.perf_counter()
+                self._step(next(batches))
+                self._after_step(time.perf_counter() - start)
+            if self._unsaved:
+                self._save()
+            if not stop.requested and state.offset > 0:
+                self._measure_between_epochs(stop)
+        return Outcome(
+            step=self._net.step,
+            interrupted=stop.requested and not self._is_done(),
+            checkpoint=self._recorder.last_saved(),
+            records=self._recorder.records,
+        )
+
+    def _epoch_is_over(self) -> bool:
+        return self.state.offset >= len(self._data.train)
+
+    def _is_done(self) -> bool:
+        config = self._config
+        return self.state.epoch >= config.epochs or 0 < config.steps <= self._net.step
+
+    def _total_steps(self) -> int:
+        total = math.ceil(len(self._data.train) / self._config.batch_size) * self._config.epochs
+        return min(total, self._config.steps or total)
+
+    def _rate(self) -> float:
+        return self._config.lr * self._schedule.factor(self.state.epoch)
+
+    def _step(self, batch: Batch) -> None:
+        net, state = self._net, self.state
+        self._rates.apply(self._schedule.factor(state.epoch), state.epoch)
+        sums = self._forward_backward(batch)
+        if not math.isfinite(sums.loss):
+            self._diverged(batch)
+        net.native.update()
+        net.step += 1
+        self._images += sums.images
+        state.offset += sums.images
+        state.interval.add(sums)
+        state.so_far.add(sums)
+        self._unsaved = True
+        if warning := self._stall.observe(net.step, sums.loss / sums.images):
+            self._reporter.warning(warning)
+
+    def _after_step(self, seconds: float) -> None:
+        config, step = self._config, self._net.step
+        self._seconds += seconds
+        self._reporter.step(self._interval_metrics(), self._total_steps())
+        if self._epoch_is_over():
+            return
+        if step % config.log_every == 0:
+            self._log_interval()
+        if config.checkpoint_every and step % config.checkpoint_every == 0:
+            self._save()
+
+    def _forward_backward(self, batch: Batch) -> Sums:
+        """Gradients of the mean loss of a batch, computed in `accumulate` parts."""
+        sums = Sums()
+        total = len(batch.labels)
+        size = math.ceil(total / self._config.accumulate)
+        for first in range(0, total, size):
+            sums.add(
+                self._net.native.forward_backward(
+                    batch.images[first : first + size].astype(self._dtype, copy=False),
+                    batch.labels[first : first + size],
+                    step=self._net.step,
+                    first_image=first,
+                    total=total,
+                )
+            )
+        return sums
+
+    def _diverged(self, batch: Batch) -> None:
+        where = self._net.find_nonfinite(batch.images) or "the loss"
+        last = self._recorder.last_saved()
+        kept = f"; the last checkpoint, {last}, is from before" if last else ""
+        raise DivergedError(
+            f"the loss is not finite at step {self._net.step + 1}; the first layer to overflow is "
+            f"{where}: lower the learning rate, now {self._rate():g}, with --lr{kept}"
+        )
+
+    def _interval_metrics(self) -> Metrics:
+        speed = self._images / self._seconds if self._seconds else 0.0
+        return self.state.interval.metrics("train", self.state.epoch + 1, self._net.step, speed)
+
+    def _log_interval(self) -> None:
+        if self.state.interval.images:
+            self._recorder.metrics(self.state, self._interval_metrics())
+        self.state.interval = Sums()
+        self._seconds, self._images = 0.0, 0
+
+    def _end_epoch(self, stop: StopRequest) -> bool:
+        """Validates, logs, saves and moves on; False when stopped in the validation."""
+        state = self.state
+        val = self._validate(stop)
+        if val is None and stop.requested:
+            return False
+        train = state.so_far.metrics("train", state.epoch + 1, self._net.step, 0.0)
+        self._log_interval()
+        if val:
+            self._recorder.metrics(state, val)
+        self._recorder.parameters(state, self._rate())
+        self._reporter.line(self._epoch_line(train, val))
+        error = val.top1_error if val else train.top1_error
+        self._schedule.observe(error)
+        best = state.best_error is None or error < state.best_error
+        state.best_error = error if best else state.best_error
+        state.epoch, state.offset, state.so_far = state.epoch + 1, 0, Sums()
+        self._save(best=best)
+        return True
+
+    def _validate(self, stop: StopRequest) -> Metrics | None:
+        """The validation split's line; None without one, or when stopped."""
+        if self._data.val is None:
+            return None
+        start = time.perf_counter()
+        sums = evaluate(self._net, self._data.val, stop=lambda: stop.requested)
+        if sums is None:
+            return None
+        speed = sums.images / (time.perf_counter() - start)
+        return sums.metrics("val", self.state.epoch + 1, self._net.step, speed)
+
+    def _measure_between_epochs(self, stop: StopRequest) -> None:
+        """Logs where the steps ended within an epoch.
+
+        The checkpoint is written before and does not count these lines: a resumed training
+        replaces them by those that an uninterrupted one has.
+        """
+        self._log_interval()
+        if val := self._validate(stop):
+            self._recorder.metrics(self.state, val)
+            self._reporter.line(
+                f"after {val.step} steps: validation loss {val.loss:.4f}, "
+                f"error {100 * val.top1_error:.2f} %, top-5 error {100 * val.top5_error:.2f} %"
+            )
+
+    def _save(self, *, best: bool = False) -> None:
+        self.state.schedule = self._schedule.state()
+        self._recorder.save(self.state, best=best)
+        self._unsaved = False
+
+    def _epoch_line(self, train: Metrics, val: Metrics | None) -> str:
+        text = (
+            f"epoch {train.epoch} of {self._config.epochs}, step {train.step}, rate "
+            f"{self._rate():g}: training loss {train.loss:.4f}, "
+            f"error {100 * train.top1_error:.2f} %"
+        )
+        if val is None:
+            return text
+        return (
+            f"{text}; validation loss {val.loss:.4f}, error {100 * val.top1_error:.2f} %, "
+            f"top-5 error {100 * val.top5_error:.2f} %"
+        )

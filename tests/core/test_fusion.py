@@ -1,0 +1,56 @@
+"""Fusion changes which instructions run, never a value."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+from alexnet_native import _core
+
+
+def layers(channels: int) -> list[dict[str, Any]]:
+    return [
+        {"name": "conv1", "type": "conv", "channels": channels, "kernel": 3, "weight_std": 0.3},
+        {"name": "relu1", "type": "relu"},
+        {"name": "norm1", "type": "lrn", "alpha": 0.5},
+        {"name": "conv2", "type": "conv", "channels": channels, "kernel": 3, "weight_std": 0.2},
+        {"name": "relu2", "type": "relu"},
+        {"name": "fc3", "type": "dense", "channels": 6, "weight_std": 0.2},
+        {"name": "relu3", "type": "relu"},
+        {"name": "fc4", "type": "dense", "channels": 4, "weight_std": 0.2},
+        {"name": "prob", "type": "softmax"},
+    ]
+
+
+# 16 channels run blocked and direct, 5 in planes through im2col.
+@pytest.mark.parametrize("channels", [5, 16])
+@pytest.mark.parametrize("precision", ["fp32", "fp64"])
+def test_a_fused_network_computes_the_same_bits(channels: int, precision: str) -> None:
+    dtype = np.float32 if precision == "fp32" else np.float64
+    rng = np.random.default_rng(0)
+    images = rng.normal(size=(3, 3, 9, 9)).astype(dtype)
+    labels = np.array([0, 3, 1], np.int32)
+    nets = [
+        _core.Network(layers(channels), (3, 9, 9), seed=1, precision=precision, fuse=fuse)
+        for fuse in (True, False)
+    ]
+    for net in nets:
+        for step in range(3):
+            net.train_step(images, labels, step=step)
+    for name in nets[0].param_names():
+        np.testing.assert_array_equal(nets[0].get(name), nets[1].get(name))
+    for layer in ("conv1", "relu1", "conv2", "relu2", "fc3", "relu3", "prob"):
+        got, want = (net.features(images, layer) for net in nets)
+        np.testing.assert_array_equal(got, want)
+    assert (nets[0].features(images, "conv1") < 0).any()  # kept apart from relu1 where asked for
+
+
+def test_the_program_shows_what_is_fused() -> None:
+    def lines(fuse: bool) -> list[str]:
+        net = _core.Network(layers(16), (3, 9, 9), fuse=fuse)
+        return [line for line in net.program(2) if re.search(r"forward relu\d ", line)]
+
+    assert len(lines(False)) == 3
+    assert lines(True) == []

@@ -1,0 +1,40 @@
+// Tensors from and to std::vector, for tests.
+#pragma once
+
+#include <vector>
+
+#include "core/backend.h"
+#include "core/philox.h"
+#include "core/tensor.h"
+
+namespace alexnet::test {
+
+inline std::unique_ptr<Device> cpu(int index, int threads = 2) {
+  return backend(DeviceKind::cpu).make_device({DeviceKind::cpu, int16_t(index)}, threads);
+}
+
+template <class T>
+Tensor upload(Device& device, Stream& stream, const Shape& shape, const std::vector<T>& values) {
+  Tensor tensor(device, shape, dtype_of<T>);
+  stream.upload(values.data(), tensor.view());
+  stream.synchronize();
+  return tensor;
+}
+
+template <class T>
+std::vector<T> download(Stream& stream, const AnyView& view) {
+  std::vector<T> values(size_t(view.shape.count()));
+  stream.download(view, values.data());
+  stream.synchronize();
+  return values;
+}
+
+// Normal draws; every call site takes its own `site`.
+template <class T>
+std::vector<T> random_values(int64_t count, uint32_t site) {
+  std::vector<double> values(size_t(count), 0.0);
+  normals(RandomSite{42, site}, 0, values.data(), values.size());
+  return {values.begin(), values.end()};
+}
+
+}  // namespace alexnet::test

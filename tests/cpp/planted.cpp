@@ -1,0 +1,82 @@
+// planted BUG: makes one mistake on purpose, so that a sanitizer build shows that it would see it.
+// Each bug passes through the library's own code, which must be instrumented for it to be found.
+#include <climits>
+#include <cstdio>
+#include <cstring>
+
+#include "device_memory.h"
+#include "ops/run.h"
+
+using namespace alexnet;
+using namespace alexnet::test;
+
+// An op whose operand is shorter than its shape says.
+static void heap_overflow(Device& device, Stream& stream) {
+  const Tensor x(device, {1, 1, 1, 1000}, DType::f32), y(device, {1, 1, 1, 999}, DType::f32);
+  AnyView longer = y.view();
+  longer.shape.w = 1000;
+  stream.fill_zero(x.view());
+  run(stream, Add<float>{x.view(), longer});
+  stream.synchronize();
+}
+
+static void use_after_free(Device& device, Stream& stream) {
+  AnyView gone;
+  {
+    const Tensor x(device, {1, 1, 1, 64}, DType::f32);
+    gone = x.view();
+  }
+  run(stream, Add<float>{gone, gone});
+  stream.synchronize();
+}
+
+// The host reads before it has synchronised.
+static void data_race(Device& device, Stream& stream) {
+  const Tensor x(device, {1, 1, 1, 4096}, DType::f32);
+  run(stream, Add<float>{x.view(), x.view()});
+  const volatile float* data = static_cast<const float*>(x.view().data);
+  float sum = 0;
+  for (int i = 0; i < 4096; ++i) sum += data[i];
+  std::printf("%f\n", double(sum));
+  stream.synchronize();
+}
+
+// A copy to another device, which reads without waiting for the event.
+static void missing_event(Device& device, Stream& stream) {
+  const auto second = cpu(1);
+  const auto other = second->make_stream();
+  const Tensor here(device, {1, 1, 1, 4096}, DType::f32),
+      there(*second, {1, 1, 1, 4096}, DType::f32);
+  for (int i = 0; i < 100; ++i) {  // a single one may be ordered by chance
+    stream.copy(here.view(), there.view());
+    run(*other, Add<float>{there.view(), there.view()});
+  }
+  stream.synchronize();
+  other->synchronize();
+}
+
+// A shape whose size does not fit: the count is int64, this product is not.
+static void signed_overflow(Device&, Stream&) {
+  volatile int h = INT_MAX, w = 2;
+  std::printf("%d\n", h * w);
+}
+
+int main(int argc, char** argv) {
+  const struct {
+    const char* name;
+    void (*make)(Device&, Stream&);
+  } bugs[] = {{"heap_overflow", heap_overflow},
+              {"use_after_free", use_after_free},
+              {"signed_overflow", signed_overflow},
+              {"data_race", data_race},
+              {"missing_event", missing_event}};
+  const auto device = cpu(0);
+  const auto stream = device->make_stream();
+  for (const auto& bug : bugs)
+    if (argc == 2 && std::strcmp(argv[1], bug.name) == 0) {
+      bug.make(*device, *stream);
+      std::printf("the bug went unnoticed\n");
+      return 0;
+    }
+  return 2;
+}

@@ -1,0 +1,116 @@
+// What a user may get wrong: each a sentence that names the layer or the value.
+#include "check.h"
+#include "small_nets.h"
+#include "train/network.h"
+
+using namespace alexnet;
+using namespace alexnet::test;
+
+namespace {
+
+const NetworkOptions kOne = {.devices = {"cpu:0"}, .threads = 1};
+const NetworkOptions kTwo = {.devices = {"cpu:0", "cpu:1"}, .threads = 2};
+
+LayerDesc& find(Description& d, const std::string& name) {
+  for (LayerDesc& l : d.layers)
+    if (l.name == name) return l;
+  throw std::runtime_error("no layer " + name);
+}
+
+template <class Change>
+Description changed(Change&& change) {
+  Description d = two_towers();
+  change(d);
+  return d;
+}
+
+}  // namespace
+
+ANX_TEST(a_wrong_description_is_refused_by_the_layers_name) {
+  const auto refuse = [](const char* part, auto&& change) {
+    ANX_CHECK_THROWS(ConfigError, part, Network(changed(change), kOne));
+  };
+  refuse("the network has no layers", [](Description& d) { d.layers.clear(); });
+  refuse("at least one channel", [](Description& d) { d.input.c = 0; });
+  refuse("there is no layer type 'convolution'",
+         [](Description& d) { find(d, "conv1").type = "convolution"; });
+  refuse("'kernal' is no attribute of conv",
+         [](Description& d) { find(d, "conv1").attrs.set("kernal", int64_t(3)); });
+  refuse("layer 'conv2'", [](Description& d) { find(d, "conv2").attrs.erase("channels"); });
+  refuse("must be a whole number",
+         [](Description& d) { find(d, "conv1").attrs.set("stride", std::string("2")); });
+  refuse("size must be odd",
+         [](Description& d) { find(d, "norm1").attrs.set("size", int64_t(4)); });
+  refuse("rate must be", [](Description& d) { find(d, "drop6").attrs.set("rate", 1.0); });
+  refuse("two layers named 'conv1'", [](Description& d) { find(d, "conv2").name = "conv1"; });
+  refuse("reads 'conv9'", [](Description& d) { find(d, "relu1").inputs = {"conv9"}; });
+  refuse("reads one input, not 2",
+         [](Description& d) { find(d, "relu2").inputs = {"conv1", "conv2"}; });
+  refuse("has no name", [](Description& d) { find(d, "relu1").name = ""; });
+  refuse("a name has no", [](Description& d) { find(d, "relu1").name = "relu/1"; });
+  refuse("towers must be 1 or 2", [](Description& d) { find(d, "relu1").towers = 3; });
+  refuse("there is no convolution engine 'magic'",
+         [](Description& d) { find(d, "conv1").attrs.set("engine", std::string("magic")); });
+}
+
+ANX_TEST(shapes_that_do_not_fit_name_the_layer_and_its_input) {
+  Description d = two_towers();
+  d.input.h = d.input.w = 5;  // conv1 leaves one pixel, pool1 wants three
+  ANX_CHECK_THROWS(ShapeError, "layer 'pool1' (max_pool) with input", Network(d, kOne));
+}
+
+ANX_TEST(towers_that_cannot_be_split_are_refused) {
+  const auto refuse = [](const char* part, auto&& change) {
+    ANX_CHECK_THROWS(ConfigError, part, Network(changed(change), kTwo));
+  };
+  refuse("normalises across both towers",
+         [](Description& d) { find(d, "norm1").attrs.set("groups", int64_t(1)); });
+  refuse("5 channels have no halves",
+         [](Description& d) { find(d, "conv3").attrs.set("channels", int64_t(5)); });
+  refuse("its input 'relu1' is not", [](Description& d) { find(d, "relu1").towers = 1; });
+  refuse("no layers with towers = 2", [](Description& d) {
+    for (LayerDesc& l : d.layers) l.towers = 1;
+  });
+}
+
+ANX_TEST(devices_that_are_not_there_are_refused) {
+  const auto with = [](const std::vector<std::string>& devices) {
+    return NetworkOptions{.devices = devices, .threads = 1};
+  };
+  ANX_CHECK_THROWS(ConfigError, "unknown device 'gpu:0'", Network(two_towers(), with({"gpu:0"})));
+  ANX_CHECK_THROWS(ConfigError, "unknown device 'cpu:x'", Network(two_towers(), with({"cpu:x"})));
+  ANX_CHECK_THROWS(ConfigError, "one device or two, not 3",
+                   Network(two_towers(), with({"cpu:0", "cpu:1", "cpu:2"})));
+}
+
+ANX_TEST(a_wrong_batch_is_refused_and_the_network_works_on) {
+  Network net(two_towers(), kTwo);
+  const std::vector<float> x(size_t(net.input().per_image()) * 2, 0.5f);
+  std::vector<int32_t> labels = {1, 5};
+  ANX_CHECK_THROWS(ConfigError, "label 5 of image 1 is outside 0..4",
+                   net.train_step({x.data(), labels.data(), 2}, 0));
+  labels = {-1, 0};
+  ANX_CHECK_THROWS(ConfigError, "label -1 of image 0", net.evaluate({x.data(), labels.data(), 2}));
+  labels = {1, 0};
+  ANX_CHECK_THROWS(ConfigError, "at least one image",
+                   net.train_step({x.data(), labels.data(), 0}, 0));
+  std::vector<float> out(5);
+  ANX_CHECK_THROWS(ConfigError, "there is no layer 'conv7'",
+                   net.features({x.data(), nullptr, 1}, "conv7", out.data()));
+  ANX_CHECK_THROWS(ConfigError, "there is no parameter 'conv7.weight'",
+                   net.set_update("conv7.weight", {}));
+  ANX_CHECK_EQUAL(net.train_step({x.data(), labels.data(), 2}, 0).images, int64_t(2));
+}
+
+ANX_TEST(a_network_without_softmax_predicts_but_does_not_train) {
+  Description d = two_towers();
+  d.layers.pop_back();
+  Network net(d, kOne);
+  const std::vector<float> x(size_t(net.input().per_image()), 0.5f);
+  std::vector<float> out(5);
+  const int32_t label = 0;
+  net.predict({x.data(), nullptr, 1}, out.data());
+  ANX_CHECK_THROWS(ConfigError, "must be softmax to train",
+                   net.train_step({x.data(), &label, 1}, 0));
+  ANX_CHECK_THROWS(ConfigError, "must be softmax to score", net.evaluate({x.data(), &label, 1}));
+}

@@ -1,0 +1,122 @@
+// Ops through run(): operands of the wrong device, empty grids, and the published vectors.
+#include "backends/cpu/kernels.h"
+#include "check.h"
+#include "device_memory.h"
+#include "ops/run.h"
+
+using namespace alexnet;
+using namespace alexnet::test;
+
+ANX_TEST(an_operand_of_another_device_is_refused_by_name) {
+  const auto first = cpu(0), second = cpu(1);
+  const auto stream = first->make_stream();
+  const Tensor here(*first, {1, 2, 3, 4}, DType::f32), there(*second, {1, 2, 3, 4}, DType::f32);
+  const char* sentence = "add: an operand lives on cpu:1, the stream on cpu:0: a copy is missing";
+  ANX_CHECK_THROWS(DeviceError, sentence, run(*stream, Add<float>{there.view(), here.view()}));
+  ANX_CHECK_THROWS(DeviceError, sentence, run(*stream, Add<float>{here.view(), there.view()}));
+}
+
+ANX_TEST(a_buffer_is_not_read_as_another_type) {
+  const auto device = cpu(0);
+  const Tensor floats(*device, {1, 1, 1, 4}, DType::f32);
+  ANX_CHECK_THROWS(InternalError, "a float32 buffer was read as float64",
+                   View<double>(floats.view()));
+}
+
+ANX_TEST(nothing_is_launched_for_an_empty_batch) {
+  const auto device = cpu(0);
+  const auto stream = device->make_stream();
+  const Tensor empty(*device, {0, 4, 2, 2}, DType::f32);
+  run(*stream, Add<float>{empty.view(), empty.view()});
+  stream->synchronize();
+}
+
+// Local response normalisation of 100, 200, ... 800 with n = 5, beta = 0.75, computed by hand from
+// the formula of section 3.3 of the paper, for each reading of it.
+static void check_lrn(double k, double alpha, int group, const std::vector<double>& want) {
+  const auto device = cpu(0);
+  const auto stream = device->make_stream();
+  const Shape shape{1, 8, 1, 1};
+  const Tensor x =
+      upload(*device, *stream, shape, std::vector<double>{100, 200, 300, 400, 500, 600, 700, 800});
+  const Tensor y(*device, shape, DType::f64), s(*device, shape, DType::f64);
+  LrnParams<double> p;
+  p.size = 5, p.group = group, p.k = k, p.alpha = alpha, p.beta = 0.75;
+  run(*stream, LrnForward<double>{p, x.view(), y.view(), s.view()});
+  const auto got = download<double>(*stream, y.view());
+  for (size_t i = 0; i < 8; ++i) ANX_CHECK_CLOSE(got[i], want[i], 1e-6);
+}
+
+ANX_TEST(response_normalisation_gives_the_published_vectors) {
+  check_lrn(2, 1e-4, 8,
+            {12.5, 14.865089, 14.461559, 13.465396, 12.48618, 11.632561, 14.486502, 18.57194});
+  check_lrn(
+      2, 1e-4 / 5, 8,
+      {30.836784, 42.044821, 43.819129, 42.294851, 40.010272, 37.723003, 46.850278, 59.740609});
+  check_lrn(
+      1, 1e-4 / 5, 8,
+      {36.741959, 46.473616, 46.530243, 43.953634, 41.077261, 38.446145, 47.828391, 61.189506});
+  check_lrn(
+      2, 1e-4 / 5, 4,
+      {30.836784, 42.044821, 63.067231, 85.701622, 46.111747, 40.157381, 46.850278, 59.740609});
+}
+
+ANX_TEST(momentum_coasts_on_when_the_rate_drops) {
+  const auto device = cpu(0);
+  const auto stream = device->make_stream();
+  const Shape one{1, 1, 1, 1};
+  const Tensor w = upload(*device, *stream, one, std::vector<double>{1});
+  const Tensor v = upload(*device, *stream, one, std::vector<double>{0});
+  const Tensor g(*device, one, DType::f64);
+  const double rates[] = {0.1, 0.1, 0.1, 0.01, 0.01, 0.01};
+  const double want[] = {0.89995, 0.709860003, 0.438743512, 0.184736476, -0.053870779, -0.27861704};
+  for (int step = 0; step < 6; ++step) {
+    const std::vector<double> gradient = {1};
+    stream->upload(gradient.data(), g.view());
+    run(*stream, SgdUpdate<double>{rates[step], 0.9, 5e-4, w.view(), v.view(), g.view()});
+    ANX_CHECK_CLOSE(download<double>(*stream, w.view())[0], want[step], 1e-8);
+    ANX_CHECK_EQUAL(download<double>(*stream, g.view())[0], 0.0);
+  }
+}
+
+ANX_TEST(a_constant_predictor_scores_k_of_its_classes_exactly) {
+  const auto device = cpu(0);
+  const auto stream = device->make_stream();
+  const Tensor x = upload(*device, *stream, {1, 1000, 1, 1}, std::vector<double>(1000, 3.0));
+  const Tensor labels = upload(*device, *stream, {1, 1, 1, 1}, std::vector<int32_t>{617});
+  const Tensor p(*device, {1, 1000, 1, 1}, DType::f64), scores(*device, {1, 3, 1, 1}, DType::f64);
+  run(*stream, SoftmaxForward<double>{x.view(), labels.view(), p.view(), scores.view()});
+  const auto got = download<double>(*stream, scores.view());
+  ANX_CHECK_CLOSE(got[0], std::log(1000.0), 1e-12);
+  ANX_CHECK_EQUAL(got[1], 1 / 1000.0);
+  ANX_CHECK_EQUAL(got[2], 5 / 1000.0);
+}
+
+ANX_TEST(every_instruction_set_computes_the_same) {
+  const int size = 20011;
+  const DeviceId here;
+  ThreadPool pool(2);
+  const auto x = random_values<float>(size, 3), dy = random_values<float>(size, 4);
+  std::vector<const KernelTable*> tables = {&kernels_generic};
+#if defined(ANX_X86_KERNELS)
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+    tables.push_back(&kernels_avx2);
+  if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+      __builtin_cpu_supports("avx512vl"))
+    tables.push_back(&kernels_avx512);
+#endif
+  const Shape shape{1, 1, 1, size};
+  std::vector<float> first;
+  for (const KernelTable* table : tables) {
+    std::vector<float> w = x, v(x.size(), 0.5f), g = dy;
+    const SgdUpdate<float> op{0.1f,
+                              0.9f,
+                              5e-4f,
+                              View<float>{w.data(), shape, here},
+                              View<float>{v.data(), shape, here},
+                              View<float>{g.data(), shape, here}};
+    table->launch[op_index<SgdUpdate<float>>](&op, op.grid(), pool);
+    if (first.empty()) first = w;
+    for (size_t i = 0; i < w.size(); ++i) ANX_CHECK_CLOSE(w[i], first[i], 1e-6);
+  }
+}

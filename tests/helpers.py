@@ -1,0 +1,132 @@
+"""What tests of layers share: running one layer natively and comparing with its formula."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import reference
+from alexnet_native import _core
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+# Relative to the largest value. float32 has 6e-8; sums of a few hundred terms lose one digit more.
+FORWARD = {"fp32": 1e-5, "fp64": 1e-12}
+# In float64 the finite differences of the reference are the limit, about 1e-9.
+BACKWARD = {"fp32": 1e-5, "fp64": 1e-8}
+
+
+def assert_close(got: Any, want: Any, rel: float) -> None:
+    """Every value within rel * the largest wanted value."""
+    got, want = np.asarray(got, np.float64), np.asarray(want, np.float64)
+    assert got.shape == want.shape
+    assert np.isfinite(got).all()
+    if want.size:
+        error, scale = np.abs(got - want).max(), np.abs(want).max()
+        assert error <= rel * scale, (
+            f"off by {error:.3g}, {error / max(scale, 1e-300):.3g} relative"
+        )
+
+
+def normals(shape: Sequence[int], seed: int = 0) -> Array:
+    """Normal values that float32 holds exactly, so that both precisions see the same numbers."""
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32).astype(np.float64)
+
+
+def distinct(shape: Sequence[int], seed: int = 0) -> Array:
+    """Values at least 0.25 apart and away from 0: no finite difference meets a kink or a tie."""
+    count = int(np.prod(shape))
+    values = (np.arange(count) - count // 2 + 0.5) * 0.25
+    return np.random.default_rng(seed).permutation(values).reshape(shape)
+
+
+@dataclass(frozen=True)
+class Ran:
+    outputs: list[NDArray[Any]]
+    d_inputs: list[NDArray[Any]]
+    d_params: dict[str, NDArray[Any]]
+    runner: _core.LayerRunner
+
+    @property
+    def y(self) -> NDArray[Any]:
+        return self.outputs[0]
+
+    @property
+    def dx(self) -> NDArray[Any]:
+        return self.d_inputs[0]
+
+
+def run_layer(
+    kind: str,
+    attrs: Mapping[str, Any],
+    inputs: Sequence[Array],
+    dy: Array | None = None,
+    params: Mapping[str, Array] | None = None,
+    *,
+    device: str = "cpu:0",
+    precision: str = "fp32",
+    name: str = "layer",
+    threads: int = 0,
+    reads_image: bool = False,
+    **step: Any,
+) -> Ran:
+    """Forward and, with `dy`, backward of one layer. `step`: what LayerRunner.forward takes."""
+    dtype = np.float64 if precision == "fp64" else np.float32
+    runner = _core.LayerRunner(
+        kind,
+        attrs,
+        [x.shape for x in inputs],
+        device=device,
+        precision=precision,
+        name=name,
+        threads=threads,
+        reads_image=reads_image,
+    )
+    shapes = runner.param_shapes()
+    assert set(shapes) == set(params or {})
+    values = {k: v.reshape(shapes[k]).astype(dtype) for k, v in (params or {}).items()}
+    outputs = runner.forward([x.astype(dtype) for x in inputs], values, **step)
+    if dy is None:
+        return Ran(outputs, [], {}, runner)
+    d_inputs, d_params = runner.backward([dy.astype(dtype)])
+    return Ran(outputs, d_inputs, d_params, runner)
+
+
+def check_layer(
+    kind: str,
+    attrs: Mapping[str, Any],
+    formula: Callable[..., Array],
+    inputs: Sequence[Array],
+    params: Mapping[str, Array] | None = None,
+    *,
+    device: str,
+    precision: str,
+    apart: int = 1,
+) -> None:
+    """The layer is formula(*inputs, **params), and its backward that formula's derivative.
+
+    `apart` = 2: the channels are as independent of one another as the images are.
+    """
+    params = dict(params or {})
+    want = formula(*inputs, **params)
+    dy = normals(want.shape, seed=99)
+    ran = run_layer(kind, attrs, inputs, dy, params, device=device, precision=precision)
+
+    assert_close(ran.y, want, FORWARD[precision])
+    for i, x in enumerate(inputs):
+
+        def by_input(v: Array, i: int = i) -> Array:
+            return formula(*inputs[:i], v, *inputs[i + 1 :], **params)
+
+        want_dx = reference.numeric_gradient(by_input, x, dy, apart=apart)
+        assert_close(ran.d_inputs[i], want_dx, BACKWARD[precision])
+    for key, value in params.items():
+
+        def by_param(v: Array, key: str = key) -> Array:
+            return formula(*inputs, **{**params, key: v})
+
+        want_dw = reference.numeric_gradient(by_param, value, dy)
+        assert_close(ran.d_params[key].reshape(value.shape), want_dw, BACKWARD[precision])

@@ -1,0 +1,65 @@
+"""`describe`: a table for people and a dictionary for programs."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from alexnet_native import Net
+from tiny_nets import two_towers
+
+
+def test_the_dictionary_is_json_and_has_what_programs_read() -> None:
+    summary = Net(two_towers(), devices="cpu:0,cpu:1").describe(16)
+    again = json.loads(json.dumps(summary))
+    assert again == summary
+    assert again["batch"] == 16 and again["devices"] == ["cpu:0", "cpu:1"]
+    assert again["parameters"] == sum(layer["parameters"] for layer in again["layers"])
+    assert again["multiply_adds"] == sum(layer["multiply_adds"] for layer in again["layers"])
+    assert {memory["device"] for memory in again["memory"]} == {"cpu:0", "cpu:1"}
+    keys = {"name", "type", "output", "parameters", "multiply_adds", "memory_bytes", "device",
+            "engine", "weight_std"}  # fmt: skip
+    assert all(keys <= set(layer) for layer in again["layers"])
+    edges = again["cross_edges"]
+    assert again["bytes_per_step"] == sum(e["forward_bytes"] + e["backward_bytes"] for e in edges)
+
+
+def test_the_table_fits_100_columns_and_names_everything() -> None:
+    for net in (Net("alexnet"), Net("alexnet", devices="cpu:0,cpu:1"), Net("cifar10-11pct")):
+        summary = net.describe(128)
+        text = str(summary)
+        assert all(len(line) <= 100 for line in text.splitlines())
+        assert all(line == line.rstrip() for line in text.splitlines())
+        rows = text.split("\n\n")[1].splitlines()
+        for layer in summary["layers"]:
+            assert sum(line.startswith(f"{layer['name']} ") for line in rows) == 1
+        assert f"{summary['parameters']:,}" in text and f"{summary['multiply_adds']:,}" in text
+
+
+def test_the_traffic_is_in_the_table() -> None:
+    text = str(Net("alexnet", devices="cpu:0,cpu:1").describe(128))
+    assert "57.25 MiB between devices in each step" in text
+    assert "between devices" not in str(Net("alexnet").describe(128))
+
+
+def test_columns_are_aligned() -> None:
+    lines = str(Net(two_towers()).describe(4)).splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("layer"))
+    at = lines[start].index("parameters") + len("parameters")
+    rows = [line for line in lines[start + 2 :] if line.startswith(("conv", "fc", "total"))]
+    assert len(rows) == 8
+    assert all(row[at - 1].isdigit() and row[at] == " " for row in rows)
+
+
+def test_memory_grows_with_the_batch_and_with_training() -> None:
+    net = Net(two_towers())
+
+    def activations(batch: int, training: bool) -> int:
+        return int(net.describe(batch, training=training)["memory"][0]["activation_bytes"])
+
+    assert activations(32, True) > activations(16, True) > activations(16, False)
+
+
+def test_an_empty_batch_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"batch"):
+        Net(two_towers()).describe(0)

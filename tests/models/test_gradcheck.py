@@ -1,0 +1,138 @@
+"""The gradient check: a right backward passes, wrong ones are found."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from alexnet_native import Net
+from alexnet_native.errors import ModelError
+from alexnet_native.reports.gradcheck import GradientCheck, check_gradients, gradcheck
+from numpy.typing import NDArray
+from tiny_nets import batch, two_towers
+
+
+class WrongBackward:
+    """The core, but with the gradients of another network: as if its backward had that mistake."""
+
+    def __init__(self, right: Any, wrong: Any, wrong_step: int = 0) -> None:
+        self._right, self._wrong, self._wrong_step = right, wrong, wrong_step
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._right, name)
+
+    def forward_backward(self, images: NDArray[Any], labels: NDArray[Any], *, step: int) -> Any:
+        self._wrong.forward_backward(images, labels, step=step + self._wrong_step)
+        return self._right.forward_backward(images, labels, step=step)
+
+    def get(self, name: str, kind: str = "value") -> Any:
+        return (self._wrong if kind == "gradient" else self._right).get(name, kind)
+
+
+def check(net: Net) -> GradientCheck:
+    images, labels = batch(3, dtype=np.float64)
+    return check_gradients(net, images, labels)
+
+
+def corrupted(wrong_step: int = 0, **changes: Any) -> GradientCheck:
+    right = Net(two_towers(), precision="fp64", seed=2)
+    wrong = Net(two_towers(**changes), precision="fp64", seed=2)
+    right.native = WrongBackward(right.native, wrong.native, wrong_step)  # type: ignore[assignment]
+    return check(right)
+
+
+def wrong_names(result: GradientCheck) -> set[str]:
+    return {parameter.name for parameter in result.parameters if not parameter.passed}
+
+
+@pytest.mark.parametrize("devices", [("cpu:0",), ("cpu:0", "cpu:1")])
+def test_a_two_tower_network_with_dropout_and_normalisation_passes(
+    devices: tuple[str, ...],
+) -> None:
+    result = gradcheck(two_towers(), devices=devices)
+    assert result.passed, str(result)
+    assert result.error < 1e-6
+    assert all(parameter.checked >= 4 for parameter in result.parameters)
+    assert len(result.parameters) == 14
+
+
+@pytest.mark.parametrize("name", ["cifar10-quick", "cifar10-18pct", "figure1"])
+def test_small_named_networks_pass(name: str) -> None:
+    result = gradcheck(name, samples=4)
+    assert result.passed, str(result)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["cifar10-13pct", "cifar10-11pct", "alexnet-2012"])
+def test_networks_with_local_layers_and_the_full_alexnet_pass(name: str) -> None:
+    result = gradcheck(name, samples=2, classes=10)
+    assert result.passed, str(result)
+
+
+def test_the_network_is_the_same_afterwards() -> None:
+    net = Net(two_towers(), precision="fp64", seed=2)
+    before = dict(net.params.items())
+    assert check(net).passed
+    for name, value in before.items():
+        np.testing.assert_array_equal(net.params[name], value)
+
+
+def test_masks_of_another_step_in_the_backward_pass_are_found() -> None:
+    assert not corrupted(wrong_step=1).passed
+
+
+def test_a_normalisation_of_a_slightly_wrong_alpha_is_found_below_it() -> None:
+    result = corrupted(norm2={"alpha": 0.4995})
+    assert {"conv1.weight", "conv2.weight", "conv2.bias"} <= wrong_names(result)
+
+
+def test_a_normalisation_across_both_towers_is_found() -> None:
+    assert not corrupted(norm1={"groups": 1}).passed
+
+
+def test_a_wrong_pooling_window_is_found() -> None:
+    assert not corrupted(pool4={"size": 2}).passed
+
+
+def scaled(parameter: str, factor: float) -> GradientCheck:
+    class Scaled:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(right, name)
+
+        def get(self, name: str, kind: str = "value") -> Any:
+            value = right.get(name, kind)
+            return value * factor if (name, kind) == (parameter, "gradient") else value
+
+    net = Net(two_towers(), precision="fp64", seed=2)
+    right = net.native
+    net.native = Scaled()  # type: ignore[assignment]
+    return check(net)
+
+
+def test_one_wrong_parameter_is_the_one_that_is_named() -> None:
+    result = scaled("conv3.weight", 1.0001)
+    assert wrong_names(result) == {"conv3.weight"}
+    assert "conv3.weight" in next(line for line in str(result).splitlines() if "WRONG" in line)
+    assert "1 of 14 parameters are wrong" in str(result)
+    found = json.loads(json.dumps(result.to_dict(), allow_nan=False))
+    assert not found["passed"] and found["error"] > 5e-5
+    assert [p["name"] for p in found["parameters"] if not p["passed"]] == ["conv3.weight"]
+
+
+def test_a_gradient_that_is_missing_or_far_too_large_is_found() -> None:
+    assert wrong_names(scaled("fc6.bias", 0.0)) == {"fc6.bias"}
+    assert wrong_names(scaled("conv1.weight", 1e6)) == {"conv1.weight"}
+
+
+def test_a_parameter_that_the_loss_does_not_read_is_not_called_right() -> None:
+    dead = two_towers(conv1={"bias_value": -1e6})
+    result = check(Net(dead, precision="fp64", seed=2))
+    assert "conv1.weight" in wrong_names(result)
+    json.dumps(result.to_dict(), allow_nan=False)
+
+
+def test_single_precision_is_refused() -> None:
+    with pytest.raises(ModelError, match=r"needs precision 'fp64'"):
+        check(Net(two_towers()))

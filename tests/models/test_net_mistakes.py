@@ -1,0 +1,118 @@
+"""The sentences that Net answers mistakes with; nothing is changed by a refused call."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from alexnet_native import Net
+from alexnet_native.errors import CheckpointError, DataError, DivergedError, ModelError
+from tiny_nets import CLASSES, batch, mean_image, photos, two_towers
+
+
+def test_wrong_parameters_are_refused_with_their_names() -> None:
+    net = Net(two_towers())
+    with pytest.raises(KeyError, match=r"no parameter 'conv1\.weights'; there is conv1\.weight"):
+        net.params["conv1.weights"]
+    with pytest.raises(KeyError, match=r"no parameter 'x'"):
+        net.params["x"] = np.zeros(3)
+    with pytest.raises(ValueError, match=r"'conv1\.bias' has shape \(8,\), the array \(9,\)"):
+        net.params["conv1.bias"] = np.zeros(9)
+    with pytest.raises(ValueError, match=r"'conv1\.bias' takes numbers"):
+        net.params["conv1.bias"] = np.full(8, "a")
+    with pytest.raises(TypeError, match=r"cannot be deleted"):
+        del net.params["conv1.bias"]
+    assert "conv1.bias" in net.params and "x" not in net.params
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "sentence"),
+    [
+        (batch(2)[0], [0, CLASSES], r"label 5 of image 1 is outside 0\.\.4"),
+        (batch(2)[0], [-1, 0], r"label -1 of image 0 is outside"),
+        (batch(2)[0], [0], r"2 images but 1 labels"),
+        (batch(2)[0], [0.0, 1.0], r"labels must be whole numbers"),
+        (batch(2)[0], [[0, 1]], r"labels must be whole numbers \(N,\)"),
+        (batch(0)[0], np.zeros(0, int), r"the batch is empty"),
+        (np.zeros((0, 30, 30, 3), np.uint8), np.zeros(0, int), r"the batch is empty"),
+        (batch(2)[0][:, :, 1:], [0, 1], r"or floats \(N, 3, 26, 26\), not float32 of shape"),
+        (np.zeros((2, 25, 40, 3), np.uint8), [0, 1], r"25 x 40 pixels are smaller than .* 26 x 26"),
+        (np.zeros((2, 30, 30, 1), np.uint8), [0, 1], r"images must be uint8 \(N, H, W, 3\)"),
+        (np.zeros((2, 3, 26, 26), int), [0, 1], r"images must be .* not int64"),
+        (np.zeros((3, 26, 26), np.float32), [0], r"images must be .* of shape \(3, 26, 26\)"),
+    ],
+)
+def test_wrong_batches_are_refused_and_change_nothing(
+    images: Any, labels: Any, sentence: str
+) -> None:
+    net = Net(two_towers(), seed=1)
+    before = dict(net.params.items())
+    with pytest.raises(DataError, match=sentence):
+        net.train_step(images, labels, lr=0.1)
+    with pytest.raises(DataError, match=sentence):
+        net.evaluate(images, labels)
+    assert net.step == 0
+    assert all(np.array_equal(net.params[name], before[name]) for name in before)
+
+
+def test_images_of_another_size_than_the_mean_are_refused() -> None:
+    net = Net(two_towers())
+    net.preprocess = mean_image()
+    with pytest.raises(DataError, match=r"\(N, 31, 29, 3\)"):
+        net.predict(np.zeros((1, 40, 40, 3), np.uint8))
+
+
+def test_views_need_bytes_and_are_one_or_ten() -> None:
+    net = Net(two_towers())
+    with pytest.raises(DataError, match=r"views are cut from uint8 images"):
+        net.predict(batch(1)[0], views=10)
+    with pytest.raises(DataError, match=r"views is 5; it can be 1"):
+        net.predict(photos(1), views=5)
+
+
+def test_unknown_layers_and_devices_are_named() -> None:
+    net = Net(two_towers())
+    with pytest.raises(ModelError, match=r"no layer 'conv9'; there is conv1, relu1"):
+        net.features(batch(1)[0], "conv9")
+    with pytest.raises(ModelError, match=r"'relu1' cannot be frozen: .* are conv1, conv2, "):
+        net.set_rates(0.1, frozen=["relu1"])
+    with pytest.raises(ModelError, match=r"gpu:0"):
+        Net(two_towers(), devices="gpu:0")
+    with pytest.raises(ModelError, match=r"seed is -1"):
+        Net(two_towers(), seed=-1)
+    with pytest.raises(ModelError, match=r"precision 'fp16'"):
+        Net(two_towers(), precision="fp16")
+
+
+def test_divergence_names_the_layer_and_changes_nothing() -> None:
+    images, labels = batch(3)
+    net = Net(two_towers(), seed=1)
+    weight = net.params["conv3.weight"]
+    weight[:] = 1e38
+    net.params["conv3.weight"] = weight
+    before = dict(net.params.items())
+    with pytest.raises(DivergedError, match=r"step 0: conv3 is the first layer to overflow"):
+        net.train_step(images, labels, lr=0.1)
+    assert all(np.array_equal(net.params[name], before[name]) for name in before)
+    assert all(not net.native.get(name, "gradient").any() for name in before)
+    assert net.step == 0
+
+
+def test_find_nonfinite_looks_at_images_parameters_and_outputs() -> None:
+    images, _ = batch(3)
+    net = Net(two_towers(), seed=1)
+    assert net.find_nonfinite() is None and net.find_nonfinite(images) is None
+    damaged = images.copy()
+    damaged[1, 2, 3, 4] = np.nan
+    assert net.find_nonfinite(damaged) == "data"
+    bias = net.params["conv4.bias"]
+    bias[3] = np.inf
+    net.params["conv4.bias"] = bias
+    assert net.find_nonfinite() == net.find_nonfinite(images) == "conv4"
+
+
+def test_a_file_that_is_no_checkpoint_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"none\.safetensors"):
+        Net.load(tmp_path / "none.safetensors")

@@ -1,0 +1,107 @@
+"""Two towers: the same numbers on one device, on two, and as groups; and what crosses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from alexnet_native import Net
+from alexnet_native.errors import ModelError
+from tiny_nets import batch, two_towers
+
+STEPS = 4
+SAME, APART = ("cpu:0", "cpu:0"), ("cpu:0", "cpu:1")
+
+
+def trained(
+    devices: tuple[str, ...], precision: str = "fp32", **more: Any
+) -> tuple[Net, list[float]]:
+    net = Net(two_towers(), devices=devices, seed=3, precision=precision, **more)
+    losses = []
+    for step in range(STEPS):
+        images, labels = batch(6, seed=step)
+        losses.append(net.train_step(images, labels, lr=0.1, weight_decay=0.01).loss)
+    return net, losses
+
+
+def test_two_devices_and_one_give_the_same_bits() -> None:
+    one, losses = trained(SAME)
+    two, others = trained(APART)
+    assert losses == others
+    for name, value in one.params.items():
+        np.testing.assert_array_equal(value, two.params[name], err_msg=name)
+    images, _ = batch(3, seed=9)
+    np.testing.assert_array_equal(one.predict(images), two.predict(images))
+
+
+@pytest.mark.parametrize(("precision", "rel"), [("fp32", 1e-5), ("fp64", 1e-13)])
+def test_towers_are_groups_up_to_the_order_of_sums(precision: str, rel: float) -> None:
+    towers, losses = trained(APART, precision)
+    grouped, others = trained(("cpu:0",), precision)
+    np.testing.assert_allclose(losses, others, rtol=rel)
+    for name, value in grouped.params.items():
+        error = np.abs(value - towers.params[name]).max()
+        assert error <= rel * np.abs(value).max(), name
+
+
+def test_the_number_of_threads_changes_nothing() -> None:
+    one, losses = trained(APART, threads=1)
+    many, others = trained(APART, threads=3)
+    assert losses == others
+    assert all((one.params[name] == many.params[name]).all() for name in one.params)
+
+
+def test_features_of_a_split_layer_come_whole() -> None:
+    images, _ = batch(2)
+    towers, grouped = (Net(two_towers(), devices=d, seed=3) for d in (APART, ("cpu:0",)))
+    for layer in ("norm1", "conv3", "pool4", "drop6", "fc8"):
+        got, want = towers.features(images, layer), grouped.features(images, layer)
+        assert got.shape == want.shape
+        np.testing.assert_allclose(got, want, atol=1e-5 * np.abs(want).max(), err_msg=layer)
+
+
+def test_alexnet_moves_5725_hundredths_of_a_mib_between_devices_in_a_step_of_128() -> None:
+    plan = Net("alexnet", devices=APART).describe(128)
+    # Floats of an image that cross, one way (recipe, section 1.3); the last only to fc8's device.
+    one_way = {"pool2": 128 * 13 * 13, "pool5": 128 * 6 * 6, "drop6": 2048, "drop7": 2048}
+    want = sorted(
+        (f"{value}/{tower}", f"cpu:{tower}", f"cpu:{1 - tower}", 4 * 128 * floats)
+        for value, floats in one_way.items()
+        for tower in ((1,) if value == "drop7" else (0, 1))
+    )
+    edges = plan["cross_edges"]
+    got = sorted((e["value"], e["source"], e["target"], e["forward_bytes"]) for e in edges)
+    assert got == want
+    assert all(edge["backward_bytes"] == edge["forward_bytes"] for edge in edges)
+    assert plan["bytes_per_step"] == 60_030_976
+    assert plan["bytes_per_step"] / 2**20 == 57.25
+
+
+def test_the_top_may_be_on_the_other_device() -> None:
+    plan = Net("alexnet", devices=APART, top_device=1).describe(128)
+    last = [layer for layer in plan["layers"] if layer["name"] in ("fc8", "prob")]
+    assert [layer["device"] for layer in last] == ["cpu:1", "cpu:1"]
+    assert [e["target"] for e in plan["cross_edges"] if e["value"].startswith("drop7")] == ["cpu:1"]
+    assert plan["bytes_per_step"] == 60_030_976
+
+
+def test_on_one_device_nothing_crosses() -> None:
+    for devices in (("cpu:0",), SAME):
+        plan = Net("alexnet", devices=devices).describe(8)
+        assert plan["cross_edges"] == [] and plan["bytes_per_step"] == 0
+
+
+@pytest.mark.slow
+def test_the_full_networks_halves_compute_what_the_groups_do() -> None:
+    images = np.random.default_rng(0).normal(0, 60, (2, 3, 224, 224)).astype(np.float32)
+    nets = [
+        Net("alexnet-2012", classes=10, devices=devices, seed=1) for devices in (APART, ("cpu:0",))
+    ]
+    towers, grouped = (net.features(images, "fc8") for net in nets)
+    assert np.abs(towers - grouped).max() <= 1e-5 * np.abs(grouped).max()
+
+
+def test_a_net_without_towers_refuses_two_devices() -> None:
+    with pytest.raises(ModelError, match=r"no layers with towers = 2, so it runs on one device"):
+        Net("alexnet-single", devices=APART)

@@ -1,0 +1,258 @@
+"""The floors of docs/architecture.md, checked on the text of every file.
+
+C++: a file includes its own folder and lower floors only, back ends and communicators are reached
+through the registry, and a vendor's header appears where that vendor is wrapped. Python: a room
+imports lower rooms only, and torch stays in ``interop``. Files are short and say what they hold.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+PACKAGE = "alexnet_native"
+
+CPP_FLOORS = {
+    "core": 0,
+    "ops": 1,
+    "backends": 2,
+    "comm": 2,
+    "layers": 3,
+    "graph": 4,
+    "train": 5,
+    "bindings": 6,
+}
+LOADED_AT_RUN_TIME = ("backends", "comm")
+
+# Who may include a vendor's header: the first folder that the pattern's header is allowed in.
+VENDOR_HEADERS = {
+    r"(cuda|cublas|cudnn|curand|nvrtc).*": ("backends/cuda",),
+    r"nccl.*": ("backends/cuda", "comm"),
+    r"mpi.*": ("comm",),
+    r"cblas.*|.*openblas.*|immintrin\.h|arm_neon\.h": ("backends/cpu",),
+    r"pybind11/.*|Python\.h": ("bindings",),
+}
+
+PYTHON_FLOORS = {
+    "errors": 0,
+    "log": 0,
+    "_core": 0,
+    "models": 1,
+    "data": 1,
+    "config": 2,
+    "net": 3,
+    "interop": 4,
+    "reports": 4,
+    "training": 5,
+    "cli": 6,
+    "__main__": 7,
+    "__init__": 7,
+}
+# Some methods of Net hand over to what is written on top of Net, and import it when called.
+LATE_IMPORTS = {("net", "training"), ("net", "reports")}
+
+VAGUE_NAMES = {"utils", "util", "common", "misc", "helpers", "helper"}
+LINE_LIMIT = 300
+OP_LINE_LIMIT = 150
+CPP_SUFFIXES = {".h", ".cpp", ".cu", ".cuh"}
+INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]', re.MULTILINE)
+
+
+def cpp_files(root: Path) -> list[Path]:
+    return sorted(p for p in (root / "cpp").rglob("*") if p.suffix in CPP_SUFFIXES)
+
+
+def python_files(root: Path) -> list[Path]:
+    return sorted((root / "python" / PACKAGE).rglob("*.py"))
+
+
+def home(path: Path) -> str:
+    """The folder that keeps to itself: ``core``, but ``backends/cpu``."""
+    first, *rest = path.parts
+    return f"{first}/{rest[0]}" if first in LOADED_AT_RUN_TIME and len(rest) > 1 else first
+
+
+def include_breach(root: Path, source: Path, quote: str, header: str) -> str | None:
+    own = source.relative_to(root / "cpp")
+    if quote == "<":
+        for pattern, rooms in VENDOR_HEADERS.items():
+            if re.fullmatch(pattern, header) and not own.as_posix().startswith(rooms):
+                return f"{own} includes <{header}>, which belongs to {' and '.join(rooms)}"
+        return None
+    target = Path(header)
+    if not (root / "cpp" / target).is_file():
+        return f'{own} includes "{header}", which is no path from cpp/'
+    if own.parts[0] not in CPP_FLOORS or target.parts[0] not in CPP_FLOORS:
+        return f"{own} or {target} is in a folder without a floor"
+    if home(own) == home(target):
+        return None
+    if target.parts[0] in LOADED_AT_RUN_TIME:
+        return f"{own} includes {target}: back ends are reached through the registry"
+    if CPP_FLOORS[target.parts[0]] >= CPP_FLOORS[own.parts[0]]:
+        return f"{own} includes {target}, which is not on a lower floor"
+    return None
+
+
+def cpp_breaches(root: Path) -> list[str]:
+    found = []
+    for source in cpp_files(root):
+        for quote, header in INCLUDE.findall(source.read_text()):
+            if breach := include_breach(root, source, quote, header):
+                found.append(breach)
+    return found
+
+
+def imports(source: Path, package_root: Path) -> Iterator[tuple[str, bool, int]]:
+    """Yields (dotted module, inside a function, line) for each import; ``from`` names included."""
+    tree = ast.parse(source.read_text())
+    late = {
+        id(inner)
+        for outer in ast.walk(tree)
+        if isinstance(outer, ast.FunctionDef | ast.AsyncFunctionDef)
+        for inner in ast.walk(outer)
+    }
+    parents = source.relative_to(package_root.parent).with_suffix("").parts
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join(parents[: -node.level]) if node.level else ""
+            module = ".".join(part for part in (base, node.module) if part)
+            names = [f"{module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        yield from ((name, id(node) in late, node.lineno) for name in names)
+
+
+def room_of(module: str, package_root: Path) -> str:
+    """``alexnet_native.data.loader.X`` -> ``data``; names of the package itself -> ``__init__``."""
+    parts = module.split(".")
+    name = parts[1] if len(parts) > 1 else "__init__"
+    if name == "__version__":  # the package hands on the extension's
+        return "_core"
+    is_room = (package_root / name).is_dir() or any(package_root.glob(f"{name}.*"))
+    return name if is_room or name in PYTHON_FLOORS else "__init__"
+
+
+def python_breaches(root: Path) -> list[str]:
+    found = []
+    package = root / "python" / PACKAGE
+    for source in python_files(root):
+        own = source.relative_to(package)
+        room = own.with_suffix("").parts[0]
+        if room not in PYTHON_FLOORS:
+            found.append(f"{own} is in a room without a floor")
+            continue
+        for module, late, line in imports(source, package):
+            top = module.split(".")[0]
+            if top in ("torch", "torchvision") and room != "interop":
+                found.append(f"{own}:{line} imports {top}, which belongs to interop")
+            if top != PACKAGE:
+                continue
+            target = room_of(module, package)
+            allowed = target == room or (late and (room, target) in LATE_IMPORTS)
+            if allowed or PYTHON_FLOORS[target] < PYTHON_FLOORS[room]:
+                continue
+            found.append(f"{own}:{line} imports {module}, which is not in a lower room")
+    return found
+
+
+def tidiness_breaches(root: Path) -> list[str]:
+    found = []
+    extra = [p for d in ("tests", "benchmarks") for p in (root / d).rglob("*")]
+    sources = [*cpp_files(root), *python_files(root), *(root / "python").rglob("*.pyi")]
+    for path in sorted({*sources, *(p for p in extra if p.suffix in {".py", *CPP_SUFFIXES})}):
+        own = path.relative_to(root)
+        if path.stem in VAGUE_NAMES and own.parts[0] != "tests":
+            found.append(f"{own}: the name says nothing about what it holds")
+        lines = len(path.read_text().splitlines())
+        limit = OP_LINE_LIMIT if own.parts[:2] == ("cpp", "ops") else LINE_LIMIT
+        if lines > limit:
+            found.append(f"{own} has {lines} lines, the limit is {limit}: one idea per file")
+    return found
+
+
+def breaches(root: Path) -> list[str]:
+    return [*cpp_breaches(root), *python_breaches(root), *tidiness_breaches(root)]
+
+
+def test_the_floors_hold_in_this_repository() -> None:
+    assert len(cpp_files(REPOSITORY)) > 30 and len(python_files(REPOSITORY)) > 10
+    assert breaches(REPOSITORY) == []
+
+
+def write(root: Path, path: str, text: str) -> None:
+    file = root / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Path:
+    """A small tree that keeps every rule."""
+    write(tmp_path, "cpp/core/view.h", "#include <vector>\n")
+    write(tmp_path, "cpp/ops/lrn.h", '#include "core/view.h"\n')
+    write(tmp_path, "cpp/backends/cpu/gemm.h", '#include "core/view.h"\n#include <cblas.h>\n')
+    write(tmp_path, "cpp/backends/cpu/gemm.cpp", '#include "backends/cpu/gemm.h"\n')
+    write(tmp_path, "cpp/backends/cuda/gemm.h", "#include <cublas_v2.h>\n")
+    write(tmp_path, "cpp/comm/mpi.h", "#include <mpi.h>\n")
+    write(tmp_path, "cpp/layers/lrn.cpp", '#include "ops/lrn.h"\n')
+    write(tmp_path, "python/alexnet_native/__init__.py", "from alexnet_native.net import Net\n")
+    write(tmp_path, "python/alexnet_native/errors.py", "class UserError(ValueError): ...\n")
+    write(tmp_path, "python/alexnet_native/data/loader.py", "from ..errors import UserError\n")
+    write(
+        tmp_path,
+        "python/alexnet_native/net.py",
+        "from alexnet_native import _core\n"
+        "class Net:\n"
+        "    def fit(self):\n"
+        "        from alexnet_native.training.trainer import Trainer\n",
+    )
+    write(tmp_path, "python/alexnet_native/training/trainer.py", "from ..net import Net\n")
+    write(tmp_path, "python/alexnet_native/interop/weights.py", "import torch\n")
+    write(tmp_path, "tests/helpers.py", "x = 1\n")
+    assert breaches(tmp_path) == []
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "message"),
+    [
+        ("cpp/core/a.h", '#include "ops/lrn.h"', "not on a lower floor"),
+        ("cpp/ops/a.h", '  #  include "layers/lrn.cpp"', "not on a lower floor"),
+        ("cpp/comm/a.cpp", '#include "backends/cpu/gemm.h"', "through the registry"),
+        ("cpp/graph/a.cpp", '#include "backends/cpu/gemm.h"', "through the registry"),
+        ("cpp/bindings/a.cpp", '#include "comm/mpi.h"', "through the registry"),
+        ("cpp/backends/cuda/a.cu", '#include "backends/cpu/gemm.h"', "through the registry"),
+        ("cpp/ops/a.h", '#include "lrn.h"', "no path from cpp/"),
+        ("cpp/attic/a.h", '#include "core/view.h"', "without a floor"),
+        ("cpp/core/a.h", "#include <cuda_runtime.h>", "belongs to backends/cuda"),
+        ("cpp/layers/a.cpp", "#include <cblas.h>", "belongs to backends/cpu"),
+        ("cpp/train/a.cpp", "#include <pybind11/numpy.h>", "belongs to bindings"),
+        ("cpp/graph/misc.h", "", "says nothing"),
+        ("cpp/graph/long.cpp", "//\n" * 301, "301 lines"),
+        ("cpp/ops/long.h", "//\n" * 151, "151 lines"),
+        ("python/alexnet_native/data/a.py", "import torch.nn", "belongs to interop"),
+        ("python/alexnet_native/net.py", "def f():\n    import torch", "belongs to interop"),
+        ("python/alexnet_native/data/a.py", "from ..training import x", "not in a lower room"),
+        ("python/alexnet_native/models/a.py", "import alexnet_native.cli", "not in a lower room"),
+        ("python/alexnet_native/models/a.py", "from ..data.loader import x", "not in a lower room"),
+        ("python/alexnet_native/data/a.py", "from alexnet_native import Net", "not in a lower"),
+        ("python/alexnet_native/net.py", "from .training import trainer", "not in a lower room"),
+        ("python/alexnet_native/errors.py", "from . import net", "not in a lower room"),
+        ("python/alexnet_native/attic/a.py", "", "without a floor"),
+        ("python/alexnet_native/models/utils.py", "", "says nothing"),
+        ("tests/test_long.py", "#\n" * 301, "301 lines"),
+    ],
+)
+def test_a_planted_breach_is_found(house: Path, path: str, text: str, message: str) -> None:
+    write(house, path, text)
+    found = breaches(house)
+    assert len(found) == 1, found
+    assert message in found[0]
+    assert path.split("/")[-1] in found[0]

@@ -1,0 +1,89 @@
+"""Sums, and the log of JSON lines."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from alexnet_native.errors import CheckpointError
+from alexnet_native.net import Evaluation
+from alexnet_native.training.metrics import JsonLines, Sums
+
+
+def test_metrics_are_means_over_images_with_errors_as_fractions() -> None:
+    sums = Sums()
+    sums.add(Sums(loss=6.0, top1=1.5, top5=3.0, images=3))
+    sums.add_means(Evaluation(images=1, views=1, loss=2.0, top1_error=1.0, top5_error=0.0))
+    assert sums.metrics("val", 2, 7, 12.345).record() == {
+        "split": "val",
+        "epoch": 2,
+        "step": 7,
+        "loss": 2.0,
+        "top1_error": 0.625,
+        "top5_error": 0.0,
+        "images_per_second": 12.35,
+    }
+
+
+def test_lines_can_be_cut_back(tmp_path: Path) -> None:
+    log = JsonLines(tmp_path / "log")
+    for number in range(5):
+        log.append({"n": number, "loss": 0.1 + 0.2})
+    log.keep(3)
+    log.append({"n": 9})
+    lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    assert [line["n"] for line in lines] == [0, 1, 2, 9]
+    assert lines[0]["loss"] == 0.1 + 0.2
+
+
+def test_a_half_line_of_a_killed_process_is_cut_off(tmp_path: Path) -> None:
+    log = JsonLines(tmp_path / "log")
+    log.append({"n": 1})
+    with (tmp_path / "log").open("a") as file:
+        file.write('{"n": 2, "lo')
+    log.keep(1)
+    assert (tmp_path / "log").read_text() == '{"n": 1}\n'
+
+
+def test_cutting_back_to_more_lines_than_there_are_is_refused(tmp_path: Path) -> None:
+    log = JsonLines(tmp_path / "log")
+    log.keep(0)
+    log.append({"n": 1})
+    with pytest.raises(CheckpointError, match="fewer lines"):
+        log.keep(2)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_a_full_disk_is_an_error_with_the_files_name(tmp_path: Path) -> None:
+    (tmp_path / "log").symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left") as caught:
+        JsonLines(tmp_path / "log").append({"n": 1})
+    assert caught.value.filename == os.fspath(tmp_path / "log")
+
+
+def test_a_line_that_could_not_be_written_whole_leaves_no_half(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = JsonLines(tmp_path / "log")
+    log.append({"n": 1})
+    real = Path.open
+
+    def half_full(self: Path, *args: object, **words: object) -> object:
+        file = real(self, *args, **words)  # type: ignore[arg-type]
+        write = file.write
+
+        def some(text: str) -> None:
+            write(text[:4])
+            file.flush()
+            raise OSError(28, "No space left on device")
+
+        file.write = some
+        return file
+
+    monkeypatch.setattr(Path, "open", half_full)
+    with pytest.raises(OSError, match="No space left"):
+        log.append({"n": 2})
+    monkeypatch.undo()
+    assert (tmp_path / "log").read_text() == '{"n": 1}\n'

@@ -1,0 +1,61 @@
+"""What a training shows."""
+
+from __future__ import annotations
+
+import io
+import sys
+
+import pytest
+from alexnet_native.training import progress
+from alexnet_native.training.metrics import Metrics
+
+
+def at(step: int) -> Metrics:
+    return Metrics("train", 1, step, 1.25, 0.5, 0.1, 64.4)
+
+
+def test_lines_come_every_ten_seconds_with_speed_loss_error_and_time_left(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = iter([100.0, 105.0, 112.0, 113.0, 122.5])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    lines = progress.Lines()
+    for step in range(1, 6):
+        lines.step(at(step), 1001)
+    # Two steps took 12 s, so the other 998 take 5988; four took 22.5 s.
+    assert capsys.readouterr().out.splitlines() == [
+        "step 3 of 1001: loss 1.250, error 50.0 %, 64 images/s, 1:39:48 left",
+        "step 5 of 1001: loss 1.250, error 50.0 %, 64 images/s, 1:33:22 left",
+    ]
+
+
+def test_lines_are_for_pipes_and_the_bar_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(progress.reporter(), progress.Lines)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    assert isinstance(progress.reporter(), progress.Bar)
+
+
+def test_the_bar_shows_speed_loss_error_and_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    screen = Terminal()
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setattr(sys, "stdout", screen)
+    with progress.Bar() as bar:
+        bar.step(at(3), 10)
+        bar.line("epoch 1 of 2 [done]")
+    shown = screen.getvalue()
+    for words in ("epoch 1, step 3", "loss 1.250, error 50.0 %, 64 images/s", "1 of 2 [done]"):
+        assert words in shown
+
+
+def test_warnings_go_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+    progress.Silent().line("nothing to see")
+    progress.Silent().warning("look out")
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == "alexnet-native: warning: look out\n"
