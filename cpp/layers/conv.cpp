@@ -29,6 +29,8 @@ class Conv final : public Layer {
         weight_std_(a.get("weight_std", 0.01)),
         bias_value_(a.get("bias_value", 0.0)) {
     require<ConfigError>(channels_ > 0, "channels must be at least 1, got {}", channels_);
+    require<ConfigError>(a.has("kernel") || (a.has("kernel_h") && a.has("kernel_w")),
+                         "'kernel' is missing");
     require<ConfigError>(kernel_h_ > 0 && kernel_w_ > 0, "kernel must be at least 1");
     require<ConfigError>(stride_ > 0, "stride must be at least 1, got {}", stride_);
     require<ConfigError>(pad_ >= 0, "pad must not be negative, got {}", pad_);

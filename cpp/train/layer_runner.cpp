@@ -100,6 +100,10 @@ void LayerRunner::forward(const std::vector<const void*>& inputs,
   for (size_t i = 0; i < params_.size(); ++i) stream_->upload(params[i], params_[i].view());
   for (Tensor& t : d_params_) stream_->fill_zero(t.view());
   if (step.labels) {
+    for (int i = 0; i < inputs_[0].n; ++i)
+      require<ConfigError>(step.labels[i] >= 0 && step.labels[i] < inputs_[0].c,
+                           "label {} of image {} is outside 0..{}", step.labels[i], i,
+                           inputs_[0].c - 1);
     stream_->upload(step.labels.data, labels_.view());
     step_.labels = labels_.view();
   }

@@ -85,7 +85,6 @@ def test_a_label_out_of_range_is_named(place: Path) -> None:
         (("--data", "data.npz", "--crop", "64"), ("64", "10")),
         (("--data", "data.npz", "--precision", "fp8"), ("precision", "fp32 or fp64")),
         (("--data", "data.npz", "--set", "rate=1"), ("rate", "training.lr")),
-        (("--data", "data.npz", "--lr", "1e30"), ("not finite", "--lr")),
     ],
 )  # fmt: skip
 def test_a_wrong_name_or_value_is_said_with_what_exists(
@@ -100,7 +99,13 @@ def test_a_wrong_name_or_value_is_said_with_what_exists(
     [sentence] = capsys.readouterr().err.splitlines()
     for part in parts:
         assert part in sentence
-    assert not list(place.glob("run/**/*.safetensors"))
+    assert not (place / "run").exists()
+
+
+def test_a_training_that_diverges_leaves_no_checkpoint_behind(place: Path) -> None:
+    sentence = tiny.complaint(train(place, "--data", "data.npz", "--lr", "1e30"))
+    assert "the loss is not finite at step 2; the first layer to overflow is" in sentence
+    assert not list(place.glob("run/checkpoints/*"))
 
 
 def test_a_checkpoint_of_another_network_is_refused_by_name(place: Path) -> None:

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 from alexnet_native import Net
+from alexnet_native.config import TrainConfig
 from alexnet_native.errors import ModelError
 from alexnet_native.models import ALIASES, NAMES, Description, describe
+from alexnet_native.training.schedule import make_schedule
 
 # Parameters, multiply-adds of one image forward. AlexNets: computed twice from the layer tables;
 # torchvision documents 61,100,840. CIFAR-10 nets: sums written out.
@@ -247,3 +249,11 @@ def test_an_option_that_a_net_does_not_have_is_refused() -> None:
         describe("alexnet", activation="tanh")
     with pytest.raises(ModelError, match=r"activation 'swish' is unknown; there are relu, tanh"):
         describe("figure1", activation="swish")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_hints_of_every_net_are_settings_of_a_training(name: str) -> None:
+    hints = describe(name).hints.values()
+    config = TrainConfig(**hints)
+    assert {setting: getattr(config, setting) for setting in hints} == hints
+    make_schedule(config)

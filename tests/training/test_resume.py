@@ -118,7 +118,7 @@ def die():
     os.kill(os.getpid(), signal.SIGKILL)
 
 class Killer(Silent):
-    def step(self, now, total_steps):
+    def step(self, now, last_step):
         if when == "step" and now.step == step:
             die()
 
@@ -161,7 +161,7 @@ class Interrupter(Silent):
     def __init__(self, step: int, number: int = signal.SIGINT, twice: bool = False) -> None:
         self.at, self.number, self.twice, self.said = step, number, twice, [""]
 
-    def step(self, now: Any, total_steps: int) -> None:
+    def step(self, now: Any, last_step: int) -> None:
         if now.step == self.at:
             for _ in range(1 + self.twice):
                 os.kill(os.getpid(), self.number)

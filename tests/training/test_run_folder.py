@@ -77,9 +77,15 @@ def test_going_on_drops_what_came_after_the_checkpoint(tmp_path: Path) -> None:
     folder = start(tmp_path / "run", keep=5)
     for step in (1, 2, 3):
         folder.metrics.append({"n": step})
-        save(folder, step)
+        save(folder, step, best=step == 3)
     (folder.checkpoints / ".step-00000004.safetensors.partial").write_text("half")
-    RunFolder(tmp_path / "run", 5).go_on("config", "net", state=RunState(metrics_lines=2), step=2)
+    RunFolder(tmp_path / "run", 5).go_on(
+        "config",
+        "net",
+        state=RunState(metrics_lines=2),
+        checkpoint=folder.checkpoints / "step-00000002.safetensors",
+        step=2,
+    )
     assert names(folder) == ["latest", "step-00000001.safetensors", "step-00000002.safetensors"]
     assert (folder.checkpoints / "latest").read_text() == "2"
     assert (tmp_path / "run" / "metrics.jsonl").read_text() == '{"n": 1}\n{"n": 2}\n'

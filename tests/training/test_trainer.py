@@ -152,6 +152,16 @@ def test_steps_end_a_training_within_an_epoch_with_a_measurement(tmp_path: Path)
     assert (tmp_path / "checkpoints" / "latest").readlink().name == "step-00000007.safetensors"
 
 
+def test_a_network_can_be_fitted_again_from_where_it_stands(tmp_path: Path) -> None:
+    net, first = train(steps=3)
+    start = weights(net)
+    _, second = train(net, steps=4, out=tmp_path, freeze=("conv1",))
+    assert (first.step, second.step) == (3, 7)
+    assert [line.step for line in second.records] == [7, 7]
+    assert np.array_equal(net.params["conv1.weight"], start["conv1.weight"])
+    assert not np.array_equal(net.params["fc2.weight"], start["fc2.weight"])
+
+
 def test_data_without_validation_trains_and_says_nothing_of_it(tmp_path: Path) -> None:
     _, outcome = train(data=tiny.arrays(16), out=tmp_path, schedule="plateau")
     assert outcome.last("val") is None
@@ -187,8 +197,8 @@ class Listener:
     def __exit__(self, *error: object) -> None:
         pass
 
-    def step(self, now: Metrics, total_steps: int) -> None:
-        self.steps.append((now.step, total_steps))
+    def step(self, now: Metrics, last_step: int) -> None:
+        self.steps.append((now.step, last_step))
 
     def line(self, text: str) -> None:
         self.lines.append(text)

@@ -75,10 +75,10 @@ def _read(model: str | Path) -> Description:
     path = Path(model)
     if isinstance(model, str) and path.suffix != ".toml" and not path.is_file():
         near = difflib.get_close_matches(model, [*NAMES, *ALIASES], n=1)
-        hint = f": did you mean {near[0]!r}?" if near else ";"
+        hint = f": did you mean {near[0]!r}?" if near else "."
         raise ModelError(
-            f"there is no network called {model!r}{hint} Names: {', '.join(NAMES)}; "
-            "a path of a .toml file is taken as well"
+            f"there is no network called {model!r}{hint} There are {', '.join(NAMES)}; "
+            "the path of a .toml file is taken as well"
         )
     try:
         text = path.read_text(encoding="utf-8")

@@ -170,4 +170,10 @@ def _top(device: int, **words: Any) -> tuple[Layer, ...]:
 
 def _hints_2012(*, epochs: int, schedule: str) -> Hints:
     """The logged runs: rates were lowered by hand, the centre of the mean image was subtracted."""
-    return Hints(epochs=epochs, schedule=schedule, offsets="inclusive", mean="centre")
+    return Hints(
+        epochs=epochs,
+        schedule=schedule,
+        offsets="inclusive",
+        mean="centre",
+        colour_divisor=1.1,
+    )

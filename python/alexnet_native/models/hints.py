@@ -32,6 +32,7 @@ class Hints:
         colour_std: SD of the colour noise's coefficients; 0 is off.
         colour_axes: a principal axis counts with the "sqrt" of its eigenvalue (a standard
             deviation, in grey levels) or with the "eigenvalue" itself.
+        colour_divisor: divides training pixels after colour noise, and no others.
 
     Source: Krizhevsky et al. (2012), section 5, where a network does not say otherwise.
     """
@@ -49,6 +50,7 @@ class Hints:
     scale: float = 1.0
     colour_std: float = 0.1
     colour_axes: str = "sqrt"
+    colour_divisor: float = 1.0
 
     def values(self) -> dict[str, Any]:
         """All of them by name."""

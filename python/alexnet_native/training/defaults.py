@@ -26,6 +26,7 @@ DEMO: dict[str, Any] = {
     "schedule": "constant",
     "colour_std": 0.0,
     "log_every": 10,
+    "keep": 1,
 }
 
 _PICTURE = 64  # pixels of the shorter side, from which on `alexnet` is the default network

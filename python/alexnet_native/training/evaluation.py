@@ -21,7 +21,6 @@ def evaluate(
     *,
     views: int = 1,
     stop: Callable[[], bool] = lambda: False,
-    seen: Callable[[int], None] = lambda images: None,
 ) -> Sums | None:
     """Sums of loss and credits over all images of a split, in its order.
 
@@ -30,7 +29,6 @@ def evaluate(
         views: 1, the centre crop, or 10, the average of the probabilities of the corner and centre
             crops and their mirror images (paper, section 4.1).
         stop: asked before each part; True gives up.
-        seen: told the number of images of each part.
 
     Returns:
         The sums, or None after `stop`.
@@ -41,5 +39,4 @@ def evaluate(
             return None
         indices = np.arange(first, min(first + _IMAGES, len(source)), dtype=np.int64)
         sums.add_means(net.evaluate(source.gather(indices), source.labels[indices], views=views))
-        seen(len(indices))
     return sums

@@ -30,7 +30,7 @@ class Reporter(Protocol):
         trace: TracebackType | None,
     ) -> None: ...
 
-    def step(self, now: Metrics, total_steps: int) -> None:
+    def step(self, now: Metrics, last_step: int) -> None:
         """After each step, with what the current log interval has measured so far."""
 
     def line(self, text: str) -> None: ...
@@ -47,7 +47,7 @@ class Silent:
     def __exit__(self, *error: object) -> None:
         pass
 
-    def step(self, now: Metrics, total_steps: int) -> None:
+    def step(self, now: Metrics, last_step: int) -> None:
         pass
 
     def line(self, text: str) -> None:
@@ -65,7 +65,7 @@ class Lines(Silent):
         self._first_step = 0
         self._last = 0.0
 
-    def step(self, now: Metrics, total_steps: int) -> None:
+    def step(self, now: Metrics, last_step: int) -> None:
         clock = time.monotonic()
         if self._started is None:
             self._started = self._last = clock
@@ -74,8 +74,8 @@ class Lines(Silent):
         if clock - self._last < _SECONDS_BETWEEN_LINES:
             return
         self._last = clock
-        left = (clock - self._started) / (now.step - self._first_step) * (total_steps - now.step)
-        self.line(f"step {now.step} of {total_steps}: {_numbers(now)}, {_duration(left)} left")
+        left = (clock - self._started) / (now.step - self._first_step) * (last_step - now.step)
+        self.line(f"step {now.step} of {last_step}: {_numbers(now)}, {_duration(left)} left")
 
     def line(self, text: str) -> None:
         log.line(text)
@@ -102,9 +102,9 @@ class Bar(Silent):
     def __exit__(self, *error: object) -> None:
         self._progress.stop()
 
-    def step(self, now: Metrics, total_steps: int) -> None:
+    def step(self, now: Metrics, last_step: int) -> None:
         if self._task is None:
-            self._task = self._progress.add_task("", total=total_steps, numbers="")
+            self._task = self._progress.add_task("", total=last_step, numbers="")
         self._progress.update(
             self._task,
             completed=now.step,

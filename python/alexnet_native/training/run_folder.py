@@ -51,18 +51,20 @@ class RunFolder:
             checkpoint.unlink()
         self._begin(config, net)
 
-    def go_on(self, config: str, net: str, *, state: RunState, step: int) -> None:
-        """Continues the folder's run at a checkpoint; what came after it is dropped.
+    def go_on(self, config: str, net: str, *, state: RunState, checkpoint: Path, step: int) -> None:
+        """Continues the folder's run at a checkpoint of step `step`; what came after is dropped.
 
         Raises:
             CheckpointError: the logs lack lines that the checkpoint counts.
         """
         self.metrics.keep(state.metrics_lines)
         self.parameters.keep(state.parameters_lines)
-        here = self._file(step)
-        for later in [saved for saved in self._saved() if saved.name > here.name]:
+        for later in [saved for saved in self._saved() if saved.name > self._file(step).name]:
             later.unlink()
-        point_to(self.checkpoints / LATEST, here.name)
+        point_to(self.checkpoints / LATEST, checkpoint.name)
+        best = self._target(BEST)
+        if best and not best.exists():
+            (self.checkpoints / BEST).unlink()
         self._begin(config, net)
 
     def _begin(self, config: str, net: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from alexnet_native.config import SETTINGS, TrainConfig
 from alexnet_native.data import Dataset, open_data
+from alexnet_native.data.augment import check_crop
 from alexnet_native.data.preprocess import Preprocess
 from alexnet_native.data.statistics import statistics
 from alexnet_native.errors import CheckpointError, ConfigError
@@ -90,6 +91,7 @@ def begin(
     show: Reporter | None,
 ) -> Run:
     """Reads the data, so that damage is found now; the run's folder is created last."""
+    check_crop(config.crop, data.train.image_shape)
     _show(show, f"reading {data.name} and measuring its mean image")
     data.load()
     measured = statistics(data.train)
@@ -161,7 +163,7 @@ def resume(
         net, data, saved.preprocess.statistics, config, folder=folder, reporter=show, state=state
     )
     if own and place.resolve() == own.resolve():
-        folder.go_on(*texts, state=state, step=saved.step)
+        folder.go_on(*texts, state=state, checkpoint=saved.path, step=saved.step)
     else:
         state.metrics_lines = state.parameters_lines = 0
         folder.start(*texts, overwrite=overwrite)

@@ -24,6 +24,7 @@ class RunState:
     metrics_lines: int = 0
     parameters_lines: int = 0
     train_images: int = 0  # of the data set, to recognise it
+    first_step: int = 0  # updates that the network had before this training
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

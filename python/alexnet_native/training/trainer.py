@@ -72,7 +72,7 @@ class Trainer:
         reporter: Reporter | None = None,
         state: RunState | None = None,
     ) -> None:
-        self.state = state or RunState(train_images=len(data.train))
+        self.state = state or RunState(train_images=len(data.train), first_step=net.step)
         self._net, self._data, self._statistics, self._config = net, data, statistics, config
         self._reporter = reporter or Silent()
         self._recorder = Recorder(net, config, folder)
@@ -122,12 +122,13 @@ class Trainer:
         return self.state.offset >= len(self._data.train)
 
     def _is_done(self) -> bool:
-        config = self._config
-        return self.state.epoch >= config.epochs or 0 < config.steps <= self._net.step
+        config, steps = self._config, self._net.step - self.state.first_step
+        return self.state.epoch >= config.epochs or 0 < config.steps <= steps
 
-    def _total_steps(self) -> int:
-        total = math.ceil(len(self._data.train) / self._config.batch_size) * self._config.epochs
-        return min(total, self._config.steps or total)
+    def _last_step(self) -> int:
+        each = math.ceil(len(self._data.train) / self._config.batch_size)
+        total = each * self._config.epochs
+        return self.state.first_step + min(total, self._config.steps or total)
 
     def _rate(self) -> float:
         return self._config.lr * self._schedule.factor(self.state.epoch)
@@ -151,7 +152,7 @@ class Trainer:
     def _after_step(self, seconds: float) -> None:
         config, step = self._config, self._net.step
         self._seconds += seconds
-        self._reporter.step(self._interval_metrics(), self._total_steps())
+        self._reporter.step(self._interval_metrics(), self._last_step())
         if self._epoch_is_over():
             return
         if step % config.log_every == 0:
