@@ -77,7 +77,8 @@ class Network:
     def param_shape(self, name: str) -> tuple[int, ...]: ...
     def get(self, name: str, kind: Kind = "value") -> NDArray[np.floating[Any]]: ...  # a copy
     def set(self, name: str, kind: Kind, value: NDArray[np.floating[Any]]) -> None: ...
-    # The rule of update(): v <- momentum v - decay lr w - lr g, w <- w + v. lr 0 freezes: nothing moves.
+    # The rule of update(): v <- momentum v - decay lr w - lr g, w <- w + v. With lr 0 nothing
+    # moves, and no gradient is computed.
     def set_update(self, name: str, lr: float, momentum: float, decay: float) -> None: ...
     # Adds gradients of sum(loss) / total. `step` and `first_image` select the random draws, so that
     # parts of a batch with the same `step`, `total` and their own `first_image` equal the whole.
@@ -148,9 +149,9 @@ def site_of(name: str) -> int: ...
 def philox_bits(seed: int, site: int, step: int, first: int, count: int) -> NDArray[np.uint32]: ...
 
 # out[n] = scale * (crop of images[n] at offsets[n], mirrored where mirror[n], - mean + color[n]).
-# images uint8 (N, H, W, C); out float32 (N, C, h, w); offsets int32 (N, 2) rows y, x; mirror uint8 (N,);
-# mean float32 (C, h, w): the same for every crop, or (C, H, W): the part under the crop, or None;
-# color float32 (N, C) or None. Runs on `threads` threads of its own call; releases the GIL.
+# images uint8 (N, H, W, C); out float32 (N, C, h, w); offsets int32 (N, 2): top, left; mirror uint8
+# (N,); mean float32 (C, h, w): the same for every crop, or (C, H, W): the part under the crop, or
+# None; color float32 (N, C) or None. Runs on `threads` threads; releases the GIL.
 def augment(
     images: NDArray[np.uint8],
     out: NDArray[np.float32],
