@@ -23,7 +23,8 @@ FEW_IMAGES = 20_000  # below which the named networks with the paper's start tak
 DEMO: dict[str, Any] = {
     **FEW,
     "epochs": 3,
-    "schedule": "constant",
+    "schedule": "step@2",
+    "schedule_factor": 0.2,
     "colour_std": 0.0,
     "log_every": 10,
     "keep": 1,
