@@ -13,18 +13,24 @@ namespace {
 constexpr int kSlices = 8;
 
 DirectShape forward_shape(const ConvProblem& p) {
-  return {p.x.c / p.groups, p.x.h,        p.x.w,      p.y.c / p.groups, p.y.h,   p.y.w,
-          p.kernel_h,       p.kernel_w,   p.stride_h, p.pad_h,          p.pad_w, p.block};
+  return {p.x.c / p.groups, p.x.h,      p.x.w,      p.y.c / p.groups, p.y.h,   p.y.w,
+          p.kernel_h,       p.kernel_w, p.stride_h, p.pad_h,          p.pad_w, p.block};
 }
 
 // dx is the convolution of dy with the flipped taps (stride 1).
 DirectShape backward_shape(const ConvProblem& p) {
-  return {p.y.c / p.groups, p.y.h,
-          p.y.w,            p.x.c / p.groups,
-          p.x.h,            p.x.w,
-          p.kernel_h,       p.kernel_w,
-          1,                p.kernel_h - 1 - p.pad_h,
-          p.kernel_w - 1 - p.pad_w, kernels().direct.lanes};
+  return {p.y.c / p.groups,
+          p.y.h,
+          p.y.w,
+          p.x.c / p.groups,
+          p.x.h,
+          p.x.w,
+          p.kernel_h,
+          p.kernel_w,
+          1,
+          p.kernel_h - 1 - p.pad_h,
+          p.kernel_w - 1 - p.pad_w,
+          kernels().direct.lanes};
 }
 
 int64_t floats_aligned(int64_t n) { return (n + 15) / 16 * 16; }

@@ -32,14 +32,15 @@ struct Plan {
     forward_rows = std::clamp<int64_t>(kBlockBytes / (taps * p.y.w * size), 1, p.y.h);
     data_channels = std::clamp<int64_t>(kBlockBytes / (area * pixels * size), 1, in_group);
     weight_taps = std::clamp<int64_t>((blocks(taps, 8) + 15) / 16 * 16, 1, taps);
-    workspace_stride =
-        std::max({taps * forward_rows * p.y.w, data_channels * area * pixels, weight_taps * pixels});
+    workspace_stride = std::max(
+        {taps * forward_rows * p.y.w, data_channels * area * pixels, weight_taps * pixels});
     workspace_stride = (workspace_stride + 15) / 16 * 16;
   }
 };
 
 template <class T>
-void forward_item(const Plan& s, int64_t item, const T* x, const T* w, const T* b, T* y, bool relu, T* col) {
+void forward_item(const Plan& s, int64_t item, const T* x, const T* w, const T* b, T* y, bool relu,
+                  T* col) {
   const ConvProblem& p = s.p;
   const int64_t row_blocks = blocks(p.y.h, s.forward_rows);
   const int64_t block = item % row_blocks, g = item / row_blocks % p.groups;
@@ -49,8 +50,15 @@ void forward_item(const Plan& s, int64_t item, const T* x, const T* w, const T* 
 
   im2col(p, {0, s.taps, row, rows}, x + (n * p.x.c + g * s.in_group) * p.x.plane(), col);
   T* out = y + (n * p.y.c + g * s.out_group) * s.pixels + row * p.y.w;
-  serial_gemm({.m = s.out_group, .n = columns, .k = s.taps, .a = w + g * s.out_group * s.taps,
-               .b = col, .c = out, .lda = s.taps, .ldb = columns, .ldc = s.pixels,
+  serial_gemm({.m = s.out_group,
+               .n = columns,
+               .k = s.taps,
+               .a = w + g * s.out_group * s.taps,
+               .b = col,
+               .c = out,
+               .lda = s.taps,
+               .ldb = columns,
+               .ldc = s.pixels,
                .dtype = dtype_of<T>});
   if (!b && !relu) return;
   for (int64_t o = 0; o < s.out_group; ++o) {
@@ -71,10 +79,17 @@ void data_item(const Plan& s, int64_t item, const T* w, const T* dy, T* dx, T* d
   const int64_t n = item / channel_blocks / p.groups;
   const int64_t c = block * s.data_channels, channels = std::min(s.data_channels, s.in_group - c);
 
-  serial_gemm({.transpose_a = true, .m = channels * area, .n = s.pixels, .k = s.out_group,
+  serial_gemm({.transpose_a = true,
+               .m = channels * area,
+               .n = s.pixels,
+               .k = s.out_group,
                .a = w + g * s.out_group * s.taps + c * area,
-               .b = dy + (n * p.y.c + g * s.out_group) * s.pixels, .c = dcol, .lda = s.taps,
-               .ldb = s.pixels, .ldc = s.pixels, .dtype = dtype_of<T>});
+               .b = dy + (n * p.y.c + g * s.out_group) * s.pixels,
+               .c = dcol,
+               .lda = s.taps,
+               .ldb = s.pixels,
+               .ldc = s.pixels,
+               .dtype = dtype_of<T>});
   T* out = dx + (n * p.x.c + g * s.in_group + c) * p.x.plane();
   std::fill(out, out + channels * p.x.plane(), T(0));
   col2im_add(p, {0, channels * area, 0, p.y.h}, dcol, out);
@@ -88,10 +103,18 @@ void weight_item(const Plan& s, int64_t item, const T* x, const T* dy, T* dw, T*
   const int64_t taps = std::min(s.weight_taps, s.taps - tap);
   for (int64_t n = 0; n < p.x.n; ++n) {
     im2col(p, {tap, taps, 0, p.y.h}, x + (n * p.x.c + g * s.in_group) * p.x.plane(), col);
-    serial_gemm({.transpose_b = true, .m = s.out_group, .n = taps, .k = s.pixels,
-                 .a = dy + (n * p.y.c + g * s.out_group) * s.pixels, .b = col,
-                 .c = dw + g * s.out_group * s.taps + tap, .lda = s.pixels, .ldb = s.pixels,
-                 .ldc = s.taps, .beta = 1, .dtype = dtype_of<T>});
+    serial_gemm({.transpose_b = true,
+                 .m = s.out_group,
+                 .n = taps,
+                 .k = s.pixels,
+                 .a = dy + (n * p.y.c + g * s.out_group) * s.pixels,
+                 .b = col,
+                 .c = dw + g * s.out_group * s.taps + tap,
+                 .lda = s.pixels,
+                 .ldb = s.pixels,
+                 .ldc = s.taps,
+                 .beta = 1,
+                 .dtype = dtype_of<T>});
   }
 }
 
@@ -111,10 +134,9 @@ class ConvGemm final : public ConvEngine {
                void* work) override {
     const Plan& s = plan_;
     const int64_t items = int64_t(s.p.y.n) * s.p.groups * blocks(s.p.y.h, s.forward_rows);
-    each_item(stream, items, work, [s = &s, x = typed(x), w = typed(w), b = typed(b), y = typed(y),
-                                    relu](int64_t item, T* col) {
-      forward_item<T>(*s, item, x, w, b, y, relu, col);
-    });
+    each_item(stream, items, work,
+              [s = &s, x = typed(x), w = typed(w), b = typed(b), y = typed(y), relu](
+                  int64_t item, T* col) { forward_item<T>(*s, item, x, w, b, y, relu, col); });
   }
 
   void backward_data(Stream& stream, AnyView w, AnyView dy, AnyView dx, void* work) override {
@@ -145,7 +167,8 @@ class ConvGemm final : public ConvEngine {
     auto& cpu = static_cast<CpuStream&>(stream);
     cpu.enqueue([f, items, scratch = static_cast<T*>(work), stride = plan_.workspace_stride,
                  pool = &cpu.pool()] {
-      pool->parallel_for(items, [&](int64_t item, int thread) { f(item, scratch + thread * stride); });
+      pool->parallel_for(items,
+                         [&](int64_t item, int thread) { f(item, scratch + thread * stride); });
     });
   }
 

@@ -32,8 +32,8 @@ const KernelTable& choose_kernels() {
 }
 
 std::vector<DeviceInfo> list_devices() {
-  return {{"cpu:0", format("{} threads, {} kernels, {}", available_threads(), kernels().name,
-                           blas_name()),
+  return {{"cpu:0",
+           format("{} threads, {} kernels, {}", available_threads(), kernels().name, blas_name()),
            kernels().name}};
 }
 

@@ -22,7 +22,8 @@ void* CpuDevice::allocate(size_t bytes) {
     fail<DeviceError>("{} has no {} MiB of memory left: take a smaller batch", to_string(id_),
                       bytes >> 20);
 #if defined(MADV_HUGEPAGE)
-  if (bytes >= huge) madvise(data, bytes, MADV_HUGEPAGE);  // a hint: fewer page faults and TLB misses
+  if (bytes >= huge)
+    madvise(data, bytes, MADV_HUGEPAGE);  // a hint: fewer page faults and TLB misses
 #endif
   return data;
 }

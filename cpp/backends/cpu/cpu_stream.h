@@ -58,7 +58,7 @@ class CpuStream final : public Stream {
     std::memcpy(slot.payload, &task, sizeof(F));
     publish();
   }
-  Task& claim();   // blocks while the ring is full
+  Task& claim();  // blocks while the ring is full
   void publish();
   void work();
 

@@ -1,8 +1,8 @@
 // Direct convolution on channel-blocked activations, without unrolling.
 //
-// A block holds kLanes channels of one pixel side by side, one vector. The forward tile keeps Q pixels
-// of an output row times P vectors of output channels in registers; for each tap it loads P weight
-// vectors and broadcasts Q inputs. Included by kernels.cpp, once per instruction set.
+// A block holds kLanes channels of one pixel side by side, one vector. The forward tile keeps Q
+// pixels of an output row times P vectors of output channels in registers; for each tap it loads P
+// weight vectors and broadcasts Q inputs. Included by kernels.cpp, once per instruction set.
 #pragma once
 
 #include <algorithm>
@@ -32,8 +32,8 @@ void pack_input(const DirectShape& s, const float* x, float* packed) {
 }
 
 // Weights (rows, taps) of one group to the order in which a tile reads them:
-// [pair][outer][i][j][inner][P * kLanes]. With `transposed` the roles of the channels are swapped and
-// the taps are flipped: what backward_data reads.
+// [pair][outer][i][j][inner][P * kLanes]. With `transposed` the roles of the channels are swapped
+// and the taps are flipped: what backward_data reads.
 void pack_weights(const DirectShape& s, const float* w, bool transposed, int pair, float* packed) {
   const int first = pair * kPair * kLanes, count = std::min(kPair * kLanes, s.out_c - first);
   const int area = s.kernel_h * s.kernel_w;
@@ -180,8 +180,8 @@ WeightTile pick_weight_tile(int inner, std::integer_sequence<int, N...>) {
   return table[inner - 1];
 }
 
-// Adds one image and group's share of the gradient for one pair, in pack_weights's order, and of the
-// bias gradient. dy: the group's first vector of the image.
+// Adds one image and group's share of the gradient for one pair, in pack_weights's order, and of
+// the bias gradient. dy: the group's first vector of the image.
 void direct_backward_weights(const DirectShape& s, const float* packed, const float* dy, int pair,
                              float* dw, float* db) {
   const int vectors = std::min(kPair, s.out_c / kLanes - pair * kPair);
@@ -213,7 +213,8 @@ void direct_backward_weights(const DirectShape& s, const float* packed, const fl
         for (int j = 0; j < runs; ++j)
           for (int t = 0; t < tiles; ++t) {
             const int c = t * run / tiles, n = (t + 1) * run / tiles - c;
-            const auto tile = vectors == 2 ? pick_weight_tile<2>(n, sizes) : pick_weight_tile<1>(n, sizes);
+            const auto tile =
+                vectors == 2 ? pick_weight_tile<2>(n, sizes) : pick_weight_tile<1>(n, sizes);
             const int64_t at = ((int64_t(a) * s.kernel_h + i) * runs + j) * run + c;
             tile(s, x + int64_t(j) * run * int(!planar) + c, s.stride * x_row,
                  grad + int64_t(first) * s.out_w * kLanes, dy_vector, last - first, s.out_w,

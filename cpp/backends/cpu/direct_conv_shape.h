@@ -7,16 +7,14 @@
 namespace alexnet {
 
 struct DirectShape {
-  int in_c = 0, in_h = 0, in_w = 0;    // of one group
+  int in_c = 0, in_h = 0, in_w = 0;  // of one group
   int out_c = 0, out_h = 0, out_w = 0;
   int kernel_h = 0, kernel_w = 0, stride = 1, pad_top = 0, pad_left = 0;
   int inner_x = 1;  // channels of an input block; 1: planar
 
   int planes_x() const { return in_c / inner_x; }
   int packed_width() const { return (out_w - 1) * stride + kernel_w; }
-  int64_t packed_size() const {
-    return int64_t(planes_x()) * in_h * packed_width() * inner_x;
-  }
+  int64_t packed_size() const { return int64_t(planes_x()) * in_h * packed_width() * inner_x; }
   int64_t pixel_step() const { return int64_t(stride) * inner_x; }
   // Position of tap (c, i, j) in the packed order [c / inner][i][j][c % inner].
   int64_t weight_offset(int c, int i, int j) const {

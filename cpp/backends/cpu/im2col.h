@@ -1,8 +1,8 @@
 // im2col and col2im for a block of the unrolled matrix.
 //
 // The unrolled matrix of one image and group has a row for each tap k = (c, i, j) and a column for
-// each output pixel (p, q):  col[k, (p, q)] = x[c, p*stride + i - pad, q*stride + j - pad], 0 outside.
-// col2im is its adjoint: overlapping entries add.
+// each output pixel (p, q):  col[k, (p, q)] = x[c, p*stride + i - pad, q*stride + j - pad], 0
+// outside. col2im is its adjoint: overlapping entries add.
 #pragma once
 
 #include <algorithm>
@@ -56,7 +56,8 @@ void im2col(const ConvProblem& p, const TapBlock& block, const T* x, T* col) {
     std::fill(out, out + range.first, T(0));
     const T* in = x + source + shift;
     if (p.stride_w == 1) {
-      std::memcpy(out + range.first, in + range.first, size_t(range.last - range.first) * sizeof(T));
+      std::memcpy(out + range.first, in + range.first,
+                  size_t(range.last - range.first) * sizeof(T));
     } else {
       for (int64_t q = range.first; q < range.last; ++q) out[q] = in[q * p.stride_w];
     }

@@ -93,7 +93,9 @@ constexpr KernelTable make_table(OpList<Ops...>) {
   return {ANX_TEXT(ANX_KERNELS),
           {kLanes, kPair, &pack_input, &pack_weights, &add_unpacked, &direct_forward,
            &direct_backward_weights},
-          {&launch_op<Ops>...}, &own_gemm<float>, &own_gemm<double>};
+          {&launch_op<Ops>...},
+          &own_gemm<float>,
+          &own_gemm<double>};
 }
 }  // namespace
 

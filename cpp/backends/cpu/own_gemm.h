@@ -28,15 +28,15 @@ void own_gemm(const Gemm& g) {
       for (int64_t k = 0; k < depth; ++k)
         for (int64_t i = i0; i < i0 + mr; ++i)
           packed_a[size_t(i0 * depth + k * mr + i - i0)] =
-              i >= g.m ? T(0)
-                       : (g.transpose_a ? a[(k0 + k) * g.lda + i] : a[i * g.lda + k0 + k]);
+              i >= g.m ? T(0) : (g.transpose_a ? a[(k0 + k) * g.lda + i] : a[i * g.lda + k0 + k]);
     for (int64_t j0 = 0; j0 < g.n; j0 += nr) {
       const int64_t width = std::min(nr, g.n - j0);
       for (int64_t k = 0; k < depth; ++k)
         for (int64_t j = 0; j < nr; ++j)
           packed_b[size_t(k * nr + j)] =
-              j >= width ? T(0)
-                         : (g.transpose_b ? b[(j0 + j) * g.ldb + k0 + k] : b[(k0 + k) * g.ldb + j0 + j]);
+              j >= width
+                  ? T(0)
+                  : (g.transpose_b ? b[(j0 + j) * g.ldb + k0 + k] : b[(k0 + k) * g.ldb + j0 + j]);
       for (int64_t i0 = 0; i0 < g.m; i0 += mr) {
         T tile[mr][nr] = {};
         const T* pa = packed_a.data() + i0 * depth;
