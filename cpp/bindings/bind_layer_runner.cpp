@@ -80,17 +80,17 @@ py::tuple backward(LayerRunner& r, const std::vector<py::array>& d_outputs) {
 void bind_layer_runner(py::module_& m) {
   py::class_<LayerRunner>(m, "LayerRunner")
       .def(py::init([](const std::string& type, const py::dict& attrs,
-                       const std::vector<std::vector<int>>& input_shapes,
-                       const std::string& device, const std::string& precision,
-                       const std::string& name, int threads, bool reads_image) {
+                       const std::vector<std::vector<int>>& input_shapes, const std::string& device,
+                       const std::string& precision, const std::string& name, int threads,
+                       bool reads_image) {
              std::vector<Shape> shapes;
              for (const auto& s : input_shapes) shapes.push_back(to_shape(s));
              return std::make_unique<LayerRunner>(type, to_attrs(attrs), shapes, device,
-                                                  parse_precision(precision), name, threads, reads_image);
+                                                  parse_precision(precision), name, threads,
+                                                  reads_image);
            }),
            "type"_a, "attrs"_a, "input_shapes"_a, py::kw_only(), "device"_a = "cpu:0",
-           "precision"_a = "fp32", "name"_a = "layer", "threads"_a = 0,
-           "reads_image"_a = false)
+           "precision"_a = "fp32", "name"_a = "layer", "threads"_a = 0, "reads_image"_a = false)
       .def_property_readonly("engine", [](const LayerRunner& r) { return r.plan().engine; })
       .def("param_shapes",
            [](const LayerRunner& r) {

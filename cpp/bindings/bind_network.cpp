@@ -87,15 +87,16 @@ void bind_network(py::module_& m) {
              Description d{to_input(input_shape), {}};
              for (const auto& layer : layers) d.layers.push_back(to_layer(layer));
              return std::make_unique<Network>(
-                 std::move(d), NetworkOptions{devices, seed, parse_precision(precision), threads,
-                                                fuse});
+                 std::move(d),
+                 NetworkOptions{devices, seed, parse_precision(precision), threads, fuse});
            }),
            "layers"_a, "input_shape"_a, py::kw_only(),
            "devices"_a = std::vector<std::string>{"cpu:0"}, "seed"_a = 0, "precision"_a = "fp32",
            "threads"_a = 0, "fuse"_a = true)
       .def_property_readonly("classes", [](const Network& n) { return n.output().per_image(); })
       .def(
-          "plan", [](Network& n, int batch, bool training) { return to_dict(n.plan(batch, training)); },
+          "plan",
+          [](Network& n, int batch, bool training) { return to_dict(n.plan(batch, training)); },
           "batch"_a, "training"_a = true)
       .def("program", &Network::program, "batch"_a, "training"_a = true)
       .def("layer_names", &Network::layer_names)

@@ -34,10 +34,9 @@ inline py::dtype numpy_dtype(DType t) {
 
 // Borrows: the array must be C-contiguous, of the dtype and of `count` elements.
 inline const void* borrow(const py::array& array, DType dtype, int64_t count, const char* what) {
-  require<ConfigError>(array.dtype().is(numpy_dtype(dtype)) ||
-                           array.dtype().equal(numpy_dtype(dtype)),
-                       "{} must be {}, not {}", what, name_of(dtype),
-                       std::string(py::str(array.dtype())));
+  require<ConfigError>(
+      array.dtype().is(numpy_dtype(dtype)) || array.dtype().equal(numpy_dtype(dtype)),
+      "{} must be {}, not {}", what, name_of(dtype), std::string(py::str(array.dtype())));
   require<ConfigError>(array.flags() & py::array::c_style, "{} must be C-contiguous", what);
   require<ShapeError>(array.size() == count, "{} has {} elements, expected {}", what, array.size(),
                       count);

@@ -1,6 +1,6 @@
 // The extension module: registration and the translation of errors, nothing else.
-#include "core/backend.h"
 #include "bindings/bind.h"
+#include "core/backend.h"
 
 namespace alexnet {
 namespace {

@@ -25,7 +25,7 @@ struct BackendApi {
 };
 
 void register_backend(const BackendApi* api);  // returns before main; called by static initialisers
-const BackendApi& backend(DeviceKind kind);    // throws UnavailableError: what is missing, what to do
+const BackendApi& backend(DeviceKind kind);  // throws UnavailableError: what is missing, what to do
 std::vector<const BackendApi*> backends();
 
 // CPU threads that this process may use: affinity and cgroup quota respected.

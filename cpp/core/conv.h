@@ -1,9 +1,10 @@
 // Convolution as the back ends see it: one problem, engines by name ("gemm", ...).
 //
-//   y[n,o,p,q] = b[o] + sum_{c,i,j} w[o,c,i,j] * x[n, g*C/G + c, p*stride + i - pad, q*stride + j - pad]
+//   y[n,o,p,q] = b[o] + sum_{c,i,j} w[o,c,i,j] * x[n, g*C/G + c, p*stride + i - pad, q*stride + j -
+//   pad]
 //
-// x outside the image reads as 0, also beyond the bottom and right edge: with `ceil` output sizes the
-// last window may run over it (the 2012 source; 224 gives 55).
+// x outside the image reads as 0, also beyond the bottom and right edge: with `ceil` output sizes
+// the last window may run over it (the 2012 source; 224 gives 55).
 #pragma once
 
 #include <cstdint>
@@ -18,7 +19,7 @@ struct ConvProblem {
   Shape x, y;
   int kernel_h = 1, kernel_w = 1, stride_h = 1, stride_w = 1, pad_h = 0, pad_w = 0, groups = 1;
   DType dtype = DType::f32;
-  int block = 1;  // of the input's channels; the engine says what its output has
+  int block = 1;             // of the input's channels; the engine says what its output has
   bool reads_image = false;  // nobody asks for the gradient by x
 
   Shape weight() const { return {y.c, x.c / groups, kernel_h, kernel_w}; }

@@ -1,7 +1,8 @@
 // Marks for functions that run on the host and on the device.
 //
-// On the host they are always inlined: the CPU kernels are compiled once per instruction set, and an
-// out-of-line copy of an AVX-512 build must never be the one that the linker keeps for all of them.
+// On the host they are always inlined: the CPU kernels are compiled once per instruction set, and
+// an out-of-line copy of an AVX-512 build must never be the one that the linker keeps for all of
+// them.
 #pragma once
 
 #if defined(__CUDACC__)

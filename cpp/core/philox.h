@@ -31,7 +31,8 @@ struct RandomSite {
   uint64_t seed = 0;
   uint32_t site = 0;  // site_of(name)
 
-  // The bits of elements 4 block .. 4 block + 3 at `step`. counter = (block low, block high, site, step).
+  // The bits of elements 4 block .. 4 block + 3 at `step`. counter = (block low, block high, site,
+  // step).
   ANX_HD Philox4 four(uint64_t step, uint64_t block) const {
     return philox4x32(
         {{uint32_t(block), uint32_t(block >> 32) ^ uint32_t(step >> 32), site, uint32_t(step)}},

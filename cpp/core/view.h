@@ -16,8 +16,8 @@ struct Grid {
 };
 
 // Channels lie in planes, one after the other, or (block > 1) in blocks of that many, side by side
-// for each pixel: nChw16c of the CPU's direct convolution. A blocked shape's channels are a multiple
-// of the block.
+// for each pixel: nChw16c of the CPU's direct convolution. A blocked shape's channels are a
+// multiple of the block.
 template <class T>
 struct View {
   T* data = nullptr;

@@ -73,7 +73,8 @@ class Builder {
     if (input < 0) {
       Shape shape = description.input;
       shape.n = options_.images;
-      input = buffer(device ? format("{}@{}", kData, device) : kData, shape, options_.dtype, device);
+      input =
+          buffer(device ? format("{}@{}", kData, device) : kData, shape, options_.dtype, device);
       extend(input, 0);
     }
     return input;
@@ -190,8 +191,7 @@ class Builder {
     }
     Instruction instruction{Instruction::Kind::forward, index};
     // A copy runs where its source is.
-    instruction.stream =
-        node.type == "copy" ? program_.buffers[node.in[0]].device : node.device;
+    instruction.stream = node.type == "copy" ? program_.buffers[node.in[0]].device : node.device;
     append(instruction.reads, node.in);
     append(instruction.writes, node.out);
     append(instruction.writes, node.saved);

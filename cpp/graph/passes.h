@@ -20,7 +20,8 @@ Description checked(Description description);
 // Every `towers = 2` layer becomes two, "conv1/0" on device 0 and "conv1/1" on device 1. Where a
 // layer reads across, its input is the "concat" of the halves on its own device. `shapes` are those
 // of the whole layers.
-Description split_towers(const Description& description, const std::map<std::string, Shape>& shapes);
+Description split_towers(const Description& description,
+                         const std::map<std::string, Shape>& shapes);
 
 // One "copy" node for each value that a layer of another device reads, shared by its readers there.
 // The input of the network is uploaded to every device that reads it, and never copied.

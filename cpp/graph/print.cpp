@@ -6,9 +6,12 @@ namespace {
 
 const char* kind_name(Instruction::Kind kind) {
   switch (kind) {
-    case Instruction::Kind::forward: return "forward";
-    case Instruction::Kind::backward: return "backward";
-    case Instruction::Kind::add: return "add";
+    case Instruction::Kind::forward:
+      return "forward";
+    case Instruction::Kind::backward:
+      return "backward";
+    case Instruction::Kind::add:
+      return "add";
   }
   return "";
 }

@@ -16,9 +16,9 @@ struct Buffer {
   int block = 1;  // of its channels
   size_t bytes = 0;
   int device = 0;
-  int alias = -1;            // the buffer whose memory it uses, or -1
+  int alias = -1;             // the buffer whose memory it uses, or -1
   int first = -1, last = -1;  // instructions between which it is alive
-  size_t offset = 0;         // in the device's arena
+  size_t offset = 0;          // in the device's arena
 };
 
 struct ParamUse {

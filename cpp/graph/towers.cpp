@@ -76,8 +76,9 @@ class Splitter {
       p.attrs.set("first_channel", int64_t(tower * (channels / 2)));
       p.attrs.set("total_channels", int64_t(channels));
     } else {
-      require<ConfigError>(layer.type != "concat" && layer.type != "slice" && layer.type != "softmax",
-                           "layer '{}': {} cannot be split in towers", layer.name, layer.type);
+      require<ConfigError>(
+          layer.type != "concat" && layer.type != "slice" && layer.type != "softmax",
+          "layer '{}': {} cannot be split in towers", layer.name, layer.type);
     }
     for (std::string& input : p.inputs) {
       const bool split = towers_.at(input) == 2;
@@ -98,7 +99,8 @@ class Splitter {
 
 }  // namespace
 
-Description split_towers(const Description& description, const std::map<std::string, Shape>& shapes) {
+Description split_towers(const Description& description,
+                         const std::map<std::string, Shape>& shapes) {
   return Splitter(description, shapes).run();
 }
 

@@ -51,9 +51,9 @@ class Conv final : public Layer {
     require<ShapeError>(x.c % groups_ == 0, "{} input channels in {} groups", x.c, groups_);
     const Shape y{x.n, channels_, window_count(x.h, kernel_h_, stride_, pad_, ceil_),
                   window_count(x.w, kernel_w_, stride_, pad_, ceil_)};
-    const ConvProblem problem{x,       y,    kernel_h_, kernel_w_, stride_,
-                              stride_, pad_, pad_,      groups_,   context.dtype, context.block,
-                              context.reads_image};
+    const ConvProblem problem{
+        x,    y,    kernel_h_, kernel_w_,     stride_,       stride_,
+        pad_, pad_, groups_,   context.dtype, context.block, context.reads_image};
     engine_ = context.device.make_conv(engine_name_, problem);
     LayerPlan plan{.outputs = {y},
                    .params = {{"weight", problem.weight(), weight_std_, 0}},

@@ -16,9 +16,7 @@ class Copy final : public Layer {
     return {.outputs = {in[0]}, .block = context.block};
   }
 
-  void forward(Stream& stream, const ForwardIO& io) override {
-    stream.copy(io.in[0], io.out[0]);
-  }
+  void forward(Stream& stream, const ForwardIO& io) override { stream.copy(io.in[0], io.out[0]); }
 
   void backward(Stream& stream, const BackwardIO& io) override {
     stream.copy(io.d_out[0], io.d_in[0]);

@@ -1,4 +1,5 @@
-// What a layer is: shapes, parameters, and which ops run in which order. No loop over elements here.
+// What a layer is: shapes, parameters, and which ops run in which order. No loop over elements
+// here.
 //
 // Parameter gradients accumulate (+=), activation gradients are assigned (=).
 #pragma once
@@ -46,8 +47,8 @@ struct StepContext {
   bool training = false;
   uint64_t seed = 0;
   uint64_t step = 0;
-  int64_t first_image = 0;    // index of the batch's first image in the global batch
-  double loss_scale = 1;      // 1 / images of the global batch
+  int64_t first_image = 0;     // index of the batch's first image in the global batch
+  double loss_scale = 1;       // 1 / images of the global batch
   View<const int32_t> labels;  // (n,), empty when there are none
 };
 
@@ -69,8 +70,8 @@ struct BackwardIO {
 class Layer {
  public:
   virtual ~Layer() = default;
-  // The channel block that the layer wants its inputs in, when they come in `given` (1: planes, also
-  // where several inputs differ). Planes unless a layer says otherwise.
+  // The channel block that the layer wants its inputs in, when they come in `given` (1: planes,
+  // also where several inputs differ). Planes unless a layer says otherwise.
   virtual int input_block(int given, const Shape& in, const PlanContext& context) const {
     (void)given, (void)in, (void)context;
     return 1;

@@ -1,4 +1,5 @@
-// Every layer type there is. Adding one: its file in layers/, its name here (docs/adding-a-layer.md).
+// Every layer type there is. Adding one: its file in layers/, its name here
+// (docs/adding-a-layer.md).
 #pragma once
 
 #define ANX_LAYERS(X) \

@@ -4,9 +4,10 @@
 #include "layers/layer.h"
 
 // ClassTemplate<T>(const Attrs&) or ClassTemplate<T>(const Attrs&, const std::string& layer_name).
-#define ANX_LAYER(type, Class)                                                               \
-  std::unique_ptr<Layer> make_layer_##type(const std::string& name, DType dtype, const Attrs& attrs) { \
-    return detail::make_typed<Class>(name, dtype, attrs);                                    \
+#define ANX_LAYER(type, Class)                                                   \
+  std::unique_ptr<Layer> make_layer_##type(const std::string& name, DType dtype, \
+                                           const Attrs& attrs) {                 \
+    return detail::make_typed<Class>(name, dtype, attrs);                        \
   }
 
 namespace alexnet::detail {

@@ -11,13 +11,13 @@ namespace alexnet {
 template <class T>
 struct Augment {
   static constexpr const char* name = "augment";
-  int height = 0, width = 0;   // of the images; out.shape has those of the crop
-  bool mean_matched = false;   // mean of the whole image: the part under the crop
+  int height = 0, width = 0;  // of the images; out.shape has those of the crop
+  bool mean_matched = false;  // mean of the whole image: the part under the crop
   T scale = 1;
-  View<const uint8_t> images;  // (N, height, width, C), interleaved
+  View<const uint8_t> images;   // (N, height, width, C), interleaved
   View<const int32_t> offsets;  // (N, 2): top, left
-  View<const uint8_t> mirror;  // (N,)
-  View<const T> mean, color;   // (C, h, w) or (C, height, width); (N, C); either may be empty
+  View<const uint8_t> mirror;   // (N,)
+  View<const T> mean, color;    // (C, h, w) or (C, height, width); (N, C); either may be empty
   View<T> out;
 
   template <class F>

@@ -73,8 +73,8 @@ LayerRunner::LayerRunner(const std::string& type, const Attrs& attrs,
   PlanContext context{*device_, dtype, 1, reads_image};
   // As in a network whose first layer is a direct convolution: blocks wherever they fit.
   const int block = device_->channel_block(dtype);
-  const bool divides = std::all_of(inputs.begin(), inputs.end(),
-                                   [&](const Shape& s) { return s.c % block == 0; });
+  const bool divides =
+      std::all_of(inputs.begin(), inputs.end(), [&](const Shape& s) { return s.c % block == 0; });
   context.block = block_ = layer_->input_block(divides ? block : 1, inputs[0], context);
   plan_ = layer_->plan(context, inputs);
   std::vector<Shape> param_shapes;
@@ -107,23 +107,28 @@ void LayerRunner::forward(const std::vector<const void*>& inputs,
     stream_->upload(step.labels.data, labels_.view());
     step_.labels = labels_.view();
   }
-  layer_->forward(*stream_, {.step = step_, .in = views(in_, block_),
+  layer_->forward(*stream_, {.step = step_,
+                             .in = views(in_, block_),
                              .out = views(out_, plan_.block),
-                             .params = views(params_), .saved = views(saved_, plan_.block),
+                             .params = views(params_),
+                             .saved = views(saved_, plan_.block),
                              .workspace = workspace_.view().data});
   for (size_t i = 0; i < out_.size(); ++i) download(in_block(out_[i], plan_.block), outputs[i]);
   stream_->synchronize();
 }
 
 void LayerRunner::backward(const std::vector<const void*>& d_outputs,
-                           const std::vector<void*>& d_inputs,
-                           const std::vector<void*>& d_params) {
+                           const std::vector<void*>& d_inputs, const std::vector<void*>& d_params) {
   for (size_t i = 0; i < d_out_.size(); ++i) upload(d_outputs[i], in_block(d_out_[i], plan_.block));
-  BackwardIO io{.step = step_, .in = views(in_, block_),
-                             .out = views(out_, plan_.block), .params = views(params_),
-                .saved = views(saved_, plan_.block), .d_out = views(d_out_, plan_.block),
+  BackwardIO io{.step = step_,
+                .in = views(in_, block_),
+                .out = views(out_, plan_.block),
+                .params = views(params_),
+                .saved = views(saved_, plan_.block),
+                .d_out = views(d_out_, plan_.block),
                 .d_in = views(d_in_, block_),
-                .d_params = views(d_params_), .workspace = workspace_.view().data};
+                .d_params = views(d_params_),
+                .workspace = workspace_.view().data};
   // As in a network: what the plan does not ask for is not there.
   if (!plan_.backward_reads_input)
     for (AnyView& v : io.in) v.data = nullptr;
@@ -133,8 +138,7 @@ void LayerRunner::backward(const std::vector<const void*>& d_outputs,
     for (AnyView& v : io.d_in) v.data = nullptr;
   layer_->backward(*stream_, io);
   for (size_t i = 0; i < d_in_.size(); ++i) download(in_block(d_in_[i], block_), d_inputs[i]);
-  for (size_t i = 0; i < d_params_.size(); ++i)
-    stream_->download(d_params_[i].view(), d_params[i]);
+  for (size_t i = 0; i < d_params_.size(); ++i) stream_->download(d_params_[i].view(), d_params[i]);
   stream_->synchronize();
 }
 

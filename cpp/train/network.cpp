@@ -43,16 +43,17 @@ Network::Network(Description description, const NetworkOptions& options)
     require<ConfigError>(layer.device == 0 || layer.device == 1,
                          "layer '{}': device must be 0 or 1, got {}", layer.name, layer.device);
   }
-  require<ConfigError>(!two || has_towers,
-                       "the network has no layers with towers = 2, so it runs on one device; got {} "
-                       "and {}",
-                       options.devices[0], options.devices.back());
+  require<ConfigError>(
+      !two || has_towers,
+      "the network has no layers with towers = 2, so it runs on one device; got {} "
+      "and {}",
+      options.devices[0], options.devices.back());
   placed_ = two ? split_towers(description_, shapes_) : description_;
   if (count == 1)
     for (LayerDesc& layer : placed_.layers) layer.device = 0;
   placed_ = insert_copies(placed_);
-  parameters_ = std::make_unique<Parameters>(build(1, false, {}), device_list_, stream_list_,
-                                             options.seed);
+  parameters_ =
+      std::make_unique<Parameters>(build(1, false, {}), device_list_, stream_list_, options.seed);
 }
 
 Network::~Network() = default;
@@ -95,8 +96,12 @@ Network::Compiled& Network::compiled(int images, bool training, const std::strin
     if (!feature.empty())
       for (const LayerDesc& layer : placed_.layers)
         if (layer.whole == feature) keep.insert(layer.name);
-    cache_.emplace_front(new Compiled{images, training, feature, std::move(frozen),
-                                      Executor(build(images, training, keep), stream_list_), {}});
+    cache_.emplace_front(new Compiled{images,
+                                      training,
+                                      feature,
+                                      std::move(frozen),
+                                      Executor(build(images, training, keep), stream_list_),
+                                      {}});
     constexpr size_t kCached = 6;  // training, evaluation, and their last smaller batches
     if (cache_.size() > kCached) cache_.pop_back();
   }
@@ -136,7 +141,8 @@ void Network::synchronize() {
 void Network::check_labels(const Batch& batch) const {
   for (int i = 0; i < batch.count; ++i)
     require<ConfigError>(batch.labels[i] >= 0 && batch.labels[i] < output_.c,
-                         "label {} of image {} is outside 0..{}", batch.labels[i], i, output_.c - 1);
+                         "label {} of image {} is outside 0..{}", batch.labels[i], i,
+                         output_.c - 1);
 }
 
 StepResult Network::run(Compiled& c, const Batch& batch, const StepContext& step) {
@@ -151,7 +157,8 @@ StepResult Network::run(Compiled& c, const Batch& batch, const StepContext& step
   std::vector<char> scores;
   if (batch.labels) {
     const AnyView labels = c.executor.view(program.labels);
-    stream_list_[size_t(program.buffers[size_t(program.labels)].device)]->upload(batch.labels, labels);
+    stream_list_[size_t(program.buffers[size_t(program.labels)].device)]->upload(batch.labels,
+                                                                                 labels);
     context.labels = labels;
   }
   try {
@@ -160,7 +167,7 @@ StepResult Network::run(Compiled& c, const Batch& batch, const StepContext& step
       const AnyView view = c.executor.view(program.scores);
       scores.resize(size_t(view.bytes()));
       stream_list_[size_t(program.buffers[size_t(program.scores)].device)]->download(view,
-                                                                                    scores.data());
+                                                                                     scores.data());
     }
   } catch (...) {
     synchronize();

@@ -28,7 +28,7 @@ struct NetworkOptions {
   std::vector<std::string> devices = {"cpu:0"};
   uint64_t seed = 0;
   DType dtype = DType::f32;
-  int threads = 0;  // in all; 0 = those this process may use
+  int threads = 0;   // in all; 0 = those this process may use
   bool fuse = true;  // see BuildOptions
 };
 
@@ -69,7 +69,8 @@ class Network {
   std::vector<std::string> program(int images, bool training);
 
   // Adds the gradients of sum(loss) / total. `step` and `first_image` select the random draws.
-  StepResult forward_backward(const Batch& batch, uint64_t step, int64_t first_image, int64_t total);
+  StepResult forward_backward(const Batch& batch, uint64_t step, int64_t first_image,
+                              int64_t total);
   void update();  // blocking
   StepResult train_step(const Batch& batch, uint64_t step);
 

@@ -123,7 +123,8 @@ void Parameters::update() {
       stream.set_label(name.c_str());
       const AnyView w = view(part, ParamKind::value), v = view(part, ParamKind::momentum),
                     g = view(part, ParamKind::gradient);
-      (dtype_ == DType::f64 ? enqueue_update<double> : enqueue_update<float>)(stream, p.rule, w, v, g);
+      (dtype_ == DType::f64 ? enqueue_update<double> : enqueue_update<float>)(stream, p.rule, w, v,
+                                                                              g);
     }
   }
 }

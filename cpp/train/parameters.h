@@ -1,5 +1,6 @@
 // The parameters of a network: whole ones by name for the user, parts on devices for the program.
-// A part is a range of rows (output channels) of the whole, so files and placements are independent.
+// A part is a range of rows (output channels) of the whole, so files and placements are
+// independent.
 #pragma once
 
 #include <map>

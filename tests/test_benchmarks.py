@@ -1,0 +1,46 @@
+"""The benchmarks run: a timing is not a test, but a script that has rotted is a bug."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("row", ["ours", "torch"])
+def test_the_step_benchmark_reports_each_row(row: str, tmp_path: Path) -> None:
+    if row == "torch" and importlib.util.find_spec("torch") is None:
+        pytest.skip("PyTorch is not installed")
+    report = tmp_path / "step.json"
+    command = [
+        *(sys.executable, BENCHMARKS / "step.py", "--nets", "alexnet", "--rows", row),
+        *("--batch", "2", "--rounds", "2", "--steps", "1", "--threads", "1", "--json", report),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (result,) = json.loads(report.read_text())["rows"]
+    assert result["row"] == row and len(result["rounds"]) == 2
+    # 4.14 GFLOP an image (724,406,816 multiply-adds, three passes less the image's gradient).
+    flops = 2 * (3 * 724_406_816 - 105_415_200)
+    assert result["gflops"] == pytest.approx(result["images_per_second"] * flops / 1e9)
+    assert result["peak_bytes"] > 3 * 60_965_224 * 4  # weights, momentum, gradients
+
+
+@pytest.mark.slow
+def test_the_door_for_comparisons_offers_training_and_inference() -> None:
+    spec = importlib.util.spec_from_file_location("peer", BENCHMARKS / "peer.py")
+    assert spec is not None and spec.loader is not None
+    peer = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(peer)
+    for net in ("paper", "one-tower", "torchvision"):
+        probabilities = peer.step(net, "infer", batch=1, threads=1)()
+        assert probabilities.shape == (1, 1000)
+    with pytest.raises(ValueError, match="task is 'rest'"):
+        peer.step("paper", "rest", batch=1, threads=1)
