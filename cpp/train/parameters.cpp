@@ -62,16 +62,25 @@ const Parameters::Param& Parameters::find(const std::string& name) const {
 
 void Parameters::ensure_values() {
   if (ready_) return;
-  ready_ = true;  // first: write() comes back here
   for (const std::string& name : names_) {
-    const Param& p = params_.at(name);
+    Param& p = params_.at(name);
     if (dtype_ == DType::f64) {
-      write(name, ParamKind::value,
-            initial_values<double>(name, p.shape, p.init_std, p.init_value, seed_).data());
+      start(p, initial_values<double>(name, p.shape, p.init_std, p.init_value, seed_));
     } else {
-      write(name, ParamKind::value,
-            initial_values<float>(name, p.shape, p.init_std, p.init_value, seed_).data());
+      start(p, initial_values<float>(name, p.shape, p.init_std, p.init_value, seed_));
     }
+  }
+  ready_ = true;  // last: when memory runs out half-way, the next call begins again
+}
+
+template <class T>
+void Parameters::start(Param& p, const std::vector<T>& values) {
+  const T* from = values.data();
+  for (Part& part : p.parts) {
+    if (!part.value) part.value = Tensor(*devices_[part.device], part.shape, dtype_);
+    streams_[part.device]->upload(from, part.value.view());
+    streams_[part.device]->synchronize();
+    from += part.shape.count();
   }
 }
 

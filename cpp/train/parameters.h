@@ -61,6 +61,8 @@ class Parameters {
   const Param& find(const std::string& name) const;
   AnyView view(Part& part, ParamKind kind);  // allocates and fills on first use
   void ensure_values();
+  template <class T>
+  void start(Param& p, const std::vector<T>& values);
 
   std::vector<Device*> devices_;
   std::vector<Stream*> streams_;

@@ -20,7 +20,7 @@ namespace alexnet {
 
 void serial_gemm(const Gemm& g) {
 #if defined(ANX_BLAS_WHEEL)
-  // Our own pool runs above it. The wheel's symbols are private to this library.
+  // Our own pool runs above it.
   [[maybe_unused]] static const bool single = (scipy_openblas_set_num_threads(1), true);
 #endif
   const auto ta = g.transpose_a ? CblasTrans : CblasNoTrans;
