@@ -6,7 +6,7 @@ import json
 import sys
 from pathlib import Path
 
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 640, 320, 56, 40, 16, 120
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 640, 320, 56, 40, 16, 150
 COLOURS = {"train": "#9aa5b1", "val": "#c2410c"}
 NAMES = {"train": "training", "val": "validation"}
 
