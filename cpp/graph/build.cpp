@@ -84,6 +84,13 @@ class Builder {
     std::vector<int> in;
     for (const std::string& name : layer.inputs)
       in.push_back(input_buffer(description, name, layer.device));
+    for (const int b : in) {
+      const int device = program_.buffers[b].device;
+      require<DeviceError>(layer.type == "copy" || device == layer.device,
+                           "layer '{}' on {} reads '{}' on {}: a copy is missing", layer.name,
+                           to_string(devices_[size_t(layer.device)]->id()),
+                           program_.buffers[b].name, to_string(devices_[size_t(device)]->id()));
+    }
     auto made = make_layer(layer.type, layer.name, options_.dtype, layer.attrs);
     PlanContext context{*devices_[size_t(layer.device)], options_.dtype};
     context.reads_image = std::all_of(layer.inputs.begin(), layer.inputs.end(),

@@ -209,6 +209,14 @@ ANX_TEST(the_input_is_uploaded_and_every_crossing_value_copied_once) {
   ANX_CHECK(built.program.inputs[0] >= 0 && built.program.inputs[1] >= 0);
 }
 
+ANX_TEST(a_forgotten_copy_is_refused_before_anything_runs) {
+  const auto a = cpu(0), b = cpu(1);
+  Description d = checked(two_towers());
+  d = split_towers(d, output_shapes(d, *a, DType::f32, 1));
+  ANX_CHECK_THROWS(DeviceError, "on cpu:0 reads 'relu2/1' on cpu:1: a copy is missing",
+                   build_program(d, {a.get(), b.get()}, {.images = 1}));
+}
+
 ANX_TEST(nothing_flows_back_past_the_first_layer_that_learns) {
   const Built built =
       build(two_towers(), 1, 1, true, {"conv1.weight", "conv1.bias", "conv2.weight", "conv2.bias"});
