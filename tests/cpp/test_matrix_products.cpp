@@ -61,6 +61,28 @@ ANX_TEST(our_own_kernel_is_right_in_both_precisions) {
   check_products<double>(1e-14, [](const Gemm& g) { kernels().gemm_f64(g); });
 }
 
+// Odd sizes: rows and columns that fill no tile, a depth with a remainder, more than one pass of
+// it.
+ANX_TEST(the_product_for_few_rows_is_right) {
+  for (const int64_t m : {1, 2, 5, 6, 7, 13})
+    for (const int64_t n : {1, 3, 70})
+      for (const int64_t k : {1, 15, 16, 100, 1030, 2100}) {
+        const int64_t lda = k + 3, ldb = k + 1, ldc = n + 2;
+        const auto a = random_values<float>(m * lda, 1), b = random_values<float>(n * ldb, 2);
+        std::vector<float> c(size_t(m * ldc), std::nanf(""));
+        ThreadPool pool(2);
+        parallel_gemm(pool, {false, true, m, n, k, a.data(), b.data(), c.data(), lda, ldb, ldc});
+        for (int64_t i = 0; i < m; ++i)
+          for (int64_t j = 0; j < n; ++j) {
+            double want = 0;
+            for (int64_t l = 0; l < k; ++l)
+              want += double(a[size_t(i * lda + l)]) * double(b[size_t(j * ldb + l)]);
+            ANX_CHECK_CLOSE(c[size_t(i * ldc + j)], want, 1e-6 * (1 + double(k)));
+          }
+        for (int64_t i = 0; i < m; ++i) ANX_CHECK(std::isnan(c[size_t(i * ldc + n)]));
+      }
+}
+
 ANX_TEST(a_beta_of_zero_does_not_read_the_result) {
   const std::vector<float> a(6, 1.0f), b(6, 1.0f);
   std::vector<float> c(4, std::nanf(""));

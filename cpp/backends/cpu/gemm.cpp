@@ -49,8 +49,28 @@ const char* blas_name() { return "built-in"; }
 
 #endif
 
+namespace {
+
+// With up to so many rows, packing B would cost more than the product gains by it.
+constexpr int64_t kDotMaxRows = 64;
+
+bool fits_dot(const Gemm& g) {
+  return g.dtype == DType::f32 && !g.transpose_a && g.transpose_b && g.m <= kDotMaxRows &&
+         g.alpha == 1 && g.beta == 0;
+}
+
+}  // namespace
+
 void parallel_gemm(ThreadPool& pool, const Gemm& g) {
-  constexpr int64_t kFlopsPerTile = 16'000'000, kStep = 64, kMaxTiles = 32;
+  if (fits_dot(g)) {
+    constexpr int64_t columns = 64;
+    pool.parallel_for((g.n + columns - 1) / columns, [&](int64_t item, int) {
+      kernels().dot_gemm(g, item * columns, std::min(g.n, (item + 1) * columns));
+    });
+    return;
+  }
+  // Few tiles: the BLAS packs the operand that they share once for each.
+  constexpr int64_t kFlopsPerTile = 16'000'000, kStep = 64, kMaxTiles = 16;
   const bool by_columns = g.n >= g.m;
   const int64_t side = by_columns ? g.n : g.m;
   const int64_t wanted = std::clamp<int64_t>(2 * g.m * g.n * g.k / kFlopsPerTile, 1, kMaxTiles);

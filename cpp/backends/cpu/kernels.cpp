@@ -4,6 +4,7 @@
 
 #include "backends/cpu/blocked_ops.h"
 #include "backends/cpu/direct_conv.h"
+#include "backends/cpu/dot_gemm.h"
 #include "backends/cpu/own_gemm.h"
 
 namespace alexnet {
@@ -95,7 +96,8 @@ constexpr KernelTable make_table(OpList<Ops...>) {
            &direct_backward_weights},
           {&launch_op<Ops>...},
           &own_gemm<float>,
-          &own_gemm<double>};
+          &own_gemm<double>,
+          &dot_gemm};
 }
 }  // namespace
 

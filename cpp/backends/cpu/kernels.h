@@ -27,6 +27,7 @@ struct KernelTable {
   void (*launch[AllOps::size])(const void* op, Grid grid, ThreadPool& pool);
   void (*gemm_f32)(const Gemm& gemm);  // single-threaded, used where there is no BLAS
   void (*gemm_f64)(const Gemm& gemm);
+  void (*dot_gemm)(const Gemm& gemm, int64_t first, int64_t last);  // dot_gemm.h
 };
 
 extern const KernelTable kernels_generic;
