@@ -48,6 +48,7 @@ def by_hand(
             window = window - mean[:, y : y + h, x : x + w]
         if colour is not None:
             window = window + colour[i].astype(np.float64)[:, None, None]
+            window = window / a.colour_divisor
         out.append(a.scale * window)
     return np.array(out)
 
@@ -64,7 +65,9 @@ def by_hand(
         {"mean": "matched", "crop": (5, 6), "random_crop": True, "mirror": True},
         {"mean": "centre", "crop": (5, 6), "random_crop": True, "mirror": True},
         {"colour_std": 0.1},
-        {"scale": 1 / 1.1},
+        {"scale": 1 / 58},
+        {"colour_std": 0.1, "colour_divisor": 1.1},
+        {"colour_std": 0.1, "colour_divisor": 1.1, "colour_off": 2},
         {
             "mean": "centre",
             "crop": (6, 6),
@@ -83,6 +86,19 @@ def test_pixels_equal_the_formula(change: dict[str, Any], channels: int) -> None
     want = by_hand(images, augmenter, a, epoch=2, first=7)
     assert got.dtype == np.float32 and got.flags.c_contiguous
     np.testing.assert_allclose(got, want, rtol=0, atol=1e-6 * np.abs(want).max())
+
+
+def test_colour_noise_and_its_divisor_end_after_so_many_epochs() -> None:
+    images = pixels((6, H, W, 3), seed=4)
+    noisy = replace(PLAIN, colour_std=0.1, colour_divisor=1.1)
+    plain = Augmenter(PLAIN, (H, W, 3), some_statistics(), seed=3)
+    ending = Augmenter(replace(noisy, colour_off=2), (H, W, 3), some_statistics(), seed=3)
+    endless = Augmenter(noisy, (H, W, 3), some_statistics(), seed=3)
+    for epoch in range(4):
+        want = endless if epoch < 2 else plain
+        np.testing.assert_array_equal(
+            ending.apply(images, epoch=epoch, first=0), want.apply(images, epoch=epoch, first=0)
+        )
 
 
 def test_draws_belong_to_the_place_in_the_epoch_and_not_to_the_batch() -> None:

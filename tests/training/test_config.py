@@ -16,6 +16,7 @@ OTHER = TrainConfig(
     mirror=False,
     scale=1 / 3,
     colour_std=0.0,
+    colour_off=67,
     epochs=3,
     lr=1e-7,
     bias_lr=0.02,

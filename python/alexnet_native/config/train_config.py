@@ -75,8 +75,9 @@ class TrainConfig:
     )
     scale: float = _setting(1.0, "data", "factor of the pixels (0..255)", "number", above=0)
     colour_divisor: float = _setting(
-        1.0, "data", "training pixels are divided by it (2012 source: 1.1)", "number", above=0
-    )
+        1.0, "data", "training pixels with colour noise are divided by it (2012 source: 1.1)",
+        "number", above=0,
+    )  # fmt: skip
     colour_std: float = _setting(
         0.1, "data", "deviation of the colour noise's coefficients; 0: none", "number", minimum=0
     )
@@ -86,6 +87,10 @@ class TrainConfig:
         "length of the colour axes: the root of the eigenvalue (2012 source) or itself",
         choices=("sqrt", "eigenvalue"),
     )
+    colour_off: int | None = _setting(
+        None, "data", "epochs done from which there is no colour noise; left out: never", "whole",
+        minimum=0, optional=True, on_resume=True,
+    )  # fmt: skip
 
     epochs: int = _setting(
         90, "training", "passes over the data", "whole", minimum=1, on_resume=True

@@ -41,8 +41,11 @@ class Augmentation:
         mean: subtract the part of the mean image under the window, mirrored with it ("matched"),
             its central part whatever the window and never mirrored ("centre", the 2012 source),
             or nothing ("none"). Windows of the whole image are always "matched".
-        scale: multiplies the finished training image, not test images. The 2012 source divides by
-            1.1 after colour noise, so that the two keep one scale.
+        colour_divisor: divides training images that got colour noise, and no others, so that
+            training and test images keep one scale (2012 source: 1.1).
+        colour_off: finished epochs from which there is no colour noise; None: never. The 2012
+            source trained its last third without.
+        scale: multiplies the finished training image.
         offsets: windows of 224 in 256 start at 0 to 32 ("inclusive", the 2012 source) or 0 to 31
             ("exclusive", the paper's count of 32 * 32 * 2).
     """
@@ -55,6 +58,16 @@ class Augmentation:
     mean: MeanMode = "matched"
     scale: float = 1.0
     offsets: Offsets = "inclusive"
+    colour_divisor: float = 1.0
+    colour_off: int | None = None
+
+    def has_colour(self, epoch: int) -> bool:
+        """Whether the images of an epoch get colour noise; epochs count from 0."""
+        return self.colour_std != 0 and (self.colour_off is None or epoch < self.colour_off)
+
+    def scale_of(self, epoch: int) -> float:
+        """What the finished images of an epoch are multiplied with."""
+        return self.scale / self.colour_divisor if self.has_colour(epoch) else self.scale
 
 
 class Augmenter:
@@ -115,7 +128,7 @@ class Augmenter:
             mirror,
             self._mean,
             colour,
-            self._augmentation.scale,
+            self._augmentation.scale_of(epoch),
             self._threads,
         )
         return out
@@ -130,7 +143,7 @@ class Augmenter:
         else:
             mirror = np.zeros(count, np.uint8)
         colour = None
-        if self._axes is not None:
+        if self._axes is not None and a.has_colour(epoch):
             alpha = self._colour.normals(epoch, channels * first, channels * count)
             colour = (alpha.reshape(count, channels) @ self._axes).astype(np.float32)
         return self._offsets(count, epoch, first), mirror, colour

@@ -32,7 +32,7 @@ class Hints:
         colour_std: SD of the colour noise's coefficients; 0 is off.
         colour_axes: a principal axis counts with the "sqrt" of its eigenvalue (a standard
             deviation, in grey levels) or with the "eigenvalue" itself.
-        colour_divisor: divides training pixels after colour noise, and no others.
+        colour_divisor: divides training pixels that got colour noise, and no others.
 
     Source: Krizhevsky et al. (2012), section 5, where a network does not say otherwise.
     """

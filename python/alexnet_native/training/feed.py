@@ -30,7 +30,10 @@ def make_loader(
             "random_crop",
             "colour_std",
             "colour_axes",
+            "colour_divisor",
+            "colour_off",
             "mean",
+            "scale",
             "offsets",
         )
     }
@@ -38,7 +41,7 @@ def make_loader(
     return TrainLoader(
         source,
         batch_size=config.batch_size,
-        augmentation=Augmentation(**words, scale=config.scale / config.colour_divisor),
+        augmentation=Augmentation(**words),
         statistics=statistics,
         seed=config.seed,
         position=Position(state.epoch + 1, 0) if over else Position(state.epoch, state.offset),
