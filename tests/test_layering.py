@@ -39,6 +39,7 @@ VENDOR_HEADERS = {
 }
 
 PYTHON_FLOORS = {
+    "atomic": 0,
     "errors": 0,
     "log": 0,
     "_core": 0,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from alexnet_native.atomic import point_to, remove_partial, write_text
 from alexnet_native.errors import ConfigError
-from alexnet_native.training.atomic import point_to, remove_partial, write_text
 from alexnet_native.training.checkpoint import LATEST
 from alexnet_native.training.metrics import JsonLines
 from alexnet_native.training.state import RunState

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
+from alexnet_native.atomic import replacing
 from alexnet_native.errors import CheckpointError
-from alexnet_native.training.atomic import replacing
 
 __all__ = ["Entry", "TensorFile", "write"]
 
