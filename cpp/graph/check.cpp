@@ -16,6 +16,7 @@ Description checked(Description d) {
     require<ConfigError>(!layer.name.empty(), "a layer of type '{}' has no name", layer.type);
     require<ConfigError>(layer.name.find_first_of("./@ ") == std::string::npos,
                          "layer '{}': a name has no '.', '/', '@' or blank", layer.name);
+    require_described(layer.type, layer.name);
     if (layer.inputs.empty()) layer.inputs = {previous};
     for (const std::string& input : layer.inputs)
       require<ConfigError>(known.count(input), "layer '{}' reads '{}', which no layer before it is",

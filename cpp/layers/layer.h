@@ -89,5 +89,7 @@ class Layer {
 std::unique_ptr<Layer> make_layer(const std::string& type, const std::string& name, DType dtype,
                                   const Attrs& attrs);
 std::vector<std::string> layer_types();
+// Throws ConfigError for a type that a description cannot name, with those that it can.
+void require_described(const std::string& type, const std::string& name);
 
 }  // namespace alexnet

@@ -2,24 +2,32 @@
 // (docs/adding-a-layer.md).
 #pragma once
 
-#define ANX_LAYERS(X) \
-  X(conv)             \
-  X(dense)            \
-  X(local)            \
-  X(relu)             \
-  X(tanh)             \
-  X(logistic)         \
-  X(softplus)         \
-  X(abs)              \
-  X(abs_tanh)         \
-  X(lrn)              \
-  X(lrn_within)       \
-  X(max_pool)         \
-  X(avg_pool)         \
-  X(dropout)          \
-  X(concat)           \
-  X(slice)            \
-  X(sum)              \
-  X(softmax)          \
-  X(reorder)          \
+// Those that a description may name.
+#define ANX_DESCRIBED_LAYERS(X) \
+  X(conv)                       \
+  X(dense)                      \
+  X(local)                      \
+  X(relu)                       \
+  X(tanh)                       \
+  X(logistic)                   \
+  X(softplus)                   \
+  X(abs)                        \
+  X(abs_tanh)                   \
+  X(lrn)                        \
+  X(lrn_within)                 \
+  X(max_pool)                   \
+  X(avg_pool)                   \
+  X(dropout)                    \
+  X(concat)                     \
+  X(slice)                      \
+  X(sum)                        \
+  X(softmax)
+
+// Those that the graph puts between them.
+#define ANX_INSERTED_LAYERS(X) \
+  X(reorder)                   \
   X(copy)
+
+#define ANX_LAYERS(X)     \
+  ANX_DESCRIBED_LAYERS(X) \
+  ANX_INSERTED_LAYERS(X)

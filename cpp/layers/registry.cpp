@@ -1,5 +1,7 @@
 #include "layers/registry.h"
 
+#include <set>
+
 #include "layers/list.h"
 
 namespace alexnet {
@@ -20,7 +22,21 @@ const std::map<std::string, Maker>& makers() {
   return table;
 }
 
+const std::set<std::string>& described_types() {
+#define ANX_NAME_OF(type) #type,
+  static const std::set<std::string> names = {ANX_DESCRIBED_LAYERS(ANX_NAME_OF)};
+#undef ANX_NAME_OF
+  return names;
+}
+
 }  // namespace
+
+void require_described(const std::string& type, const std::string& name) {
+  if (described_types().count(type)) return;
+  std::string known;
+  for (const std::string& t : described_types()) known += (known.empty() ? "" : ", ") + t;
+  fail<ConfigError>("layer '{}': there is no layer type '{}'; there are {}", name, type, known);
+}
 
 std::vector<std::string> layer_types() {
   std::vector<std::string> names;
@@ -31,11 +47,7 @@ std::vector<std::string> layer_types() {
 std::unique_ptr<Layer> make_layer(const std::string& type, const std::string& name, DType dtype,
                                   const Attrs& attrs) {
   const auto found = makers().find(type);
-  if (found == makers().end()) {
-    std::string known;
-    for (const auto& t : layer_types()) known += (known.empty() ? "" : ", ") + t;
-    fail<ConfigError>("layer '{}': there is no layer type '{}'; there are {}", name, type, known);
-  }
+  if (found == makers().end()) require_described(type, name);
   try {
     auto layer = found->second(name, dtype, attrs);
     attrs.reject_unread(type);

@@ -34,6 +34,10 @@ ANX_TEST(a_wrong_description_is_refused_by_the_layers_name) {
   refuse("at least one channel", [](Description& d) { d.input.c = 0; });
   refuse("there is no layer type 'convolution'",
          [](Description& d) { find(d, "conv1").type = "convolution"; });
+  refuse("there is no layer type 'copy'; there are abs, abs_tanh, avg_pool, concat, conv, dense, ",
+         [](Description& d) { find(d, "relu1").type = "copy"; });
+  refuse("there is no layer type 'reorder'",
+         [](Description& d) { find(d, "relu1").type = "reorder"; });
   refuse("'kernal' is no attribute of conv",
          [](Description& d) { find(d, "conv1").attrs.set("kernal", int64_t(3)); });
   refuse("layer 'conv2'", [](Description& d) { find(d, "conv2").attrs.erase("channels"); });

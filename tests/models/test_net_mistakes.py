@@ -116,3 +116,12 @@ def test_find_nonfinite_looks_at_images_parameters_and_outputs() -> None:
 def test_a_file_that_is_no_checkpoint_is_named(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"none\.safetensors"):
         Net.load(tmp_path / "none.safetensors")
+
+
+@pytest.mark.parametrize("type", ["convolution", "copy", "reorder"])
+def test_an_unknown_type_is_answered_with_those_that_a_description_may_name(type: str) -> None:
+    with pytest.raises(ModelError, match=f"layer 'relu1': there is no layer type '{type}'") as it:
+        Net(two_towers(relu1={"type": type}))
+    known = str(it.value).partition("; there are ")[2].split(", ")
+    assert known == sorted(known) and {"conv", "lrn_within", "softmax"} <= set(known)
+    assert not {"copy", "reorder"} & set(known)
