@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 from alexnet_native.errors import CheckpointError
-from alexnet_native.net import Evaluation
-from alexnet_native.training.metrics import JsonLines, Sums
+from alexnet_native.net.scores import Sums
+from alexnet_native.training.metrics import JsonLines, Metrics
 
 
 def test_metrics_are_means_over_images_with_errors_as_fractions() -> None:
     sums = Sums()
     sums.add(Sums(loss=6.0, top1=1.5, top5=3.0, images=3))
-    sums.add_means(Evaluation(images=1, views=1, loss=2.0, top1_error=1.0, top5_error=0.0))
-    assert sums.metrics("val", 2, 7, 12.345).record() == {
+    sums.add(Sums(loss=2.0, top1=0.0, top5=1.0, images=1))
+    assert Metrics.of(sums, "val", 2, 7, 12.345).record() == {
         "split": "val",
         "epoch": 2,
         "step": 7,

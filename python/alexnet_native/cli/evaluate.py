@@ -59,21 +59,20 @@ def _run(args: argparse.Namespace) -> None:
         raise ConfigError(f"{data.name} has no validation images; take --split train")
     sums = evaluate(net, source, views=args.views)
     assert sums is not None  # nothing stops it
-    line = sums.metrics(args.split, 0, 0, 0.0)
     result = {
         "images": sums.images,
         "views": args.views,
-        "loss": line.loss,
-        "top1_error": line.top1_error,
-        "top5_error": line.top5_error,
+        "loss": sums.mean_loss,
+        "top1_error": sums.top1_error,
+        "top5_error": sums.top5_error,
     }
     if args.json:
         log.line(json.dumps(result))
         return
     views = "1 view" if args.views == 1 else f"{args.views} views"
     log.line(
-        f"{sums.images} images, {views}: loss {line.loss:.4f}, "
-        f"error {100 * line.top1_error:.2f} %, top-5 error {100 * line.top5_error:.2f} %"
+        f"{sums.images} images, {views}: loss {sums.mean_loss:.4f}, "
+        f"error {100 * sums.top1_error:.2f} %, top-5 error {100 * sums.top5_error:.2f} %"
     )
 
 

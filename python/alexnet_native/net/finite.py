@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alexnet_native import _core
+from alexnet_native.errors import DivergedError
 
-__all__ = ["drop_gradients", "first_nonfinite"]
+__all__ = ["diverged", "drop_gradients", "first_nonfinite"]
 
 
 def first_nonfinite(native: _core.Network, batch: NDArray[np.floating[Any]] | None) -> str | None:
@@ -32,5 +33,17 @@ def first_nonfinite(native: _core.Network, batch: NDArray[np.floating[Any]] | No
 def drop_gradients(native: _core.Network) -> None:
     """Forgets the gradients that were added up since the last update."""
     for name in native.param_names():
-        zeros = np.zeros_like(native.get(name, "gradient"))
-        native.set(name, "gradient", zeros)
+        native.set(name, "gradient", np.zeros_like(native.get(name, "gradient")))
+
+
+def diverged(
+    native: _core.Network, batch: NDArray[np.floating[Any]], *, loss: float, step: int, lr: float
+) -> DivergedError:
+    """Says what happened, after dropping the gradients."""
+    drop_gradients(native)
+    culprit = first_nonfinite(native, batch)
+    where = f": {culprit} is the first layer to overflow" if culprit else ""
+    return DivergedError(
+        f"the loss is {loss} at step {step}{where}; take a learning rate below {lr:g} or check the "
+        "scale of the images"
+    )

@@ -13,9 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from alexnet_native import _core
 from alexnet_native.data.preprocess import Preprocess
-from alexnet_native.errors import DivergedError, ModelError
+from alexnet_native.errors import ModelError
 from alexnet_native.models import Description, describe
-from alexnet_native.net.finite import drop_gradients, first_nonfinite
+from alexnet_native.net.finite import diverged, first_nonfinite
 from alexnet_native.net.inputs import (
     as_batch,
     as_labels,
@@ -141,13 +141,7 @@ class Net:
             )
             result = self.native.forward_backward(batch, targets, step=self.step)
             if not math.isfinite(result.loss):
-                drop_gradients(self.native)
-                culprit = first_nonfinite(self.native, batch)
-                where = f": {culprit} is the first layer to overflow" if culprit else ""
-                raise DivergedError(
-                    f"the loss is {result.loss} at step {self.step}{where}; "
-                    f"take a learning rate below {lr:g} or check the scale of the images"
-                )
+                raise diverged(self.native, batch, loss=result.loss, step=self.step, lr=lr)
             self.native.update()
             self.step += 1
             return Progress(self.step, result.loss / result.images, result.top1)
@@ -205,19 +199,21 @@ class Net:
         Raises:
             DataError: images or labels do not fit the network.
         """
+        return self.measure(images, labels, views).evaluation(views)
+
+    def measure(self, images: ArrayLike, labels: ArrayLike, views: int = 1) -> Sums:
+        """The sums whose means `evaluate` gives; those of several parts can be added."""
         array = checked_images(images, self.input_shape)
         targets = as_labels(labels, len(array), self.classes)
         total = Sums()
-        done = 0
         for part in in_parts(array, views):
-            own = targets[done : done + len(part)]
-            done += len(part)
+            own = targets[total.images : total.images + len(part)]
             if views == 1:
                 with self._lock:
                     total.add(self.native.evaluate(self._batch(part), own))
             else:
                 total.add(score(self.predict(part, views=views), own))
-        return total.evaluation(views)
+        return total
 
     def features(self, images: ArrayLike, layer: str) -> NDArray[np.floating[Any]]:
         """What a layer gives in test mode, (N, C, H, W). Raises ModelError on an unknown layer."""

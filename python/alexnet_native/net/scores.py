@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from alexnet_native import _core
-
-__all__ = ["Evaluation", "Progress", "Sums", "score"]
+__all__ = ["Evaluation", "Measured", "Progress", "Sums", "score"]
 
 
 @dataclass(frozen=True)
@@ -39,24 +37,44 @@ class Evaluation:
     top5_error: float
 
 
+class Measured(Protocol):
+    """Sums over the images of a batch, as the core returns them."""
+
+    loss: float  # nats
+    top1: float  # credits: a tie that contains the label counts 1/ties
+    top5: float
+    images: int
+
+
 @dataclass
 class Sums:
-    """Sums over images, as the core gives them for a batch."""
+    """Sums over images, and the means that they give; errors are fractions."""
 
     loss: float = 0.0
     top1: float = 0.0
     top5: float = 0.0
     images: int = 0
 
-    def add(self, part: Sums | _core.StepResult) -> None:
+    def add(self, part: Measured) -> None:
         self.loss += part.loss
         self.top1 += part.top1
         self.top5 += part.top5
         self.images += part.images
 
+    @property
+    def mean_loss(self) -> float:
+        return self.loss / self.images
+
+    @property
+    def top1_error(self) -> float:
+        return 1 - self.top1 / self.images
+
+    @property
+    def top5_error(self) -> float:
+        return 1 - self.top5 / self.images
+
     def evaluation(self, views: int) -> Evaluation:
-        n = self.images
-        return Evaluation(n, views, self.loss / n, 1 - self.top1 / n, 1 - self.top5 / n)
+        return Evaluation(self.images, views, self.mean_loss, self.top1_error, self.top5_error)
 
 
 def score(probabilities: NDArray[Any], labels: NDArray[np.int32]) -> Sums:

@@ -8,7 +8,7 @@ import numpy as np
 
 from alexnet_native.data import Source
 from alexnet_native.net import Net
-from alexnet_native.training.metrics import Sums
+from alexnet_native.net.scores import Sums
 
 __all__ = ["evaluate"]
 
@@ -38,5 +38,5 @@ def evaluate(
         if stop():
             return None
         indices = np.arange(first, min(first + _IMAGES, len(source)), dtype=np.int64)
-        sums.add_means(net.evaluate(source.gather(indices), source.labels[indices], views=views))
+        sums.add(net.measure(source.gather(indices), source.labels[indices], views=views))
     return sums

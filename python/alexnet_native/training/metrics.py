@@ -8,21 +8,12 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from alexnet_native.errors import CheckpointError
-from alexnet_native.net import Evaluation
+from alexnet_native.net.scores import Sums
 
-__all__ = ["JsonLines", "Measured", "Metrics", "Sums"]
-
-
-class Measured(Protocol):
-    """What the core returns for a batch: sums over its images."""
-
-    loss: float  # nats
-    top1: float  # credits: a tie that contains the label counts 1/ties
-    top5: float
-    images: int
+__all__ = ["JsonLines", "Metrics"]
 
 
 @dataclass(frozen=True)
@@ -37,40 +28,22 @@ class Metrics:
     top5_error: float
     images_per_second: float
 
-    def record(self) -> dict[str, Any]:
-        return asdict(self)
-
-
-@dataclass
-class Sums:
-    """Sums over images."""
-
-    loss: float = 0.0
-    top1: float = 0.0
-    top5: float = 0.0
-    images: int = 0
-
-    def add(self, part: Measured) -> None:
-        self.loss += part.loss
-        self.top1 += part.top1
-        self.top5 += part.top5
-        self.images += part.images
-
-    def add_means(self, part: Evaluation) -> None:
-        n = part.images
-        self.add(Sums(part.loss * n, (1 - part.top1_error) * n, (1 - part.top5_error) * n, n))
-
-    def metrics(self, split: str, epoch: int, step: int, images_per_second: float) -> Metrics:
-        n = self.images
-        return Metrics(
+    @classmethod
+    def of(
+        cls, sums: Sums, split: str, epoch: int, step: int, images_per_second: float = 0.0
+    ) -> Metrics:
+        return cls(
             split=split,
             epoch=epoch,
             step=step,
-            loss=self.loss / n,
-            top1_error=1 - self.top1 / n,
-            top5_error=1 - self.top5 / n,
+            loss=sums.mean_loss,
+            top1_error=sums.top1_error,
+            top5_error=sums.top5_error,
             images_per_second=round(images_per_second, 2),
         )
+
+    def record(self) -> dict[str, Any]:
+        return asdict(self)
 
 
 class JsonLines:

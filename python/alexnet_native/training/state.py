@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from alexnet_native.training.metrics import Sums
+from alexnet_native.net.scores import Sums
 
 __all__ = ["RunState"]
 

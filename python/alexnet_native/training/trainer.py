@@ -15,10 +15,11 @@ from alexnet_native.data.loader import Batch
 from alexnet_native.data.statistics import Statistics
 from alexnet_native.errors import DivergedError
 from alexnet_native.net import Net
+from alexnet_native.net.scores import Sums
 from alexnet_native.training.evaluation import evaluate
 from alexnet_native.training.feed import make_loader
 from alexnet_native.training.interrupt import StopRequest, stop_request
-from alexnet_native.training.metrics import Metrics, Sums
+from alexnet_native.training.metrics import Metrics
 from alexnet_native.training.progress import Reporter, Silent
 from alexnet_native.training.rates import Rates
 from alexnet_native.training.recorder import Recorder
@@ -188,7 +189,7 @@ class Trainer:
 
     def _interval_metrics(self) -> Metrics:
         speed = self._images / self._seconds if self._seconds else 0.0
-        return self.state.interval.metrics("train", self.state.epoch + 1, self._net.step, speed)
+        return Metrics.of(self.state.interval, "train", self.state.epoch + 1, self._net.step, speed)
 
     def _log_interval(self) -> None:
         if self.state.interval.images:
@@ -202,7 +203,7 @@ class Trainer:
         val = self._validate(stop)
         if val is None and stop.requested:
             return False
-        train = state.so_far.metrics("train", state.epoch + 1, self._net.step, 0.0)
+        train = Metrics.of(state.so_far, "train", state.epoch + 1, self._net.step)
         self._log_interval()
         if val:
             self._recorder.metrics(state, val)
@@ -225,7 +226,7 @@ class Trainer:
         if sums is None:
             return None
         speed = sums.images / (time.perf_counter() - start)
-        return sums.metrics("val", self.state.epoch + 1, self._net.step, speed)
+        return Metrics.of(sums, "val", self.state.epoch + 1, self._net.step, speed)
 
     def _measure_between_epochs(self, stop: StopRequest) -> None:
         """Logs where the steps ended within an epoch.
