@@ -34,6 +34,9 @@ class ConvEngine {
   virtual const char* name() const = 0;
   virtual int output_block() const = 0;
   virtual size_t workspace_bytes() const = 0;
+  // Before forward(): weights of the same number are the same, so that an engine may keep what it
+  // made of them; 0: nothing is known.
+  virtual void weights_version(uint64_t version) { (void)version; }
 
   // y = conv(x, w) + b, or with `relu` the larger of that and 0; `b` may be empty.
   virtual void forward(Stream&, AnyView x, AnyView w, AnyView b, AnyView y, bool relu,

@@ -69,6 +69,7 @@ class Conv final : public Layer {
   bool absorb_relu() override { return relu_ = true; }
 
   void forward(Stream& stream, const ForwardIO& io) override {
+    engine_->weights_version(io.step.weights_version);
     engine_->forward(stream, io.in[0], io.params[0], bias_ ? io.params[1] : AnyView{}, io.out[0],
                      relu_, io.workspace);
   }

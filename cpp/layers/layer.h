@@ -47,9 +47,10 @@ struct StepContext {
   bool training = false;
   uint64_t seed = 0;
   uint64_t step = 0;
-  int64_t first_image = 0;     // index of the batch's first image in the global batch
-  double loss_scale = 1;       // 1 / images of the global batch
-  View<const int32_t> labels;  // (n,), empty when there are none
+  int64_t first_image = 0;       // index of the batch's first image in the global batch
+  double loss_scale = 1;         // 1 / images of the global batch
+  View<const int32_t> labels;    // (n,), empty when there are none
+  uint64_t weights_version = 0;  // of the parameters; 0: they may change at any time
 };
 
 struct ForwardIO {

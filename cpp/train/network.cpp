@@ -215,12 +215,12 @@ StepResult Network::train_step(const Batch& batch, uint64_t step) {
 
 StepResult Network::evaluate(const Batch& batch) {
   check_labels(batch);
-  return run(compiled(batch.count, false), batch, {});
+  return run(compiled(batch.count, false), batch, {.weights_version = parameters_->version()});
 }
 
 void Network::predict(const Batch& batch, void* out) {
   Compiled& c = compiled(batch.count, false);
-  run(c, {batch.images, nullptr, batch.count}, {});
+  run(c, {batch.images, nullptr, batch.count}, {.weights_version = parameters_->version()});
   const Program& program = c.executor.program();
   const std::vector<char> values = read(c, program.output);
   std::copy(values.begin(), values.end(), static_cast<char*>(out));
@@ -266,7 +266,7 @@ Shape Network::feature_shape(const std::string& layer, int images) const {
 void Network::features(const Batch& batch, const std::string& layer, void* out) {
   const Shape whole = feature_shape(layer, batch.count);
   Compiled& c = compiled(batch.count, false, layer);
-  run(c, {batch.images, nullptr, batch.count}, {});
+  run(c, {batch.images, nullptr, batch.count}, {.weights_version = parameters_->version()});
   const size_t image_bytes = size_t(whole.per_image()) * size_of(options_.dtype);
   size_t first = 0;
   for (const Node& node : c.executor.program().nodes) {

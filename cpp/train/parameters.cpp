@@ -107,6 +107,7 @@ void Parameters::read(const std::string& name, ParamKind kind, void* data) {
 }
 
 void Parameters::write(const std::string& name, ParamKind kind, const void* data) {
+  ++version_;
   const char* from = static_cast<const char*>(data);
   for (Part& part : find(name).parts) {
     const AnyView v = view(part, kind);
@@ -124,6 +125,7 @@ ParamViews Parameters::views(const ParamUse& use, bool training) {
 }
 
 void Parameters::update() {
+  ++version_;
   for (const std::string& name : names_) {
     Param& p = params_.at(name);
     if (p.rule.lr == 0) continue;

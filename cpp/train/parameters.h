@@ -40,6 +40,9 @@ class Parameters {
   // Enqueues one update of every parameter that is not frozen, and zeroes the gradients.
   void update();
 
+  // Changes with every write and update, and is never 0.
+  uint64_t version() const { return version_; }
+
   int64_t count() const;
   size_t bytes(size_t device, bool training) const;
   double init_std(const std::string& name) const { return find(name).init_std; }
@@ -71,6 +74,7 @@ class Parameters {
   std::vector<std::string> names_;
   std::map<std::string, Param> params_;
   bool ready_ = false;
+  uint64_t version_ = 1;
 };
 
 }  // namespace alexnet

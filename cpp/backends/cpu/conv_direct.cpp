@@ -1,4 +1,4 @@
-// Work items are (image, group), or with few images (image, group, pair of output vectors): how it
+// Work items are (image, group), or with few images (image, group, output vectors, rows): how it
 // is cut does not change what any sum adds, or in which order. The weight gradient is summed over
 // kSlices fixed slices of the batch, then over the slices in order.
 #include "backends/cpu/conv_direct.h"
@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "backends/cpu/cpu_stream.h"
+#include "core/tensor.h"
 
 namespace alexnet {
 namespace {
@@ -38,7 +39,7 @@ int64_t floats_aligned(int64_t n) { return (n + 15) / 16 * 16; }
 class ConvDirect final : public ConvEngine {
  public:
   ConvDirect(CpuDevice& device, const ConvProblem& problem)
-      : p_(problem), forward_(forward_shape(problem)), threads_(device.threads()) {
+      : p_(problem), device_(device), forward_(forward_shape(problem)), threads_(device.threads()) {
     if (p_.block > 1) backward_ = backward_shape(problem);
   }
 
@@ -47,19 +48,29 @@ class ConvDirect final : public ConvEngine {
 
   size_t workspace_bytes() const override {
     const int64_t weights = p_.groups * forward_.taps() * forward_.out_c;
-    const int64_t scratch = threads_ * std::max(floats_aligned(forward_.packed_size()),
-                                                floats_aligned(backward_.packed_size()));
+    const int64_t inputs = std::max<int64_t>(threads_, split() ? jobs() : 0);
+    const int64_t scratch = inputs * std::max(floats_aligned(forward_.packed_size()),
+                                              floats_aligned(backward_.packed_size()));
     return size_t(scratch + slices() * floats_aligned(weights + p_.y.c)) * sizeof(float);
   }
 
+  void weights_version(uint64_t version) override { version_ = version; }
+
   void forward(Stream& stream, AnyView x, AnyView w, AnyView b, AnyView y, bool relu,
                void* work) override {
-    convolve(stream, forward_, x, w, b, y, work, false, relu);
+    Task task{this, &forward_, floats(x), floats(w), floats(b), floats(y), relu};
+    if (version_) {
+      if (!kept_) kept_ = Tensor(device_, p_.weight(), DType::f32);
+      task.packed_w = floats(kept_.view());
+      task.pack = version_ != kept_version_;
+      kept_version_ = version_;
+    }
+    convolve(stream, task, work);
   }
 
   void backward_data(Stream& stream, AnyView w, AnyView dy, AnyView dx, void* work) override {
     require<InternalError>(p_.block > 1, "the direct engine has no gradient for a planar input");
-    convolve(stream, backward_, dy, w, {}, dx, work, true, false);
+    convolve(stream, {this, &backward_, floats(dy), floats(w), nullptr, floats(dx)}, work);
   }
 
   void backward_weights(Stream& stream, AnyView x, AnyView dy, AnyView dw, AnyView db,
@@ -85,35 +96,78 @@ class ConvDirect final : public ConvEngine {
   int slices() const { return std::min(kSlices, p_.x.n); }
   int64_t scratch(const DirectShape& s) const { return floats_aligned(s.packed_size()); }
 
-  // y = conv(x, w) + b for the shape of one direction.
-  void convolve(Stream& stream, const DirectShape& s, AnyView x, AnyView w, AnyView b, AnyView y,
-                void* work, bool transposed, bool relu) {
-    cpu(stream).enqueue([this, s = &s, x = floats(x), w = floats(w), b = floats(b), y = floats(y),
-                         work = static_cast<float*>(work), transposed, relu,
-                         pool = &cpu(stream).pool()] {
-      const int pair_count = pairs(*s);
-      const int64_t weights = s->taps() * s->out_c;
-      float* packed_w = work + threads_ * scratch(*s);
-      pool->parallel_for(p_.groups * pair_count, [&](int64_t item, int) {
-        const int64_t g = item / pair_count, pair = item % pair_count;
-        kernel().pack_weights(*s, w + g * weights, transposed, int(pair),
-                              packed_w + g * weights + pair_offset(*s, int(pair)));
-      });
+  int64_t jobs() const { return int64_t(p_.x.n) * p_.groups; }
+  // Few images: every thread takes a part of each.
+  bool split() const { return jobs() < 4 * threads_; }
 
-      const int64_t jobs = int64_t(p_.x.n) * p_.groups;
-      const bool split = jobs < 4 * threads_;
-      pool->parallel_for(jobs * (split ? pair_count : 1), [&](int64_t item, int thread) {
-        const int64_t job = split ? item / pair_count : item;
-        const int64_t g = job % p_.groups;
-        float* packed = work + thread * scratch(*s);
-        kernel().pack_input(*s, x + job * s->in_c * s->in_h * s->in_w, packed);
-        const int first = split ? int(item % pair_count) : 0;
-        const int last = split ? first + 1 : pair_count;
-        for (int pair = first; pair < last; ++pair)
-          kernel().forward(*s, packed, packed_w + g * weights + pair_offset(*s, pair),
-                           b ? b + g * s->out_c : nullptr, relu, pair,
-                           y + job * s->out_c * s->out_h * s->out_w);
+  // y = conv(x, w) + b for the shape of one direction.
+  struct Task {
+    const ConvDirect* engine;
+    const DirectShape* shape;
+    const float *x, *w, *b;
+    float* y;
+    bool relu = false, pack = true;
+    float* packed_w = nullptr;  // null: in the workspace
+    float* inputs = nullptr;
+
+    bool transposed() const { return shape == &engine->backward_; }
+    int64_t weights() const { return shape->taps() * shape->out_c; }
+    float* packed_weights(int64_t g, int pair) const {
+      return packed_w + g * weights() + pair_offset(*shape, pair);
+    }
+    void pack_weights(ThreadPool& pool) const {
+      const int pair_count = pairs(*shape);
+      pool.parallel_for(engine->p_.groups * pair_count, [&](int64_t item, int) {
+        const int64_t g = item / pair_count;
+        const int pair = int(item % pair_count);
+        kernel().pack_weights(*shape, w + g * weights(), transposed(), pair,
+                              packed_weights(g, pair));
       });
+    }
+    void pack_input(int64_t job, float* packed) const {
+      kernel().pack_input(*shape, x + job * shape->in_c * shape->in_h * shape->in_w, packed);
+    }
+    void compute(int64_t job, const float* packed, int pair, int first, int last) const {
+      const int64_t g = job % engine->p_.groups;
+      kernel().forward(*shape, packed, packed_weights(g, pair), b ? b + g * shape->out_c : nullptr,
+                       relu, pair, first, last,
+                       y + job * shape->out_c * shape->out_h * shape->out_w);
+    }
+  };
+
+  void convolve(Stream& stream, Task task, void* work) {
+    task.inputs = static_cast<float*>(work);
+    if (!task.packed_w)
+      task.packed_w = task.inputs + (split() ? std::max<int64_t>(threads_, jobs()) : threads_) *
+                                        scratch(*task.shape);
+    cpu(stream).enqueue([task, pool = &cpu(stream).pool()] {
+      if (task.pack) task.pack_weights(*pool);
+      task.engine->split() ? task.engine->by_parts(*pool, task)
+                           : task.engine->by_images(*pool, task);
+    });
+  }
+
+  void by_images(ThreadPool& pool, const Task& task) const {
+    pool.parallel_for(jobs(), [&](int64_t job, int thread) {
+      float* packed = task.inputs + thread * scratch(*task.shape);
+      task.pack_input(job, packed);
+      for (int pair = 0; pair < pairs(*task.shape); ++pair)
+        task.compute(job, packed, pair, 0, task.shape->out_h);
+    });
+  }
+
+  void by_parts(ThreadPool& pool, const Task& task) const {
+    const DirectShape& s = *task.shape;
+    pool.parallel_for(
+        jobs(), [&](int64_t job, int) { task.pack_input(job, task.inputs + job * scratch(s)); });
+    const int pair_count = pairs(s);
+    const int64_t wanted = 8 * threads_, items = jobs() * pair_count;
+    const int parts = int(std::min<int64_t>(s.out_h, (wanted + items - 1) / items));
+    pool.parallel_for(items * parts, [&](int64_t item, int) {
+      const int64_t job = item / parts / pair_count;
+      const int part = int(item % parts), pair = int(item / parts % pair_count);
+      task.compute(job, task.inputs + job * scratch(s), pair, part * s.out_h / parts,
+                   (part + 1) * s.out_h / parts);
     });
   }
 
@@ -165,8 +219,12 @@ class ConvDirect final : public ConvEngine {
   }
 
   ConvProblem p_;
+  CpuDevice& device_;
   DirectShape forward_, backward_;
   int threads_;
+  // The packed weights of the forward pass, kept while the weights are the same.
+  Tensor kept_;
+  uint64_t version_ = 0, kept_version_ = 0;
 };
 
 }  // namespace

@@ -117,16 +117,16 @@ ForwardTile forward_tile_for(const DirectShape& s, int pixels) {
   return pick_tile<P, 0>(pixels, sizes);
 }
 
-// All rows of one image and group for one pair of output vectors. `packed`: pack_input's; `w`:
+// Some rows of one image and group for one pair of output vectors. `packed`: pack_input's; `w`:
 // pack_weights's for the pair; y: the group's first vector of the image, blocked.
 void direct_forward(const DirectShape& s, const float* packed, const float* w, const float* bias,
-                    bool relu, int pair, float* y) {
+                    bool relu, int pair, int first_row, int last_row, float* y) {
   const int vectors = std::min(kPair, s.out_c / kLanes - pair * kPair);
   const int64_t y_vector = int64_t(s.out_h) * s.out_w * kLanes;
   const int tiles = (s.out_w + kMaxPixels - 1) / kMaxPixels;
   float* out = y + pair * kPair * y_vector;
   const float* b = bias ? bias + pair * kPair * kLanes : nullptr;
-  for (int p = 0; p < s.out_h; ++p) {
+  for (int p = first_row; p < last_row; ++p) {
     const int top = p * s.stride - s.pad_top;
     const int first = std::min(s.kernel_h, std::max(0, -top));
     const int last = std::max(first, std::min(s.kernel_h, s.in_h - top));

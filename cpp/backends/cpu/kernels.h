@@ -16,7 +16,7 @@ struct DirectKernels {
                        float* packed);
   void (*add_unpacked)(const DirectShape&, const float* packed, int pair, float* dw);
   void (*forward)(const DirectShape&, const float* packed, const float* w, const float* bias,
-                  bool relu, int pair, float* y);
+                  bool relu, int pair, int first_row, int last_row, float* y);
   void (*backward_weights)(const DirectShape&, const float* packed, const float* dy, int pair,
                            float* dw, float* db);
 };
