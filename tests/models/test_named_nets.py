@@ -19,6 +19,8 @@ CONV1, CONV2 = 64 * (3 * 25 + 1), 64 * (64 * 25 + 1)
 TOTALS = {
     "alexnet": (60_965_224, 724_406_816),
     "alexnet-2012": (60_965_224, 724_406_816),
+    # conv6: 256 kernels of 256 x 3 x 3 and their biases, at 6 x 6 places.
+    "alexnet-6conv": (60_965_224 + 256 * 2305, 724_406_816 + 36 * 256 * 2304),
     "alexnet-one-gpu": (59_798_312, 391_514_384),
     "alexnet-single": (62_378_344, 1_135_256_096),
     "caffe-alexnet": (60_965_224, 724_406_816),
@@ -94,6 +96,22 @@ def test_each_layer_has_the_grouped_size_and_cost(name: str) -> None:
         assert (got["output"], got["parameters"], got["multiply_adds"]) == row, layer
     for layer, output in POOLED.items():
         assert layers[layer]["output"] == output
+
+
+def test_the_sixth_convolution_stands_between_pool5_and_fc6_and_reads_both_towers() -> None:
+    layers = layers_of("alexnet-6conv")
+    assert layers["conv6"]["output"] == [256, 6, 6]
+    assert layers["conv6"]["weight_std"] == 0.03
+    own, source = words("alexnet-6conv"), words("alexnet-2012")
+    assert own["conv6"]["bias_value"] == 1.0 and "groups" not in own["conv6"]
+    assert {name: own[name] for name in source} == source
+    order = list(own)
+    at = order.index("conv6")
+    assert order[at - 2 : at + 3] == ["pool5", "relu5", "conv6", "relu-conv6", "fc6"]
+    net = Net("alexnet-6conv", devices="cpu:0,cpu:1")
+    crossing = [edge["value"] for edge in net.describe(1)["cross_edges"]]
+    assert {"relu5/0", "relu5/1", "relu-conv6/0", "relu-conv6/1"} <= set(crossing)
+    assert tuple(net.native.param_shape("conv6.weight")) == (256, 256, 3, 3)
 
 
 def test_each_layer_of_the_single_tower_has_the_ungrouped_size_and_cost() -> None:

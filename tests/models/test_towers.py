@@ -93,11 +93,10 @@ def test_on_one_device_nothing_crosses() -> None:
 
 
 @pytest.mark.slow
-def test_the_full_networks_halves_compute_what_the_groups_do() -> None:
+@pytest.mark.parametrize("name", ["alexnet-2012", "alexnet-6conv"])
+def test_the_full_networks_halves_compute_what_the_groups_do(name: str) -> None:
     images = np.random.default_rng(0).normal(0, 60, (2, 3, 224, 224)).astype(np.float32)
-    nets = [
-        Net("alexnet-2012", classes=10, devices=devices, seed=1) for devices in (APART, ("cpu:0",))
-    ]
+    nets = [Net(name, classes=10, devices=devices, seed=1) for devices in (APART, ("cpu:0",))]
     towers, grouped = (net.features(images, "fc8") for net in nets)
     assert np.abs(towers - grouped).max() <= 1e-5 * np.abs(grouped).max()
 

@@ -18,6 +18,7 @@ __all__ = ["ALIASES", "NAMES", "Description", "Hints", "ParamRule", "describe"]
 _NETS: dict[str, Callable[..., Description]] = {
     "alexnet": alexnet.alexnet,
     "alexnet-2012": alexnet.alexnet_2012,
+    "alexnet-6conv": alexnet.alexnet_6conv,
     "alexnet-one-gpu": alexnet.alexnet_one_gpu,
     "alexnet-single": relatives.alexnet_single,
     "caffe-alexnet": relatives.caffe_alexnet,

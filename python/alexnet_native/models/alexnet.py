@@ -7,6 +7,7 @@ NIPS 2012, and their source as published by the Computer History Museum. Weights
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from alexnet_native.models.description import Description
@@ -24,7 +25,7 @@ from alexnet_native.models.words import (
     split,
 )
 
-__all__ = ["alexnet", "alexnet_2012", "alexnet_one_gpu"]
+__all__ = ["alexnet", "alexnet_6conv", "alexnet_2012", "alexnet_one_gpu"]
 
 # With `ceil`, 224 gives 55 x 55: the last window runs 3 pixels over the edge, into zeros.
 _INPUT_2012 = (3, 224, 224)
@@ -123,6 +124,22 @@ def alexnet_2012(classes: int = 1000, *, top_device: int = 0) -> Description:
             *_top(top_device, **rule),
         ),
         hints=_hints_2012(epochs=91, schedule="step@25,51,79"),
+    )
+
+
+def alexnet_6conv(classes: int = 1000, *, top_device: int = 0) -> Description:
+    """The net of the paper's last row: a sixth convolution over the last pool of `alexnet_2012`.
+
+    It reads both towers. The paper pre-trained it on the Fall 2011 release of ImageNet.
+    """
+    base = alexnet_2012(classes, top_device=top_device)
+    above = [layer["name"] for layer in base.layers].index("fc6")
+    sixth = split(
+        conv("conv6", 256, 3, pad=1, weight_std=0.03, bias_value=1.0, **_FAST_BIAS),
+        relu("relu-conv6"),
+    )
+    return replace(
+        base, name="alexnet-6conv", layers=(*base.layers[:above], *sixth, *base.layers[above:])
     )
 
 
