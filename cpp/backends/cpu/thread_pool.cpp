@@ -3,6 +3,19 @@
 #include <utility>
 
 namespace alexnet {
+namespace {
+
+// Waits some ten microseconds for what usually comes at once: to sleep and be woken takes longer.
+template <class F>
+void spin_until(F&& done) {
+  for (int i = 0; i < 1000 && !done(); ++i) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+  }
+}
+
+}  // namespace
 
 ThreadPool::ThreadPool(int threads) {
   for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { work(i); });
@@ -34,6 +47,7 @@ void ThreadPool::run(int64_t items, Function function, void* context) {
   }
   start_.notify_all();
   take_items(0);
+  spin_until([&] { return busy_ == 0; });
   std::unique_lock lock(mutex_);
   done_.wait(lock, [&] { return busy_ == 0; });
   if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
@@ -52,6 +66,7 @@ void ThreadPool::take_items(int thread) {
 void ThreadPool::work(int thread) {
   uint64_t seen = 0;
   for (;;) {
+    spin_until([&] { return generation_ != seen; });
     {
       std::unique_lock lock(mutex_);
       start_.wait(lock, [&] { return stopping_ || generation_ != seen; });

@@ -44,8 +44,9 @@ class ThreadPool {
   std::mutex run_mutex_;  // one run at a time: several streams may share a device
   std::mutex mutex_;
   std::condition_variable start_, done_;
-  uint64_t generation_ = 0;
-  int busy_ = 0;
+  // Written under the mutex; read without it by those who spin before they sleep.
+  std::atomic<uint64_t> generation_{0};
+  std::atomic<int> busy_{0};
   bool stopping_ = false;
 
   std::atomic<int64_t> next_{0};
