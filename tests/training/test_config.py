@@ -21,6 +21,7 @@ OTHER = TrainConfig(
     lr=1e-7,
     bias_lr=0.02,
     schedule="step@25,51,79",
+    rates=("*.bias@0=0.02", "conv1@72=0"),
     freeze=("conv1@72",),
 )
 
@@ -96,6 +97,7 @@ def test_more_parts_than_pictures_in_a_batch_are_refused() -> None:
         ("crop", "224", (224, 224)),
         ("crop", "24x20", (24, 20)),
         ("data", "photos", "photos"),
+        ("rates", "*.bias@0=0.02,conv1@72=0", ("*.bias@0=0.02", "conv1@72=0")),
     ],
 )
 def test_values_are_read_from_text(name: str, text: str, value: object) -> None:

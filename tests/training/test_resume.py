@@ -17,11 +17,13 @@ from alexnet_native.training.progress import Silent
 from safetensors.numpy import load_file
 
 # 37 images in batches of 8: 5 steps an epoch, the last of 5 images. A schedule with a state, noise
-# and dropout, so that everything that could be forgotten is in use.
+# that ends, rates that change and dropout, so that everything that could be forgotten is in use.
 SETTINGS: dict[str, Any] = {
     "epochs": 3,
     "schedule": "plateau",
     "schedule_patience": 1,
+    "rates": ("*.bias@0=0.02", "conv1.weight@1=0.001", "conv1@2=0"),
+    "colour_off": 2,
     "log_every": 2,
     "checkpoint_every": 1,
     "lr": 0.03,

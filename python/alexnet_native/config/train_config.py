@@ -134,6 +134,12 @@ class TrainConfig:
     schedule_drops: int = _setting(
         3, "schedule", "plateau: at most so many drops", "whole", minimum=0, on_resume=True
     )
+    rates: tuple[str, ...] = _setting(
+        (), "schedule",
+        "rates of layers or parameters from so many epochs on, outside the schedule and without "
+        "multipliers, as *.bias@0=0.02,conv1@67=1e-5",
+        "names", on_resume=True,
+    )  # fmt: skip
     freeze: tuple[str, ...] = _setting(
         (), "schedule", "layers to freeze, as conv1 or conv1@72 (epochs done)", "names",
         on_resume=True,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +154,7 @@ class Net:
         momentum: float = 0.9,
         weight_decay: float = 5e-4,
         frozen: Collection[str] = (),
+        fixed: Mapping[str, float] | None = None,
     ) -> None:
         """Sets the rule of the updates to come, with each layer's multipliers and own decays.
 
@@ -163,9 +164,10 @@ class Net:
             momentum: of every parameter.
             weight_decay: of weights whose layer has no decay of its own.
             frozen: layers whose parameters stay.
+            fixed: rates of single parameters, which no multiplier changes.
 
         Raises:
-            ModelError: a frozen layer does not exist or has no parameters.
+            ModelError: a frozen layer or a fixed parameter does not exist.
         """
         found = rates(
             self.params,
@@ -174,6 +176,7 @@ class Net:
             bias_lr=lr if bias_lr is None else bias_lr,
             weight_decay=weight_decay,
             frozen=frozen,
+            fixed=fixed or {},
         )
         with self._lock:
             for name, (rate, decay) in found.items():

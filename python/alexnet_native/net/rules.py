@@ -18,11 +18,15 @@ def rates(
     bias_lr: float,
     weight_decay: float,
     frozen: Collection[str],
+    fixed: Mapping[str, float],
 ) -> dict[str, tuple[float, float]]:
     """Learning rate and decay by parameter; the rate of a frozen layer is 0.
 
+    Args:
+        fixed: rates of single parameters, in place of what `lr`, `bias_lr` and rules give.
+
     Raises:
-        ModelError: a frozen layer does not exist or has no parameters.
+        ModelError: a frozen layer does not exist or has no parameters; a fixed one does not exist.
     """
     names = [name.rpartition(".") for name in parameters]
     layers = list(dict.fromkeys(layer for layer, _, _ in names))
@@ -32,6 +36,9 @@ def rates(
                 f"layer {layer!r} cannot be frozen: layers with parameters are {', '.join(layers)}"
             )
     found = {}
+    for name in fixed:
+        if name not in ["".join(parts) for parts in names]:
+            raise ModelError(f"there is no parameter {name!r} to set a rate of")
     for layer, dot, kind in names:
         rule = rules[layer]
         if kind == "bias":
@@ -39,5 +46,6 @@ def rates(
         else:
             rate = lr * rule.weight_lr
             decay = weight_decay if rule.weight_decay is None else rule.weight_decay
-        found[f"{layer}{dot}{kind}"] = (0.0 if layer in frozen else rate, decay)
+        name = f"{layer}{dot}{kind}"
+        found[name] = (0.0 if layer in frozen else fixed.get(name, rate), decay)
     return found

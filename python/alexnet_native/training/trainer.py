@@ -210,11 +210,16 @@ class Trainer:
         self._recorder.parameters(state, self._rate())
         self._reporter.line(self._epoch_line(train, val))
         error = val.top1_error if val else train.top1_error
+        before = self._schedule.factor(state.epoch)
         self._schedule.observe(error)
         best = state.best_error is None or error < state.best_error
         state.best_error = error if best else state.best_error
         state.epoch, state.offset, state.so_far = state.epoch + 1, 0, Sums()
         self._save(best=best)
+        if not self._is_done():
+            factor = self._schedule.factor(state.epoch)
+            for change in self._rates.changes(before, factor, state.epoch):
+                self._reporter.line(change)
         return True
 
     def _validate(self, stop: StopRequest) -> Metrics | None:
