@@ -47,7 +47,7 @@ def add(commands: Commands) -> None:
             words["action"] = argparse.BooleanOptionalAction
         else:
             words["type"] = _reader(name)
-            words["metavar"] = "|".join(setting.choices) or _METAVARS[setting.kind]
+            words["metavar"] = "|".join(map(str, setting.choices)) or _METAVARS[setting.kind]
         groups[setting.section].add_argument(f"--{name.replace('_', '-')}", **words)
 
 

@@ -21,7 +21,7 @@ class Setting:
     minimum: float | None = None
     above: float | None = None
     maximum: float | None = None
-    choices: tuple[str, ...] = ()
+    choices: tuple[str | int, ...] = ()
     optional: bool = False  # None is allowed: left out of the TOML
     on_resume: bool = False  # may be changed when a training is resumed
 
@@ -65,7 +65,7 @@ def _fits(kind: str, value: Any) -> bool:
 
 def wanted(setting: Setting) -> str:
     if setting.choices:
-        return " or ".join(setting.choices)
+        return " or ".join(map(str, setting.choices))
     words = {
         "whole": "a whole number",
         "number": "a number",

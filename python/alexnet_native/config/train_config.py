@@ -7,22 +7,14 @@ A field's section, meaning and limits stand beside it; the command line makes it
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-import tomli_w
-
-from alexnet_native.config.setting import Setting, check, parse
+from alexnet_native.config.setting import Setting, check
 from alexnet_native.errors import ConfigError
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
-__all__ = ["SETTINGS", "TrainConfig", "parse_assignment", "parse_value"]
+__all__ = ["SETTINGS", "TrainConfig"]
 
 
 def _setting(default: Any, section: str, help: str, kind: str = "text", **limits: Any) -> Any:
@@ -48,6 +40,9 @@ class TrainConfig:
         choices=("own", "he"),
     )
     precision: str = _setting("fp32", "net", "arithmetic", choices=("fp32", "fp64"))
+    init_from: str | None = _setting(
+        None, "net", "a checkpoint whose matching weights replace the initial ones", optional=True
+    )
     devices: tuple[str, ...] = _setting(
         ("cpu:0",), "net", "devices, as cpu:0,cpu:1; two: one tower each", "names", on_resume=True
     )
@@ -170,11 +165,9 @@ class TrainConfig:
 
     def to_toml(self) -> str:
         """One line per setting; those that are None are left out."""
-        sections: dict[str, list[str]] = {}
-        for name, value in self.values().items():
-            if value is not None:
-                sections.setdefault(SETTINGS[name].section, []).append(f"{name} = {_toml(value)}\n")
-        return "\n".join(f"[{name}]\n{''.join(lines)}" for name, lines in sections.items())
+        from alexnet_native.config.toml import write_settings
+
+        return write_settings(self.values())
 
     @classmethod
     def from_toml(cls, text: str, source: str = "the configuration") -> TrainConfig:
@@ -183,61 +176,9 @@ class TrainConfig:
         Raises:
             ConfigError: no TOML, an unknown section or key, or a value that does not fit.
         """
-        try:
-            sections = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise ConfigError(f"{source} is no TOML: {error}") from error
-        values: dict[str, Any] = {}
-        for section, entries in sections.items():
-            if not isinstance(entries, dict):
-                raise ConfigError(f"{source}: {section} stands outside the sections {_sections()}")
-            for key, value in entries.items():
-                name = _name(f"{section}.{key}", source)
-                values[name] = tuple(value) if isinstance(value, list) else value
-        return cls(**values)
+        from alexnet_native.config.toml import read_toml, settings_of
+
+        return cls(**settings_of(read_toml(text, source), source))
 
 
 SETTINGS: Mapping[str, Setting] = {f.name: f.metadata["setting"] for f in fields(TrainConfig)}
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, tuple):
-        return f"[{', '.join(map(_toml, value))}]"
-    return tomli_w.dumps({"x": value}).removeprefix("x = ").rstrip("\n")
-
-
-def _sections() -> str:
-    return ", ".join(dict.fromkeys(setting.section for setting in SETTINGS.values()))
-
-
-def _name(key: str, source: str) -> str:
-    """``training.lr`` or ``lr`` -> ``lr``."""
-    section, _, name = key.rpartition(".")
-    if name in SETTINGS and section in ("", SETTINGS[name].section):
-        return name
-    raise ConfigError(
-        f"{source}: there is no setting {key}; there are "
-        + ", ".join(f"{setting.section}.{known}" for known, setting in SETTINGS.items())
-    )
-
-
-def parse_value(name: str, text: str) -> Any:
-    """The value of the setting `name`, from text.
-
-    Raises:
-        ConfigError: the text is no such value.
-    """
-    return parse(name, SETTINGS[name], text)
-
-
-def parse_assignment(text: str) -> tuple[str, Any]:
-    """``training.lr=0.1`` or ``lr=0.1`` -> ("lr", 0.1).
-
-    Raises:
-        ConfigError: not of that form, or no such setting.
-    """
-    key, equals, value = text.partition("=")
-    if not equals:
-        raise ConfigError(f"--set {text}: write it as name=value")
-    name = _name(key.strip(), "--set")
-    return name, parse_value(name, value.strip())

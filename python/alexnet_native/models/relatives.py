@@ -151,7 +151,7 @@ def _caffe(name: str, classes: int, *, pool_first: bool, bias: float) -> Descrip
             dense("fc8", "classes", **rule),
             softmax(),
         ),
-        hints=Hints(schedule="step@20,40,60,80", colour_std=0.0),
+        hints=Hints(batch_size=256, schedule="step@20,40,60,80", colour_std=0.0),
     )
 
 

@@ -23,6 +23,7 @@ from alexnet_native.training.progress import Reporter
 from alexnet_native.training.run_folder import RunFolder
 from alexnet_native.training.state import RunState
 from alexnet_native.training.trainer import Trainer
+from alexnet_native.training.warm_start import take_weights
 
 __all__ = ["Run", "begin", "prepare", "resume"]
 
@@ -61,6 +62,11 @@ def prepare(
     network = choose_network(given, data)
     names = {"net": given.get("net", network.name), "data": _lasting(spec)}
     quick = quick_start(given, network, data)
+    if given.get("init_from"):
+        first = checkpoint.load(given["init_from"])
+        names["init_from"] = str(first.path.absolute())
+        scale = {"scale": first.preprocess.scale} if first.preprocess else {}
+        quick = {name: value for name, value in {**quick, **scale}.items() if name != "init"}
     config = resolve({**given, **names}, network, data, quick)
     folder = RunFolder(out or _default_folder(config), config.keep)
     if not overwrite:
@@ -73,7 +79,7 @@ def prepare(
         threads=config.threads,
     )
     run = begin(net, data, config, folder, overwrite, show)
-    if quick:
+    if "batch_size" in quick:
         _show(
             show,
             f"few images: {', '.join(quick)} are not the network's own, but chosen for a quick "
@@ -98,6 +104,8 @@ def begin(
     net.class_names = _class_names(config, data)
     mean: Any = config.mean
     net.preprocess = Preprocess(measured, config.crop, mean, config.scale)
+    if config.init_from:
+        _show(show, *take_weights(net, checkpoint.load(config.init_from)))
     trainer = Trainer(net, data, measured, config, folder=folder, reporter=show)
     if folder:
         folder.start(config.to_toml(), net.description.to_toml(), overwrite=overwrite)

@@ -1,0 +1,110 @@
+"""Settings as text: TOML with a section for each group, and NAME=VALUE."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import tomli_w
+
+from alexnet_native.config.setting import check, parse
+from alexnet_native.config.train_config import SETTINGS
+from alexnet_native.errors import ConfigError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+__all__ = [
+    "full_name", "in_toml", "parse_assignment", "parse_value", "read_toml", "settings_of",
+    "write_settings",
+]  # fmt: skip
+
+
+def read_toml(text: str, source: str) -> dict[str, Any]:
+    """Raises ConfigError on text that is no TOML."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{source} is no TOML: {error}") from error
+
+
+def settings_of(sections: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """The values of those settings that a TOML document has, by name.
+
+    Args:
+        sections: the document.
+        source: where it is from, for messages.
+
+    Raises:
+        ConfigError: an unknown section or key, or a value that does not fit.
+    """
+    values: dict[str, Any] = {}
+    for section, entries in sections.items():
+        if not isinstance(entries, dict):
+            raise ConfigError(f"{source}: {section} stands outside the sections {_sections()}")
+        for key, value in entries.items():
+            name = _name(f"{section}.{key}", source)
+            values[name] = tuple(value) if isinstance(value, list) else value
+            check(name, SETTINGS[name], values[name])
+    return values
+
+
+def write_settings(values: Mapping[str, Any]) -> str:
+    """What `settings_of` reads; those that are None are left out."""
+    sections: dict[str, list[str]] = {}
+    for name, value in values.items():
+        if value is not None:
+            line = f"{name} = {in_toml(value)}\n"
+            sections.setdefault(SETTINGS[name].section, []).append(line)
+    return "\n".join(f"[{name}]\n{''.join(lines)}" for name, lines in sections.items())
+
+
+def in_toml(value: Any) -> str:
+    """A value on one line."""
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(in_toml, value))}]"
+    return tomli_w.dumps({"x": value}).removeprefix("x = ").rstrip("\n")
+
+
+def full_name(name: str) -> str:
+    """``lr`` -> ``training.lr``."""
+    return f"{SETTINGS[name].section}.{name}"
+
+
+def _sections() -> str:
+    return ", ".join(dict.fromkeys(setting.section for setting in SETTINGS.values()))
+
+
+def _name(key: str, source: str) -> str:
+    """``training.lr`` or ``lr`` -> ``lr``."""
+    section, _, name = key.rpartition(".")
+    if name in SETTINGS and section in ("", SETTINGS[name].section):
+        return name
+    raise ConfigError(
+        f"{source}: there is no setting {key}; there are {', '.join(map(full_name, SETTINGS))}"
+    )
+
+
+def parse_value(name: str, text: str) -> Any:
+    """The value of the setting `name`, from text.
+
+    Raises:
+        ConfigError: the text is no such value.
+    """
+    return parse(name, SETTINGS[name], text)
+
+
+def parse_assignment(text: str) -> tuple[str, Any]:
+    """``training.lr=0.1`` or ``lr=0.1`` -> ("lr", 0.1).
+
+    Raises:
+        ConfigError: not of that form, or no such setting.
+    """
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise ConfigError(f"--set {text}: write it as name=value")
+    name = _name(key.strip(), "--set")
+    return name, parse_value(name, value.strip())

@@ -1,0 +1,111 @@
+"""Initial weights from another checkpoint: train on one set, go on with another.
+
+The paper's last row began so: pre-trained on the whole of ImageNet's Fall 2011 release, then
+fine-tuned on the 1000 classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from alexnet_native.errors import CheckpointError
+from alexnet_native.models import Description
+from alexnet_native.net import Net
+from alexnet_native.training.checkpoint import Checkpoint
+
+__all__ = ["take_weights"]
+
+# Words of a layer that do not change what its weights mean.
+_OF_NO_MATTER = {
+    "weight_lr", "bias_lr", "weight_decay", "bias_decay", "weight_std", "bias_value", "engine",
+    "device", "towers", "input",
+}  # fmt: skip
+
+
+def take_weights(net: Net, saved: Checkpoint) -> list[str]:
+    """Sets the parameters that the checkpoint has too; the others stay, and so does the step.
+
+    The layer of the classes is new where the classes are others.
+
+    Args:
+        net: with class names and preprocessing, so that these can be compared.
+        saved: of any network.
+
+    Returns:
+        What was taken, what is new, what was not used, and what differs: lines for people.
+
+    Raises:
+        CheckpointError: a parameter has another shape, or none is in the checkpoint; the network
+            is then unchanged.
+    """
+    here = {name: tuple(net.native.param_shape(name)) for name in net.native.param_names()}
+    names = [name.removeprefix("value/") for name in saved.file.names if name.startswith("value/")]
+    there = {name: saved.file.shape(f"value/{name}") for name in names}
+    of_classes = _of_classes(net.description) & _of_classes(saved.description)
+    others = saved.class_names is not None and saved.class_names != net.class_names
+    taken = []
+    for name in [name for name in here if name in there]:
+        if _layer(name) in of_classes and (others or here[name] != there[name]):
+            continue
+        if here[name] != there[name]:
+            raise CheckpointError(
+                f"{saved.path} cannot give its weights: {name} is {_times(there[name])} there and "
+                f"{_times(here[name])} here; only the layer of the classes may differ in size"
+            )
+        taken.append(name)
+    if not taken:
+        raise CheckpointError(
+            f"{saved.path} cannot give its weights: it is of {saved.description.name}, and no "
+            f"parameter of {net.description.name} is in it"
+        )
+    for name in taken:
+        value = saved.file.read(f"value/{name}")
+        net.params[name] = value
+    return list(_lines(net, saved, here, there, taken))
+
+
+def _lines(
+    net: Net, saved: Checkpoint, here: dict[str, Any], there: dict[str, Any], taken: list[str]
+) -> Iterator[str]:
+    yield f"initial weights from {saved.path}, of {saved.description.name} at step {saved.step}"
+    used = _layers(taken)
+    yield f"  taken: {', '.join(used)}"
+    if new := [layer for layer in _layers(list(here)) if layer not in used]:
+        yield f"  new: {', '.join(new)}"
+    if unused := [layer for layer in _layers(list(there)) if layer not in used]:
+        yield f"  not used: {', '.join(unused)}"
+    for difference in _differences(net, saved):
+        yield f"  note: {difference}"
+
+
+def _differences(net: Net, saved: Checkpoint) -> Iterator[str]:
+    theirs = {layer["name"]: layer for layer in saved.description.layers}
+    for layer in net.description.layers:
+        other = theirs.get(layer["name"], layer)
+        for word in sorted({*layer, *other} - _OF_NO_MATTER):
+            if layer.get(word) != other.get(word):
+                yield (
+                    f"{layer['name']} has {word} = {other.get(word)!r} there and "
+                    f"{layer.get(word)!r} here"
+                )
+    before, now = saved.preprocess, net.preprocess
+    if before and now and before.scale != now.scale:
+        yield f"pixels were multiplied by {before.scale:g} there, by {now.scale:g} here"
+
+
+def _of_classes(description: Description) -> set[str]:
+    layers = description.layers
+    return {layer["name"] for layer in layers if layer.get("channels") == "classes"}
+
+
+def _layers(names: list[str]) -> list[str]:
+    return list(dict.fromkeys(map(_layer, names)))
+
+
+def _layer(name: str) -> str:
+    return name.rpartition(".")[0]
+
+
+def _times(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))
