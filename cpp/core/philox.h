@@ -42,8 +42,9 @@ struct RandomSite {
     return four(step, element / 4).v[element % 4];
   }
   // Uniform in [0, 1), 24 bits: exact in float and in double.
+  ANX_HD static float uniform(uint32_t bits) { return float(bits >> 8) * (1.0f / 16777216.0f); }
   ANX_HD float uniform(uint64_t step, uint64_t element) const {
-    return float(bits(step, element) >> 8) * (1.0f / 16777216.0f);
+    return uniform(bits(step, element));
   }
 };
 

@@ -30,10 +30,16 @@ struct Dropout {
   }
   Grid grid() const { return {x.shape.n, x.shape.per_image()}; }
 
+  // e of an image's first element here.
+  ANX_HD int64_t first_element(int64_t n) const {
+    return ((first_image + n) * total_channels + first_channel) * x.shape.plane();
+  }
+  ANX_HD T value(T x, uint32_t bits) const {
+    return RandomSite::uniform(bits) >= rate ? x * scale : T(0);
+  }
   ANX_HD void operator()(int64_t n, int64_t i) const {
-    const int64_t first = ((first_image + n) * total_channels + first_channel) * x.shape.plane();
     const int64_t at = n * x.shape.per_image() + i;
-    y[at] = site.uniform(step, uint64_t(first + i)) >= rate ? x[at] * scale : T(0);
+    y[at] = value(x[at], site.bits(step, uint64_t(first_element(n) + i)));
   }
 };
 

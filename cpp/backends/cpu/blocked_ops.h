@@ -1,10 +1,9 @@
-// Normalisation and pooling on channel-blocked activations: the formulas of ops/lrn.h,
+// Normalisation within maps and pooling on channel-blocked activations: the formulas of
 // ops/lrn_within.h and ops/pooling.h with a vector of channels as the element. The layer tests
 // compare both layouts with the same reference. Included by kernels.cpp, once per instruction set.
 #pragma once
 
-#include <vector>
-
+#include "backends/cpu/blocked_lrn.h"
 #include "backends/cpu/thread_pool.h"
 #include "backends/cpu/vector.h"
 #include "ops/all_ops.h"
@@ -14,127 +13,6 @@ namespace {
 
 // The blocks (image, kLanes channels) of a view.
 int64_t blocks_of(const Shape& s) { return int64_t(s.n) * s.c / kLanes; }
-
-// a^(-1/4) of each lane, for positive numbers: a guess from the bits of the exponent, within 3.2 %,
-// then Newton's y <- y (5 - a y^4) / 4, three times. Within 2e-7; roots and divisions take longer.
-inline __attribute__((always_inline)) Vec inverse_fourth_root(Vec a) {
-  typedef int32_t Bits __attribute__((vector_size(sizeof(Vec))));
-  Vec y = (Vec)(0x4F586000 - ((Bits)a >> 2));
-  for (int step = 0; step < 3; ++step) {
-    const Vec square = y * y;
-    y *= 1.25f - 0.25f * a * (square * square);
-  }
-  return y;
-}
-
-// a^-b of each lane.
-inline __attribute__((always_inline)) Vec inverse_power(Vec a, float b) {
-  if (b == 0.75f) {
-    const Vec y = inverse_fourth_root(a);
-    return y * y * y;
-  }
-  alignas(sizeof(Vec)) float v[kLanes];
-  store(v, a);
-  for (float& lane : v) lane = std::pow(lane, -b);
-  return load(v);
-}
-
-// The sum of `size` channels from in[c] on, for each lane's channel c. kSize: size, or 0 where it
-// is known at run time only.
-template <int kSize>
-Vec window_sum(const float* in, int size) {
-  Vec sum = load(in);
-  for (int j = 1; j < (kSize ? kSize : size); ++j) sum += load(in + j);
-  return sum;
-}
-
-// One row of pixels of one group of channels, gathered from its blocks so that the channels of a
-// pixel are consecutive, with zeros around them.
-struct GroupRow {
-  int64_t first, plane;  // the group's first vector of the row's first pixel; vectors of a plane
-  int width, vectors, half;  // pixels; vectors of channels; channels of padding
-  int64_t stride;            // floats from one pixel to the next in the gathered arrays
-  float *terms, *own;        // terms: padded; own: one value for each channel
-
-  int64_t at(int v, int x) const { return (first + v * plane + x) * kLanes; }
-  // Where the window of the vector's first channel begins.
-  float* window(int v, int x) const { return terms + x * stride + v * kLanes; }
-  float* inside(int v, int x) const { return window(v, x) + half; }
-  float* own_at(int v, int x) const { return own + x * stride + v * kLanes; }
-
-  template <class F>
-  void each(F&& f) const {
-    for (int v = 0; v < vectors; ++v)
-      for (int x = 0; x < width; ++x) f(v, x);
-  }
-};
-
-template <class F>
-void each_group_row(const Shape& s, int group, int size, ThreadPool& pool, F&& f) {
-  const int groups = s.c / group;
-  const int64_t stride = group + size + kLanes;
-  pool.parallel_for(int64_t(s.n) * groups, [&](int64_t item, int) {
-    std::vector<float> memory(size_t(2 * s.w * stride), 0.0f);
-    for (int y = 0; y < s.h; ++y)
-      f(GroupRow{item * (group / kLanes) * s.plane() + int64_t(y) * s.w, s.plane(), s.w,
-                 group / kLanes, size / 2, stride, memory.data(), memory.data() + s.w * stride});
-  });
-}
-
-template <int kSize>
-void lrn_forward(const LrnForward<float>& op, ThreadPool& pool) {
-  each_group_row(op.x.shape, op.p.group, op.p.size, pool, [&](const GroupRow& row) {
-    row.each([&](int v, int x) {
-      const Vec value = load(op.x.data + row.at(v, x));
-      store(row.inside(v, x), value * value);
-    });
-    row.each([&](int v, int x) {
-      const Vec scale = op.p.k + op.p.alpha * window_sum<kSize>(row.window(v, x), op.p.size);
-      const int64_t at = row.at(v, x);
-      store(op.y.data + at, load(op.x.data + at) * inverse_power(scale, op.p.beta));
-    });
-  });
-}
-
-// s is computed again from x, and y from both.
-template <int kSize>
-void lrn_backward(const LrnBackward<float>& op, ThreadPool& pool) {
-  each_group_row(op.x.shape, op.p.group, op.p.size, pool, [&](const GroupRow& row) {
-    row.each([&](int v, int x) {
-      const Vec value = load(op.x.data + row.at(v, x));
-      store(row.inside(v, x), value * value);
-    });
-    row.each([&](int v, int x) {
-      const Vec scale = op.p.k + op.p.alpha * window_sum<kSize>(row.window(v, x), op.p.size);
-      store(row.own_at(v, x), scale);
-    });
-    row.each([&](int v, int x) {
-      const Vec scale = load(row.own_at(v, x));
-      const int64_t at = row.at(v, x);
-      const Vec own = load(op.dy.data + at) * inverse_power(scale, op.p.beta);
-      store(row.own_at(v, x), own);
-      store(row.inside(v, x), own * load(op.x.data + at) / scale);  // dy * y / s
-    });
-    row.each([&](int v, int x) {
-      const Vec cross = window_sum<kSize>(row.window(v, x), op.p.size);
-      const int64_t at = row.at(v, x);
-      store(op.dx.data + at,
-            load(row.own_at(v, x)) - 2 * op.p.alpha * op.p.beta * load(op.x.data + at) * cross);
-    });
-  });
-}
-
-bool launch_blocked(const LrnForward<float>& op, ThreadPool& pool) {
-  if (op.p.group % kLanes != 0) return false;
-  op.p.size == 5 ? lrn_forward<5>(op, pool) : lrn_forward<0>(op, pool);
-  return true;
-}
-
-bool launch_blocked(const LrnBackward<float>& op, ThreadPool& pool) {
-  if (op.p.group % kLanes != 0) return false;
-  op.p.size == 5 ? lrn_backward<5>(op, pool) : lrn_backward<0>(op, pool);
-  return true;
-}
 
 // f(block, row) for every row of every block.
 template <class F>

@@ -5,6 +5,7 @@
 #include "backends/cpu/blocked_ops.h"
 #include "backends/cpu/direct_conv.h"
 #include "backends/cpu/dot_gemm.h"
+#include "backends/cpu/dropout.h"
 #include "backends/cpu/own_gemm.h"
 
 namespace alexnet {
@@ -58,6 +59,9 @@ void launch_op(const void* pointer, Grid grid, ThreadPool& pool) {
   const Op op = *static_cast<const Op*>(pointer);
   if constexpr (requires { launch_blocked(op, pool); }) {
     if (is_blocked(op) && launch_blocked(op, pool)) return;
+  }
+  if constexpr (requires { launch_special(op, pool); }) {
+    if (launch_special(op, pool)) return;
   }
   const int64_t rows = std::max<int64_t>(1, kChunk / grid.cols);
   const int64_t row_chunks = (grid.rows + rows - 1) / rows;
