@@ -46,6 +46,7 @@ PYTHON_FLOORS = {
     "models": 1,
     "data": 1,
     "config": 2,
+    "recipes": 3,
     "net": 3,
     "interop": 4,
     "reports": 4,

@@ -24,7 +24,8 @@ def add(commands: Commands) -> None:
         "Train a network.",
         "train --data demo",
         "train --net cifar10-quick --data cifar-10-batches-bin --epochs 10 --out runs/quick",
-        "train --net alexnet --data photos --devices cpu:0,cpu:1 --schedule step@25,51,79",
+        "train --recipe paper --data photos --devices cpu:0,cpu:1",
+        "train --recipe mine.toml --data photos --set training.batch_size=256",
         "train --resume runs/quick",
         more="What is not given comes from the network and the data, and is printed at the start. "
         "Ctrl-C\nsaves and ends.",
@@ -36,6 +37,8 @@ def add(commands: Commands) -> None:
     run.add_argument("--overwrite", action="store_true", help="replace the run in that folder")
     run.add_argument("--resume", metavar="PATH", type=Path, help="go on from a checkpoint or run "
                      "folder, exactly where it stopped")  # fmt: skip
+    run.add_argument("--recipe", metavar="NAME", help="a whole training by name, or a TOML file; "
+                     "what is given besides deviates from it")  # fmt: skip
     run.add_argument("--set", metavar="NAME=VALUE", action="append", default=[],
                      help="any setting by name, as training.lr=0.02")  # fmt: skip
     groups: dict[str, Any] = {}
@@ -62,6 +65,7 @@ def _reader(name: str) -> Callable[[str], Any]:
 
 
 def _run(args: argparse.Namespace) -> None:
+    from alexnet_native.recipes import read_recipe
     from alexnet_native.training import prepare, resume
     from alexnet_native.training.progress import reporter
 
@@ -71,9 +75,15 @@ def _run(args: argparse.Namespace) -> None:
     given.update(parse_assignment(text) for text in args.set)
     show = reporter()
     if args.resume:
+        if args.recipe:
+            raise ConfigError(
+                f"--recipe {args.recipe}: a training that is resumed keeps its recipe; change "
+                "single settings with --set"
+            )
         run = resume(args.resume, given, out=args.out, overwrite=args.overwrite, show=show)
     else:
-        run = prepare(given, out=args.out, overwrite=args.overwrite, show=show)
+        recipe = read_recipe(args.recipe) if args.recipe else None
+        run = prepare(given, recipe=recipe, out=args.out, overwrite=args.overwrite, show=show)
     outcome = run.trainer.run()
     where = run.folder.path if run.folder else Path()
     if outcome.interrupted:

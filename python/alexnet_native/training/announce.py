@@ -7,13 +7,16 @@ from collections.abc import Iterator
 from alexnet_native.config import SETTINGS, TrainConfig
 from alexnet_native.data import Dataset
 from alexnet_native.net import Net
+from alexnet_native.recipes import Followed
 
 __all__ = ["announcement"]
 
 _MIB = 2**20
 
 
-def announcement(net: Net, data: Dataset, config: TrainConfig) -> Iterator[str]:
+def announcement(
+    net: Net, data: Dataset, config: TrainConfig, followed: Followed | None = None
+) -> Iterator[str]:
     """The lines that are shown before the first step."""
     plan = net.native.plan(-(-config.batch_size // config.accumulate))
     memory = sum(row["parameter_bytes"] + row["activation_bytes"] for row in plan["memory"])
@@ -35,6 +38,8 @@ def announcement(net: Net, data: Dataset, config: TrainConfig) -> Iterator[str]:
             sections.setdefault(SETTINGS[name].section, []).append(f"{name}={_short(value)}")
     for section, settings in sections.items():
         yield f"{section}: {' '.join(settings)}"
+    if followed:
+        yield from followed.lines(config)
 
 
 def _short(value: object) -> str:

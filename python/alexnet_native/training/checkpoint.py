@@ -3,7 +3,8 @@
 Tensors: ``value/conv1.weight`` and ``momentum/conv1.weight`` for each parameter, and
 ``preprocess/mean``, ``preprocess/pca_std``, ``preprocess/pca_vectors`` for uint8 pictures.
 Metadata: ``format``, ``description`` (TOML), ``config`` (TOML, of a training), ``network`` and
-``progress`` (JSON). Nothing depends on the clock: equal trainings write equal bytes.
+``progress`` (JSON), ``recipe`` (JSON, of a training by recipe). Nothing depends on the clock: equal
+trainings write equal bytes.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from alexnet_native.data.preprocess import Preprocess
 from alexnet_native.data.statistics import Statistics
 from alexnet_native.errors import CheckpointError, UserError
 from alexnet_native.models.description import Description
+from alexnet_native.recipes import Followed
 from alexnet_native.training.same_network import require_same_network
 from alexnet_native.training.tensor_file import Entry, TensorFile, write
 
@@ -48,6 +50,7 @@ class Checkpoint:
     preprocess: Preprocess | None
     config: str  # TOML; empty when no training run wrote the file
     progress: Mapping[str, Any]  # of the training run; empty likewise
+    followed: Followed | None  # the recipe of the training run, if it had one
 
     @property
     def path(self) -> Path:
@@ -60,6 +63,7 @@ def save(
     *,
     config: str = "",
     progress: Mapping[str, Any] | None = None,
+    recipe: Mapping[str, Any] | None = None,
     engines: Mapping[str, str] | None = None,
 ) -> None:
     """Writes the network with its momentum; the file is whole or not there.
@@ -69,6 +73,7 @@ def save(
         net: its weights, momentum, step, class names, preprocessing and description are stored.
         config: the settings of the training, as TOML.
         progress: what the training needs to go on, JSON values only.
+        recipe: what the training follows and where it deviates: `Followed.to_json`.
         engines: layer -> convolution engine in use; for the reader, never used again.
 
     Raises:
@@ -103,6 +108,7 @@ def save(
         "config": config,
         "network": json.dumps(network),
         "progress": json.dumps(dict(progress or {})),
+        **({"recipe": json.dumps(dict(recipe))} if recipe else {}),
     }
     write(Path(path), tensors, metadata)
 
@@ -152,11 +158,16 @@ def load(path: str | Path) -> Checkpoint:
             preprocess=_preprocess(file, network.get("preprocess")),
             config=file.metadata["config"],
             progress=json.loads(file.metadata["progress"]),
+            followed=_followed(file.metadata.get("recipe")),
         )
     except CheckpointError:
         raise
     except (KeyError, TypeError, ValueError, UserError) as error:
         raise CheckpointError(f"checkpoint {file.path} is damaged: {error!r}") from error
+
+
+def _followed(text: str | None) -> Followed | None:
+    return Followed.from_json(json.loads(text)) if text else None
 
 
 def _preprocess(file: TensorFile, plain: Mapping[str, Any] | None) -> Preprocess | None:

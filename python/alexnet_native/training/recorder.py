@@ -12,6 +12,7 @@ import numpy as np
 from alexnet_native.config import TrainConfig
 from alexnet_native.errors import CheckpointError
 from alexnet_native.net import Net
+from alexnet_native.recipes import Followed
 from alexnet_native.training import checkpoint
 from alexnet_native.training.metrics import Metrics
 from alexnet_native.training.run_folder import RunFolder
@@ -28,9 +29,16 @@ class Recorder:
             stay.
     """
 
-    def __init__(self, net: Net, config: TrainConfig, folder: RunFolder | None) -> None:
+    def __init__(
+        self,
+        net: Net,
+        config: TrainConfig,
+        folder: RunFolder | None,
+        followed: Followed | None = None,
+    ) -> None:
         self.records: list[Metrics] = []
         self._net, self._config, self._folder = net, config, folder
+        self._recipe = followed.to_json(config) if followed else None
         self._engines: dict[str, str] | None = None
 
     def metrics(self, state: RunState, line: Metrics) -> None:
@@ -76,6 +84,7 @@ class Recorder:
                 self._net,
                 config=self._config.to_toml(),
                 progress=state.to_json(),
+                recipe=self._recipe,
                 engines=self._engines,
             )
 

@@ -1,4 +1,7 @@
-"""The folder of a run: config.toml, net.toml, metrics.jsonl, parameters.jsonl and checkpoints/."""
+"""The folder of a run: config.toml, net.toml, metrics.jsonl, parameters.jsonl and checkpoints/.
+
+A training by recipe has its recipe.toml there too, under the deviations from it.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,8 @@ from alexnet_native.training.state import RunState
 __all__ = ["BEST", "RunFolder"]
 
 BEST = "best"
-_CONFIG, _NET, _METRICS, _PARAMETERS = (
-    "config.toml", "net.toml", "metrics.jsonl", "parameters.jsonl",
+_CONFIG, _NET, _METRICS, _PARAMETERS, _RECIPE = (
+    "config.toml", "net.toml", "metrics.jsonl", "parameters.jsonl", "recipe.toml",
 )  # fmt: skip
 
 
@@ -34,7 +37,7 @@ class RunFolder:
         self.parameters = JsonLines(path / _PARAMETERS)
         self._keep = keep
 
-    def start(self, config: str, net: str, *, overwrite: bool = False) -> None:
+    def start(self, config: str, net: str, recipe: str = "", *, overwrite: bool = False) -> None:
         """Begins a run: the folder must not hold one, unless it may be overwritten.
 
         Raises:
@@ -43,15 +46,24 @@ class RunFolder:
         """
         if not overwrite:
             self.require_free()
-        for old in (_METRICS, _PARAMETERS):
+        for old in (_METRICS, _PARAMETERS, _RECIPE):
             (self.path / old).unlink(missing_ok=True)
         for old in (LATEST, BEST):
             (self.checkpoints / old).unlink(missing_ok=True)
         for checkpoint in self._saved():
             checkpoint.unlink()
-        self._begin(config, net)
+        self._begin(config, net, recipe)
 
-    def go_on(self, config: str, net: str, *, state: RunState, checkpoint: Path, step: int) -> None:
+    def go_on(
+        self,
+        config: str,
+        net: str,
+        recipe: str = "",
+        *,
+        state: RunState,
+        checkpoint: Path,
+        step: int,
+    ) -> None:
         """Continues the folder's run at a checkpoint of step `step`; what came after is dropped.
 
         Raises:
@@ -65,14 +77,16 @@ class RunFolder:
         best = self._target(BEST)
         if best and not best.exists():
             (self.checkpoints / BEST).unlink()
-        self._begin(config, net)
+        self._begin(config, net, recipe)
 
-    def _begin(self, config: str, net: str) -> None:
+    def _begin(self, config: str, net: str, recipe: str) -> None:
         self.checkpoints.mkdir(parents=True, exist_ok=True)
         remove_partial(self.path)
         remove_partial(self.checkpoints)
         write_text(self.path / _CONFIG, config)
         write_text(self.path / _NET, net)
+        if recipe:
+            write_text(self.path / _RECIPE, recipe)
 
     def require_free(self) -> None:
         for name in (_CONFIG, _METRICS, "checkpoints"):

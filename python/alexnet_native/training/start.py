@@ -14,7 +14,9 @@ from alexnet_native.data.augment import check_crop
 from alexnet_native.data.preprocess import Preprocess
 from alexnet_native.data.statistics import statistics
 from alexnet_native.errors import CheckpointError, ConfigError
+from alexnet_native.models import Description
 from alexnet_native.net import Net
+from alexnet_native.recipes import Followed, Recipe, follow
 from alexnet_native.training import checkpoint
 from alexnet_native.training.announce import announcement
 from alexnet_native.training.defaults import choose_network, quick_start, resolve
@@ -42,6 +44,7 @@ class Run:
 def prepare(
     given: Mapping[str, Any],
     *,
+    recipe: Recipe | None = None,
     out: Path | None = None,
     overwrite: bool = False,
     show: Reporter | None = None,
@@ -50,6 +53,7 @@ def prepare(
 
     Args:
         given: settings, by the names of `TrainConfig`; the others have defaults.
+        recipe: its settings come after the given ones, and before the network's and the data's.
         out: the folder; None: ``runs/<net>-<data>-<time>``.
         overwrite: a run in that folder may be replaced.
         show: None shows warnings only.
@@ -57,18 +61,21 @@ def prepare(
     Raises:
         UserError: a setting, the data or the network cannot be used; nothing was written.
     """
+    given = {**(recipe.values if recipe else {}), **given}
     spec = str(given.get("data", "demo"))
     data = open_data(spec)
     network = choose_network(given, data)
     names = {"net": given.get("net", network.name), "data": _lasting(spec)}
-    quick = quick_start(given, network, data)
+    few = quick_start(given, network, data)
+    start = {} if recipe else few
     if given.get("init_from"):
         first = checkpoint.load(given["init_from"])
         names["init_from"] = str(first.path.absolute())
         scale = {"scale": first.preprocess.scale} if first.preprocess else {}
-        quick = {name: value for name, value in {**quick, **scale}.items() if name != "init"}
-    config = resolve({**given, **names}, network, data, quick)
-    folder = RunFolder(out or _default_folder(config), config.keep)
+        start = {name: value for name, value in {**start, **scale}.items() if name != "init"}
+    config = resolve({**given, **names}, network, data, start)
+    followed = follow(recipe, network.name) if recipe else None
+    folder = RunFolder(out or _default_folder(config, recipe), config.keep)
     if not overwrite:
         folder.require_free()
     net = Net(
@@ -78,13 +85,9 @@ def prepare(
         precision=config.precision,
         threads=config.threads,
     )
-    run = begin(net, data, config, folder, overwrite, show)
-    if "batch_size" in quick:
-        _show(
-            show,
-            f"few images: {', '.join(quick)} are not the network's own, but chosen for a quick "
-            f"start; its own start: --init own --scale 1 --batch-size {network.hints.batch_size}",
-        )
+    run = begin(net, data, config, folder, overwrite, show, followed)
+    if few:
+        _show(show, _of_few_images(few, recipe, network))
     return run
 
 
@@ -95,6 +98,7 @@ def begin(
     folder: RunFolder | None,
     overwrite: bool,
     show: Reporter | None,
+    followed: Followed | None = None,
 ) -> Run:
     """Reads the data, so that damage is found now; the run's folder is created last."""
     check_crop(config.crop, data.train.image_shape)
@@ -106,10 +110,10 @@ def begin(
     net.preprocess = Preprocess(measured, config.crop, mean, config.scale)
     if config.init_from:
         _show(show, *take_weights(net, checkpoint.load(config.init_from)))
-    trainer = Trainer(net, data, measured, config, folder=folder, reporter=show)
+    trainer = Trainer(net, data, measured, config, folder=folder, reporter=show, followed=followed)
     if folder:
-        folder.start(config.to_toml(), net.description.to_toml(), overwrite=overwrite)
-    _show(show, *announcement(net, data, config))
+        folder.start(*_texts(net, config, followed), overwrite=overwrite)
+    _show(show, *announcement(net, data, config, followed))
     return Run(net, config, data, trainer, folder)
 
 
@@ -166,16 +170,23 @@ def resume(
     if place is None:
         raise ConfigError(f"{saved.path} lies in no run folder; name one for the rest with --out")
     folder = RunFolder(place, config.keep)
-    texts = config.to_toml(), net.description.to_toml()
+    texts = _texts(net, config, saved.followed)
     trainer = Trainer(
-        net, data, saved.preprocess.statistics, config, folder=folder, reporter=show, state=state
+        net,
+        data,
+        saved.preprocess.statistics,
+        config,
+        folder=folder,
+        reporter=show,
+        state=state,
+        followed=saved.followed,
     )
     if own and place.resolve() == own.resolve():
         folder.go_on(*texts, state=state, checkpoint=saved.path, step=saved.step)
     else:
         state.metrics_lines = state.parameters_lines = 0
         folder.start(*texts, overwrite=overwrite)
-    _show(show, *announcement(net, data, config), f"resumed at step {saved.step}")
+    _show(show, *announcement(net, data, config, saved.followed), f"resumed at step {saved.step}")
     return Run(net, config, data, trainer, folder)
 
 
@@ -211,6 +222,28 @@ def _class_names(config: TrainConfig, data: Dataset) -> tuple[str, ...]:
     return (*data.classes, *(f"class {index}" for index in spare))
 
 
-def _default_folder(config: TrainConfig) -> Path:
+def _texts(net: Net, config: TrainConfig, followed: Followed | None) -> tuple[str, str, str]:
+    """What a run folder says of its run: config.toml, net.toml, recipe.toml."""
+    recipe = followed.to_toml(config) if followed else ""
+    return config.to_toml(), net.description.to_toml(), recipe
+
+
+def _of_few_images(few: Mapping[str, Any], recipe: Recipe | None, network: Description) -> str:
+    if recipe:
+        words = " ".join(
+            f"--{name.replace('_', '-')} {few[name]:g}" for name in ("scale", "batch_size")
+        )
+        return (
+            f"few images: the recipe stays as it is; a network begins to learn sooner with "
+            f"--init {few['init']} {words}"
+        )
+    return (
+        f"few images: {', '.join(few)} are not the network's own, but chosen for a quick start; "
+        f"its own start: --init own --scale 1 --batch-size {network.hints.batch_size}"
+    )
+
+
+def _default_folder(config: TrainConfig, recipe: Recipe | None) -> Path:
     data = "-".join(Path(config.data).name.split(":")) or "data"
-    return Path("runs") / f"{Path(config.net).stem}-{data}-{time.strftime('%Y%m%d-%H%M%S')}"
+    first = Path(recipe.name if recipe else config.net).stem
+    return Path("runs") / f"{first}-{data}-{time.strftime('%Y%m%d-%H%M%S')}"

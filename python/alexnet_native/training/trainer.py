@@ -16,6 +16,7 @@ from alexnet_native.data.statistics import Statistics
 from alexnet_native.errors import DivergedError
 from alexnet_native.net import Net
 from alexnet_native.net.scores import Sums
+from alexnet_native.recipes import Followed
 from alexnet_native.training.evaluation import evaluate
 from alexnet_native.training.feed import make_loader
 from alexnet_native.training.interrupt import StopRequest, stop_request
@@ -57,6 +58,7 @@ class Trainer:
         folder: takes logs and checkpoints; None writes nothing.
         reporter: shows progress; None shows warnings only.
         state: of the checkpoint that `net` was restored from; None starts anew.
+        followed: the recipe of the training, which its checkpoints keep.
 
     Raises:
         ConfigError: the schedule or a frozen layer does not exist.
@@ -72,11 +74,12 @@ class Trainer:
         folder: RunFolder | None = None,
         reporter: Reporter | None = None,
         state: RunState | None = None,
+        followed: Followed | None = None,
     ) -> None:
         self.state = state or RunState(train_images=len(data.train), first_step=net.step)
         self._net, self._data, self._statistics, self._config = net, data, statistics, config
         self._reporter = reporter or Silent()
-        self._recorder = Recorder(net, config, folder)
+        self._recorder = Recorder(net, config, folder, followed)
         self._schedule = make_schedule(config)
         self._schedule.restore(self.state.schedule)
         self._rates = Rates(net, config)
