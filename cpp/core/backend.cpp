@@ -2,11 +2,14 @@
 
 #include <algorithm>
 #include <fstream>
+#include <mutex>
 #include <thread>
 
 #if defined(__linux__)
 #include <sched.h>
 #endif
+
+#include "core/module.h"
 
 namespace alexnet {
 namespace {
@@ -29,13 +32,25 @@ int cgroup_threads() {
 
 void register_backend(const BackendApi* api) { table().push_back(api); }
 
-std::vector<const BackendApi*> backends() { return table(); }
-
 const BackendApi& backend(DeviceKind kind) {
   for (const BackendApi* api : table())
     if (api->kind == kind) return *api;
-  fail<UnavailableError>(
-      "this installation has no CUDA back end: use cpu:0, cpu:1, ... as devices");
+  static std::mutex mutex;
+  const std::lock_guard lock(mutex);
+  static const BackendApi* cuda = nullptr;
+  if (!cuda) cuda = &load_module("alexnet_cuda", backend(DeviceKind::cpu).ops);
+  const std::string missing = cuda->missing();
+  require<UnavailableError>(missing.empty(), "{}", missing);
+  return *cuda;
+}
+
+std::vector<const BackendApi*> backends() {
+  std::vector<const BackendApi*> all = table();
+  try {
+    all.push_back(&backend(DeviceKind::cuda));
+  } catch (const UnavailableError&) {  // unavailable: who asks for it by name is told why
+  }
+  return all;
 }
 
 int available_threads() {

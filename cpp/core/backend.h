@@ -19,14 +19,19 @@ struct DeviceInfo {
 struct BackendApi {
   DeviceKind kind;
   const char* name;
+  uint64_t ops;  // fingerprint of the ops that it was built with (ops/fingerprint.h)
   std::vector<DeviceInfo> (*devices)();
   // `threads` = CPU threads for this device.
   std::unique_ptr<Device> (*make_device)(DeviceId id, int threads);
+  // What is missing on this machine and what to do, as a sentence; empty: nothing.
+  std::string (*missing)();
+  // Blocking, from any thread: how a stream of another back end writes to this one's memory.
+  void (*write)(const void* host, const AnyView& dst);
 };
 
 void register_backend(const BackendApi* api);  // returns before main; called by static initialisers
 const BackendApi& backend(DeviceKind kind);  // throws UnavailableError: what is missing, what to do
-std::vector<const BackendApi*> backends();
+std::vector<const BackendApi*> backends();   // those that work here
 
 // CPU threads that this process may use: affinity and cgroup quota respected.
 int available_threads();

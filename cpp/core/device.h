@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -29,6 +30,20 @@ struct Gemm {
 class Event {
  public:
   virtual ~Event() = default;
+  // For a stream of another back end: blocks its caller until what is recorded by now is done.
+  virtual std::function<void()> host_wait() = 0;
+};
+
+// Work on some streams that is enqueued many times alike, as a training step is. A device may
+// record it and play it again with less effort of the host. Usage, until end() is true:
+//   begin(), enqueue everything, end()
+// Arguments of ops may differ from time to time; the sequence of calls must not.
+class Replay {
+ public:
+  virtual ~Replay() = default;
+  virtual void begin() = 0;
+  virtual bool end() = 0;              // false: nothing has run, enqueue it once more
+  virtual void cancel() noexcept = 0;  // instead of end(), after an exception
 };
 
 class Stream {
@@ -50,6 +65,11 @@ class Stream {
   virtual std::unique_ptr<Event> make_event() = 0;
   virtual void record(Event& event) = 0;
   virtual void wait(Event& event) = 0;  // the stream waits, not the caller
+  // Null where nothing is gained. `streams`: all that the work is enqueued on, this one the first.
+  virtual std::unique_ptr<Replay> make_replay(const std::vector<Stream*>& streams) {
+    (void)streams;
+    return nullptr;
+  }
 
   // Names what is enqueued from now on; errors carry it. The string must outlive the work.
   virtual void set_label(const char* label) = 0;
@@ -67,6 +87,9 @@ class Device {
 
   virtual void* allocate(size_t bytes) = 0;  // 64-byte aligned; throws DeviceError when full
   virtual void release(void* data) noexcept = 0;
+  // Memory of the host that uploads and downloads of this device reach without a detour.
+  virtual void* allocate_host(size_t bytes) = 0;
+  virtual void release_host(void* data) noexcept = 0;
   virtual std::unique_ptr<Stream> make_stream() = 0;
   // `name` is "auto" or an engine's name; throws ConfigError with the names there are.
   virtual std::unique_ptr<ConvEngine> make_conv(const std::string& name, const ConvProblem&) = 0;

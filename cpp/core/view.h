@@ -30,9 +30,9 @@ struct View {
   }
   ANX_HD T& operator[](int64_t i) const { return data[i]; }
   explicit operator bool() const { return data != nullptr; }
-  operator View<const T>() const
-    requires(!std::is_const_v<T>)
-  {
+  template <class Const>
+    requires(!std::is_const_v<T> && std::is_same_v<Const, const T>)
+  operator View<Const>() const {
     return {data, shape, device, block};
   }
 };

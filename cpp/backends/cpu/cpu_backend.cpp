@@ -1,10 +1,12 @@
 // Registers the CPU back end and chooses its instruction set.
 #include <cstdlib>
+#include <cstring>
 #include <string_view>
 
 #include "backends/cpu/cpu_device.h"
 #include "backends/cpu/gemm.h"
 #include "core/backend.h"
+#include "ops/fingerprint.h"
 
 namespace alexnet {
 namespace {
@@ -42,7 +44,16 @@ std::unique_ptr<Device> make_device(DeviceId id, int threads) {
   return std::make_unique<CpuDevice>(id, threads);
 }
 
-const BackendApi api = {DeviceKind::cpu, "cpu", &list_devices, &make_device};
+const BackendApi api = {
+    .kind = DeviceKind::cpu,
+    .name = "cpu",
+    .ops = kOpsFingerprint,
+    .devices = &list_devices,
+    .make_device = &make_device,
+    .missing = [] { return std::string(); },
+    .write = [](const void* host,
+                const AnyView& dst) { std::memcpy(dst.data, host, size_t(dst.bytes())); },
+};
 [[maybe_unused]] const bool registered = (register_backend(&api), true);
 
 }  // namespace

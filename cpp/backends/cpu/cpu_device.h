@@ -18,6 +18,8 @@ class CpuDevice final : public Device {
   int channel_block(DType dtype) const override;
   void* allocate(size_t bytes) override;
   void release(void* data) noexcept override;
+  void* allocate_host(size_t bytes) override { return allocate(bytes); }
+  void release_host(void* data) noexcept override { release(data); }
   std::unique_ptr<Stream> make_stream() override;
   std::unique_ptr<ConvEngine> make_conv(const std::string& name, const ConvProblem&) override;
 

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "backends/cpu/gemm.h"
+#include "core/backend.h"
 
 namespace alexnet {
 namespace {
@@ -21,6 +22,9 @@ class CpuEvent final : public Event {
   void wait_for(uint64_t ticket) {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return completed_ >= ticket; });
+  }
+  std::function<void()> host_wait() override {
+    return [this, ticket = recorded_] { wait_for(ticket); };
   }
 
  private:
@@ -133,7 +137,11 @@ void CpuStream::copy(AnyView src, AnyView dst) {
                        to_string(src.device), to_string(device()));
   require<InternalError>(src.bytes() == dst.bytes(), "a copy from {} to {}", to_string(src.shape),
                          to_string(dst.shape));
-  enqueue([src, dst, pool = &pool()] { parallel_copy(*pool, src.data, dst.data, src.bytes()); });
+  if (dst.device.kind == DeviceKind::cpu) {
+    enqueue([src, dst, pool = &pool()] { parallel_copy(*pool, src.data, dst.data, src.bytes()); });
+  } else {
+    enqueue([src, dst, api = &backend(dst.device.kind)] { api->write(src.data, dst); });
+  }
 }
 
 void CpuStream::upload(const void* src, AnyView dst) {
@@ -152,8 +160,17 @@ void CpuStream::record(Event& event) {
 }
 
 void CpuStream::wait(Event& event) {
-  auto* e = static_cast<CpuEvent*>(&event);
-  add([e, ticket = e->last_ticket()] { e->wait_for(ticket); }, true);
+  if (auto* e = dynamic_cast<CpuEvent*>(&event)) {
+    add([e, ticket = e->last_ticket()] { e->wait_for(ticket); }, true);
+  } else {  // of another back end
+    auto* wait = new std::function<void()>(event.host_wait());
+    add(
+        [wait] {
+          const std::unique_ptr<std::function<void()>> owned(wait);
+          (*wait)();
+        },
+        true);
+  }
 }
 
 }  // namespace alexnet

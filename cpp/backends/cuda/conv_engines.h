@@ -1,0 +1,20 @@
+// The convolution engines of CUDA devices, by name.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "core/conv.h"
+
+namespace alexnet {
+
+class CudaDevice;
+
+// "auto": the first of the list in conv_engines.cpp that is there and fits the problem.
+std::unique_ptr<ConvEngine> make_conv_engine(CudaDevice& device, const std::string& name,
+                                             const ConvProblem& problem);
+
+// im2col and cuBLAS: conv_gemm.cu.
+std::unique_ptr<ConvEngine> make_conv_gemm(CudaDevice& device, const ConvProblem& problem);
+
+}  // namespace alexnet

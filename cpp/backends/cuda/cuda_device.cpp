@@ -1,0 +1,50 @@
+#include "backends/cuda/cuda_device.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "backends/cuda/check.h"
+#include "backends/cuda/conv_engines.h"
+#include "backends/cuda/cuda_stream.h"
+
+namespace alexnet {
+namespace {
+
+int attribute(cudaDeviceAttr what, int device) {
+  int value = 0;
+  ANX_CUDA(cudaDeviceGetAttribute(&value, what, device));
+  return value;
+}
+
+}  // namespace
+
+CudaDevice::CudaDevice(DeviceId id) : id_(id), memory_(id.index) {
+  const int most = attribute(cudaDevAttrMaxThreadsPerBlock, id.index);
+  block_threads_ = int(std::bit_floor(unsigned(std::min(256, most))));
+  processors_ = attribute(cudaDevAttrMultiProcessorCount, id.index);
+}
+
+void* CudaDevice::allocate_host(size_t bytes) {
+  const OnDevice here(id_.index);
+  void* data = nullptr;
+  const cudaError_t result = cudaMallocHost(&data, bytes ? bytes : 1);
+  if (result == cudaErrorMemoryAllocation) {
+    cudaGetLastError();
+    fail<DeviceError>(
+        "the host has no {} MiB of memory left that {} can reach: take a smaller batch",
+        bytes >> 20, to_string(id_));
+  }
+  check_cuda(result, "cudaMallocHost");
+  return data;
+}
+
+void CudaDevice::release_host(void* data) noexcept { cudaFreeHost(data); }
+
+std::unique_ptr<Stream> CudaDevice::make_stream() { return std::make_unique<CudaStream>(*this); }
+
+std::unique_ptr<ConvEngine> CudaDevice::make_conv(const std::string& name,
+                                                  const ConvProblem& problem) {
+  return make_conv_engine(*this, name, problem);
+}
+
+}  // namespace alexnet

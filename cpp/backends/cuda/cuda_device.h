@@ -1,0 +1,35 @@
+// A CUDA device: its memory and its properties.
+#pragma once
+
+#include <memory>
+
+#include "backends/cuda/memory_pool.h"
+#include "core/device.h"
+
+namespace alexnet {
+
+class CudaDevice final : public Device {
+ public:
+  explicit CudaDevice(DeviceId id);
+
+  DeviceId id() const override { return id_; }
+  int threads() const override { return 0; }
+  int channel_block(DType) const override { return 1; }
+  void* allocate(size_t bytes) override { return memory_.allocate(bytes); }
+  void release(void* data) noexcept override { memory_.release(data); }
+  void* allocate_host(size_t bytes) override;
+  void release_host(void* data) noexcept override;
+  std::unique_ptr<Stream> make_stream() override;
+  std::unique_ptr<ConvEngine> make_conv(const std::string& name, const ConvProblem&) override;
+
+  MemoryPool& memory() { return memory_; }
+  int block_threads() const { return block_threads_; }
+  int processors() const { return processors_; }
+
+ private:
+  DeviceId id_;
+  MemoryPool memory_;
+  int block_threads_ = 0, processors_ = 0;
+};
+
+}  // namespace alexnet

@@ -1,0 +1,126 @@
+#include "backends/cuda/cuda_stream.h"
+
+#include "backends/cuda/cuda_device.h"
+#include "backends/cuda/kernels.h"
+#include "backends/cuda/peer.h"
+
+namespace alexnet {
+
+CudaStream::CudaStream(CudaDevice& device) : device_(device) {
+  const OnDevice here(device_.id().index);
+  ANX_CUDA(cudaStreamCreateWithFlags(&handle_, cudaStreamNonBlocking));
+}
+
+CudaStream::~CudaStream() {
+  if (!handle_) return;
+  cudaStreamSynchronize(handle_);
+  blas_.reset();
+  staged_.reset();
+  cudaStreamDestroy(handle_);
+}
+
+DeviceId CudaStream::device() const { return device_.id(); }
+int64_t CudaStream::block_threads() const { return device_.block_threads(); }
+int64_t CudaStream::most_blocks() const { return int64_t(device_.processors()) * 16; }
+
+void CudaStream::launch(int index, const void* op, size_t, Grid grid) {
+  op_launcher(index)(*this, op, grid);
+}
+
+void CudaStream::gemm(const Gemm& g) { gemm_batch(g, 1, 0, 0, 0); }
+
+void CudaStream::gemm_batch(const Gemm& g, int count, int64_t stride_a, int64_t stride_b,
+                            int64_t stride_c) {
+  const uint64_t key =
+      key_of(1, g.transpose_a, g.transpose_b, g.m, g.n, g.k, g.a, g.b, g.c, g.lda, g.ldb, g.ldc,
+             g.alpha, g.beta, g.dtype, count, stride_a, stride_b, stride_c);
+  fixed(key, [&](cudaStream_t) {
+    if (!blas_) blas_ = std::make_unique<Blas>(device().index, handle_, device_.memory());
+    blas_->gemm(g, count, stride_a, stride_b, stride_c, false);
+  });
+}
+
+void CudaStream::fill_zero(AnyView dst) {
+  fixed(key_of(2, dst.data, dst.bytes()), [&](cudaStream_t stream) {
+    return cudaMemsetAsync(dst.data, 0, size_t(dst.bytes()), stream);
+  });
+}
+
+void CudaStream::copy(AnyView src, AnyView dst) {
+  require<DeviceError>(src.device == device(), "a copy from {} was given to the stream of {}",
+                       to_string(src.device), to_string(device()));
+  require<InternalError>(src.bytes() == dst.bytes(), "a copy from {} to {}", to_string(src.shape),
+                         to_string(dst.shape));
+  const size_t bytes = size_t(src.bytes());
+  const int from = src.device.index, to = dst.device.index;
+  fixed(key_of(3, src.data, dst.data, bytes), [&](cudaStream_t stream) {
+    if (dst.device.kind == DeviceKind::cpu) {
+      ANX_CUDA(cudaMemcpyAsync(dst.data, src.data, bytes, cudaMemcpyDeviceToHost, stream));
+    } else if (from == to) {
+      ANX_CUDA(cudaMemcpyAsync(dst.data, src.data, bytes, cudaMemcpyDeviceToDevice, stream));
+    } else if (peer_access(from, to)) {
+      ANX_CUDA(cudaMemcpyPeerAsync(dst.data, to, src.data, from, bytes, stream));
+    } else {
+      if (!staged_ || staged_->to() != to) staged_ = std::make_unique<StagedCopy>(from, to);
+      staged_->copy(stream, src.data, dst.data, bytes);
+    }
+  });
+}
+
+void CudaStream::upload(const void* src, AnyView dst) {
+  fixed(key_of(4, src, dst.data, dst.bytes()), [&](cudaStream_t stream) {
+    return cudaMemcpyAsync(dst.data, src, size_t(dst.bytes()), cudaMemcpyHostToDevice, stream);
+  });
+}
+
+void CudaStream::download(AnyView src, void* dst) {
+  fixed(key_of(5, src.data, dst, src.bytes()), [&](cudaStream_t stream) {
+    return cudaMemcpyAsync(dst, src.data, size_t(src.bytes()), cudaMemcpyDeviceToHost, stream);
+  });
+}
+
+std::unique_ptr<Event> CudaStream::make_event() {
+  return std::make_unique<CudaEvent>(device().index);
+}
+
+void CudaStream::record(Event& event) {
+  auto& own = static_cast<CudaEvent&>(event);
+  fixed(key_of(6, &own), [&](cudaStream_t stream) { own.record(stream); });
+}
+
+void CudaStream::wait(Event& event) {
+  if (auto* own = dynamic_cast<CudaEvent*>(&event)) {
+    fixed(key_of(7, own), [&](cudaStream_t stream) {
+      if (own->is_recorded()) ANX_CUDA(cudaStreamWaitEvent(stream, own->last(), 0));
+    });
+    return;
+  }
+  // Of another back end: a thread of the driver waits for it.
+  auto* wait = new std::function<void()>(event.host_wait());
+  const auto call = [](void* data) {
+    const std::unique_ptr<std::function<void()>> owned(static_cast<std::function<void()>*>(data));
+    (*owned)();
+  };
+  fixed(0, [&](cudaStream_t stream) { ANX_CUDA(cudaLaunchHostFunc(stream, call, wait)); });
+}
+
+std::unique_ptr<Replay> CudaStream::make_replay(const std::vector<Stream*>& streams) {
+  std::vector<CudaStream*> own;
+  for (Stream* stream : streams) {
+    auto* cuda = dynamic_cast<CudaStream*>(stream);
+    if (!cuda) return nullptr;  // a CPU takes part: nothing to capture there
+    own.push_back(cuda);
+  }
+  return std::make_unique<CudaReplay>(own);
+}
+
+void CudaStream::synchronize() {
+  const cudaError_t result = cudaStreamSynchronize(handle_);
+  if (result == cudaSuccess) return;
+  cudaGetLastError();
+  fail<DeviceError>("{}: {} ({}), in layer '{}' or before it; this process must be started again",
+                    to_string(device()), cudaGetErrorString(result), cudaGetErrorName(result),
+                    label_);
+}
+
+}  // namespace alexnet

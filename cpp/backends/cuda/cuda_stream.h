@@ -1,0 +1,90 @@
+// A stream of a CUDA device.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <memory>
+
+#include "backends/cuda/blas.h"
+#include "backends/cuda/check.h"
+#include "backends/cuda/cuda_event.h"
+#include "backends/cuda/replay.h"
+#include "core/device.h"
+
+namespace alexnet {
+
+class CudaDevice;
+class StagedCopy;
+
+class CudaStream final : public Stream {
+ public:
+  explicit CudaStream(CudaDevice& device);
+  ~CudaStream() override;
+
+  DeviceId device() const override;
+  CudaDevice& owner() { return device_; }
+  cudaStream_t handle() const { return handle_; }
+  // Of a launch: threads of a block (a power of two), and the most blocks that pay.
+  int64_t block_threads() const;
+  int64_t most_blocks() const;
+
+  void launch(int index, const void* op, size_t size, Grid grid) override;
+  void gemm(const Gemm& gemm) override;
+  // `count` products whose operands lie `stride` elements apart; 0: the same one.
+  void gemm_batch(const Gemm& gemm, int count, int64_t stride_a, int64_t stride_b,
+                  int64_t stride_c);
+  void fill_zero(AnyView dst) override;
+  void copy(AnyView src, AnyView dst) override;
+  void upload(const void* src, AnyView dst) override;
+  void download(AnyView src, void* dst) override;
+  std::unique_ptr<Event> make_event() override;
+  void record(Event& event) override;
+  void wait(Event& event) override;
+  std::unique_ptr<Replay> make_replay(const std::vector<Stream*>& streams) override;
+  void set_label(const char* label) override { label_ = label; }
+  void synchronize() override;
+
+  // How everything is enqueued. Outside a replay: enqueue(handle). While one records: that, and it
+  // is noted. While one plays: it is compared with what was recorded, and not enqueued.
+  //
+  // A kernel's arguments may change from one replay to the next.
+  template <class F>
+  void kernel(const KernelLaunch& call, F&& enqueue) {
+    if (replay_ && replay_->playing()) return replay_->play(call);
+    run(enqueue);
+    if (replay_) replay_->record(handle_, call);
+  }
+  // For the rest, whatever it depends on is in `key` (key_of); the replay begins anew when it
+  // changes.
+  template <class F>
+  void fixed(uint64_t key, F&& enqueue) {
+    if (replay_ && replay_->playing()) return replay_->play(key);
+    run(enqueue);
+    if (replay_) replay_->record(key);
+  }
+  void attach(CudaReplay* replay) { replay_ = replay; }
+
+ private:
+  template <class F>
+  void run(F&& enqueue) {
+    const OnDevice here(device().index);
+    try {
+      if constexpr (std::is_same_v<decltype(enqueue(handle_)), cudaError_t>) {
+        check_cuda(enqueue(handle_), "a launch");
+      } else {
+        enqueue(handle_);
+      }
+    } catch (const Error& e) {
+      fail<DeviceError>("{} on {}: {}", label_, to_string(device()), e.what());
+    }
+  }
+
+  CudaDevice& device_;
+  cudaStream_t handle_ = nullptr;
+  const char* label_ = "";
+  CudaReplay* replay_ = nullptr;
+  std::unique_ptr<Blas> blas_;
+  std::unique_ptr<StagedCopy> staged_;
+};
+
+}  // namespace alexnet

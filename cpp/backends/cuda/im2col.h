@@ -1,0 +1,119 @@
+// The unrolled matrix of some images on a GPU, a thread for each entry, and what goes with it.
+//
+// col[k, (n, p, q)] = x[n, c, p*stride + i - pad, q*stride + j - pad] for the tap k = (c, i, j), 0
+// outside: a row for each tap of all groups, a column for each output pixel of all images. Products
+// with it have their images side by side too: rows[o, (n, p, q)].
+#pragma once
+
+#include "core/conv.h"
+#include "core/macros.h"
+
+namespace alexnet {
+
+// What the kernels need to know of a ConvProblem.
+struct Unrolling {
+  int in_c, in_h, in_w, out_c, out_h, out_w, kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w;
+  int images;  // of this chunk
+
+  Unrolling(const ConvProblem& p, int images)
+      : in_c(p.x.c),
+        in_h(p.x.h),
+        in_w(p.x.w),
+        out_c(p.y.c),
+        out_h(p.y.h),
+        out_w(p.y.w),
+        kernel_h(p.kernel_h),
+        kernel_w(p.kernel_w),
+        stride_h(p.stride_h),
+        stride_w(p.stride_w),
+        pad_h(p.pad_h),
+        pad_w(p.pad_w),
+        images(images) {}
+
+  ANX_HD int pixels() const { return out_h * out_w; }
+  ANX_HD int64_t columns() const { return int64_t(images) * pixels(); }
+  ANX_HD int taps() const { return in_c * kernel_h * kernel_w; }
+};
+
+template <class T>
+struct Im2col {
+  Unrolling u;
+  const T* x;  // of the chunk's first image
+  T* col;
+
+  Grid grid() const { return {u.taps(), u.columns()}; }
+
+  ANX_HD void operator()(int64_t row, int64_t column) const {
+    const int k = int(row), area = u.kernel_h * u.kernel_w, c = k / area;
+    const int tap = k - c * area, i = tap / u.kernel_w, j = tap - i * u.kernel_w;
+    const int n = int(column / u.pixels()), pixel = int(column - int64_t(n) * u.pixels());
+    const int p = pixel / u.out_w, q = pixel - p * u.out_w;
+    const int r = p * u.stride_h + i - u.pad_h, s = q * u.stride_w + j - u.pad_w;
+    const bool inside = r >= 0 && r < u.in_h && s >= 0 && s < u.in_w;
+    const int64_t from = ((int64_t(n) * u.in_c + c) * u.in_h + r) * u.in_w + s;
+    col[row * u.columns() + column] = inside ? x[from] : T(0);
+  }
+};
+
+// dx = the fold of dcol: each pixel gathers from the windows that cover it, in a fixed order, so no
+// two threads write the same.
+template <class T>
+struct Col2im {
+  Unrolling u;
+  const T* dcol;
+  T* dx;
+
+  Grid grid() const { return {int64_t(u.images) * u.in_c * u.in_h, u.in_w}; }
+
+  ANX_HD void operator()(int64_t row, int64_t col) const {
+    const int r = int(row % u.in_h) + u.pad_h, s = int(col) + u.pad_w;
+    const int64_t map = row / u.in_h;
+    const int n = int(map / u.in_c), c = int(map - int64_t(n) * u.in_c);
+    const T* taps = dcol + int64_t(c) * u.kernel_h * u.kernel_w * u.columns();
+    T sum = 0;
+    for (int i = r % u.stride_h; i < u.kernel_h; i += u.stride_h) {
+      const int p = (r - i) / u.stride_h;
+      if (i > r || p >= u.out_h) continue;
+      for (int j = s % u.stride_w; j < u.kernel_w; j += u.stride_w) {
+        const int q = (s - j) / u.stride_w;
+        if (j > s || q >= u.out_w) continue;
+        sum += taps[(i * u.kernel_w + j) * u.columns() + int64_t(n) * u.pixels() + p * u.out_w + q];
+      }
+    }
+    dx[row * u.in_w + col] = sum;
+  }
+};
+
+// y[n, o, p] = rows[o, (n, p)] + b[o], or with `relu` the larger of that and 0.
+template <class T>
+struct RowsToImages {
+  Unrolling u;
+  const T *rows, *b;  // b may be null
+  bool relu;
+  T* y;
+
+  Grid grid() const { return {int64_t(u.images) * u.out_c, u.pixels()}; }
+
+  ANX_HD void operator()(int64_t row, int64_t pixel) const {
+    const int n = int(row / u.out_c), o = int(row - int64_t(n) * u.out_c);
+    const T sum = rows[o * u.columns() + int64_t(n) * u.pixels() + pixel] + (b ? b[o] : T(0));
+    y[row * u.pixels() + pixel] = relu && sum <= 0 ? T(0) : sum;  // a NaN stays
+  }
+};
+
+// rows[o, (n, p)] = dy[n, o, p]
+template <class T>
+struct ImagesToRows {
+  Unrolling u;
+  const T* dy;
+  T* rows;
+
+  Grid grid() const { return {int64_t(u.images) * u.out_c, u.pixels()}; }
+
+  ANX_HD void operator()(int64_t row, int64_t pixel) const {
+    const int n = int(row / u.out_c), o = int(row - int64_t(n) * u.out_c);
+    rows[o * u.columns() + int64_t(n) * u.pixels() + pixel] = dy[row * u.pixels() + pixel];
+  }
+};
+
+}  // namespace alexnet

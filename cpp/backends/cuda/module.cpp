@@ -1,0 +1,79 @@
+// The library's one exported function: the table of this back end (core/module.h).
+#include "core/module.h"
+
+#include <cublas_v2.h>
+
+#include "backends/cuda/check.h"
+#include "backends/cuda/cuda_device.h"
+#include "ops/fingerprint.h"
+
+namespace alexnet {
+namespace {
+
+// Sets the count to 0 where the driver cannot be asked, and says why in `error`.
+int device_count(cudaError_t& error) {
+  int count = 0;
+  error = cudaGetDeviceCount(&count);
+  if (error == cudaSuccess) return count;
+  cudaGetLastError();
+  return 0;
+}
+
+std::string missing() {
+  cudaError_t error = cudaSuccess;
+  if (device_count(error) > 0) return "";
+  if (error == cudaErrorInsufficientDriver)
+    return "this machine has no NVIDIA driver, or one older than CUDA 13: install driver 580 or "
+           "newer, or use cpu:0, cpu:1, ... as devices";
+  if (error == cudaSuccess || error == cudaErrorNoDevice)
+    return "the NVIDIA driver sees no GPU (CUDA_VISIBLE_DEVICES may hide it): use cpu:0, cpu:1, "
+           "... as devices";
+  return format("the NVIDIA driver does not answer: {} ({})", cudaGetErrorString(error),
+                cudaGetErrorName(error));
+}
+
+std::vector<DeviceInfo> list_devices() {
+  std::vector<DeviceInfo> found;
+  cudaError_t error = cudaSuccess;
+  const int count = device_count(error);
+  for (int i = 0; i < count; ++i) {
+    cudaDeviceProp p = {};
+    ANX_CUDA(cudaGetDeviceProperties(&p, i));
+    const std::string architecture = format("sm_{}{}", p.major, p.minor);
+    found.push_back({to_string(DeviceId{DeviceKind::cuda, int16_t(i)}),
+                     format("{}, {} MiB, {}", p.name, p.totalGlobalMem >> 20, architecture),
+                     architecture});
+  }
+  return found;
+}
+
+std::unique_ptr<Device> make_device(DeviceId id, int) {
+  cudaError_t error = cudaSuccess;
+  const int count = device_count(error);
+  require<UnavailableError>(id.index < count, "there is no {}: this machine has cuda:0{}",
+                            to_string(id), count == 1 ? "" : format(" to cuda:{}", count - 1));
+  return std::make_unique<CudaDevice>(id);
+}
+
+void write(const void* host, const AnyView& dst) {
+  const OnDevice there(dst.device.index);
+  ANX_CUDA(cudaMemcpy(dst.data, host, size_t(dst.bytes()), cudaMemcpyHostToDevice));
+}
+
+const BackendApi api = {.kind = DeviceKind::cuda,
+                        .name = "cuda",
+                        .ops = kOpsFingerprint,
+                        .devices = &list_devices,
+                        .make_device = &make_device,
+                        .missing = &missing,
+                        .write = &write};
+
+const BackendModule module = {ANX_INTERFACE, kOpsFingerprint, &api};
+
+}  // namespace
+}  // namespace alexnet
+
+extern "C" __attribute__((visibility("default"))) const alexnet::BackendModule*
+alexnet_backend_module() {
+  return &alexnet::module;
+}

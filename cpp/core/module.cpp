@@ -1,0 +1,56 @@
+#include "core/module.h"
+
+#include <dlfcn.h>
+
+#include <cstdlib>
+#include <filesystem>
+
+namespace alexnet {
+namespace {
+
+std::string folder_of_this_library() {
+  Dl_info info;
+  if (dladdr(reinterpret_cast<void*>(&load_module), &info) == 0) return ".";
+  return std::filesystem::absolute(info.dli_fname).parent_path().string();
+}
+
+// "libcublas.so.13: cannot open shared object file: No such file ..." -> "libcublas.so.13"
+std::string missing_library(const std::string& error) {
+  const size_t colon = error.find(": cannot open shared object file");
+  return colon == std::string::npos ? "" : error.substr(0, colon);
+}
+
+}  // namespace
+
+const BackendApi& load_module(const std::string& name, uint64_t ops) {
+  const char* named = std::getenv("ALEXNET_CUDA_MODULE");
+  const std::string path =
+      named && *named ? named : folder_of_this_library() + "/lib" + name + ".so";
+  require<UnavailableError>(
+      std::filesystem::exists(path),
+      "this installation has no CUDA back end ({} is not there): install again on a machine with "
+      "the CUDA toolkit, or with ALEXNET_CUDA=WHEELS; until then use cpu:0, cpu:1, ... as devices",
+      path);
+
+  void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (!library) {
+    const std::string error = dlerror(), missing = missing_library(error);
+    require<UnavailableError>(
+        missing.empty(),
+        "the CUDA back end needs {}, which is not on this machine: pip install "
+        "\"alexnet-native[cuda]\", or put its folder into LD_LIBRARY_PATH",
+        missing);
+    fail<UnavailableError>("the CUDA back end could not be opened: {}", error);
+  }
+  const auto entry = reinterpret_cast<ModuleEntry>(dlsym(library, kModuleEntry));
+  require<UnavailableError>(entry != nullptr,
+                            "{} is no back end of this library: build and install again", path);
+  const BackendModule& module = *entry();
+  require<UnavailableError>(module.interface == ANX_INTERFACE && module.ops == ops,
+                            "{} was built from another version of this library: build and install "
+                            "both together",
+                            path);
+  return *module.api;
+}
+
+}  // namespace alexnet

@@ -1,0 +1,124 @@
+// What the parts of the simulator share. A mistake of the program under test, which a GPU would
+// answer with wrong numbers or with an error long after, ends the process with a sentence.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <condition_variable>
+#include <cstdarg>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#if defined(__SANITIZE_THREAD__)
+#define CUDA_SIM_TSAN 1
+#elif defined(__SANITIZE_ADDRESS__)
+#define CUDA_SIM_ASAN 1
+#endif
+
+namespace cuda_sim {
+
+[[noreturn]] void die(const char* format, ...) __attribute__((format(printf, 1, 2)));
+cudaError_t error(cudaError_t result);  // remembered for cudaGetLastError
+int current_device();
+int device_count();
+
+// The order in which the threads of a block run: ALEXNET_SIM_ORDER=forward, reversed or shuffled.
+void put_in_order(std::vector<unsigned>& threads, uint64_t seed);
+
+// ---- memory: who owns what
+constexpr int kHost = -1;
+// The owner of a device's or pinned memory; kHost for any other.
+int owner(const void* data);
+// Dies unless [data, data + bytes) lies inside one allocation of `device`.
+void check_range(const char* what, int device, const void* data, size_t bytes);
+// Dies if `value` points into memory of another device, or into memory that has been freed.
+void check_argument(const char* what, int device, uintptr_t value);
+
+// ---- work
+struct KernelWork {
+  void* kernel;
+  const KernelType* type;
+  void* arguments;  // owned
+  dim3 grid, block;
+  size_t shared;
+  int device;
+
+  KernelWork(void* kernel, const KernelType& type, dim3 grid, dim3 block, void** arguments,
+             size_t shared, int device);
+  ~KernelWork();
+  KernelWork(const KernelWork&) = delete;
+  void check() const;  // dies where an argument points to another device's memory
+  void run() const;    // all blocks, on this thread
+};
+
+using Task = std::function<void()>;
+
+}  // namespace cuda_sim
+
+// A stream is a thread that runs tasks in order.
+struct SimStream {
+  explicit SimStream(int device);
+  ~SimStream();
+  void add(cuda_sim::Task task);
+  void drain();
+
+  const int device;
+  // While it is captured: the graph, and the nodes that the next one depends on.
+  SimGraph* capture = nullptr;
+  bool capture_origin = false;
+  std::vector<SimNode*> last;
+
+ private:
+  void work();
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<cuda_sim::Task> tasks_;
+  bool running_ = false, stopping_ = false;
+  std::thread thread_;
+};
+
+struct SimEvent {
+  explicit SimEvent(int device) : device(device) {}
+  void complete(uint64_t ticket);
+  void wait_for(uint64_t ticket);
+  bool is_done();
+
+  const int device;
+  uint64_t recorded = 0;  // of the enqueuing thread
+  double seconds = 0;     // when it was last complete
+  SimGraph* capture = nullptr;
+  std::vector<SimNode*> nodes;  // what it stands for inside a capture
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  uint64_t completed_ = 0;
+};
+
+struct SimNode {
+  std::shared_ptr<cuda_sim::KernelWork> kernel;  // or a task
+  cuda_sim::Task task;
+  std::vector<SimNode*> after;
+  size_t index = 0;  // in its graph
+};
+
+struct SimGraph {
+  SimGraph();
+  ~SimGraph();
+  std::vector<std::unique_ptr<SimNode>> nodes;
+  std::vector<SimStream*> streams;  // that joined the capture
+};
+
+namespace cuda_sim {
+// Enqueues, or adds a node where the stream is being captured.
+void enqueue(SimStream& stream, Task task);
+void enqueue(SimStream& stream, std::shared_ptr<KernelWork> work);
+// Streams, events, graphs and allocations that are alive: reported when the process ends.
+void count(const char* kind, int change);
+}  // namespace cuda_sim

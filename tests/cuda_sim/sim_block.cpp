@@ -1,0 +1,163 @@
+// Runs the blocks of a kernel, one after the other. The threads of a block run one after the other
+// too, on one fiber, until one of them comes to a barrier: it then waits on its fiber, and those
+// that have not begun go on with another. So kernels without barriers cost little more than a loop.
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+
+#include "sim_fiber.h"
+
+#if defined(CUDA_SIM_TSAN)
+#include <sanitizer/tsan_interface.h>
+#endif
+
+constinit thread_local uint3 threadIdx, blockIdx;
+constinit thread_local dim3 blockDim, gridDim;
+
+namespace cuda_sim {
+namespace {
+
+// What one thread knows after a barrier, all know. ThreadSanitizer then sees the threads of a block
+// as unordered between two barriers, and reports a missing one as a race.
+void publish([[maybe_unused]] void* what) {
+#if defined(CUDA_SIM_TSAN)
+  __tsan_release(what);
+#endif
+}
+void receive([[maybe_unused]] void* what) {
+#if defined(CUDA_SIM_TSAN)
+  __tsan_acquire(what);
+#endif
+}
+
+class Block {
+ public:
+  void run(const KernelWork& work, uint3 index) {
+    work_ = &work;
+    blockIdx = index;
+    blockDim = work.block;
+    gridDim = work.grid;
+    shared_.reset(work.shared ? new char[work.shared] : nullptr);    // of the exact size, for ASan
+    if (work.shared) std::memset(shared_.get(), 0xff, work.shared);  // NaN
+    order_.resize(size_t(work.block.x) * work.block.y * work.block.z);
+    for (unsigned i = 0; i < order_.size(); ++i) order_[i] = i;
+    const uint64_t seed = (uint64_t(index.y) << 32) + index.x;
+    put_in_order(order_, seed);
+    next_ = finished_ = 0;
+    waiting_.clear();
+    publish(this);
+    for (size_t i = 0; next_ < order_.size(); ++i) resume(i);  // until each waits or has finished
+    for (uint64_t phase = 1; !waiting_.empty(); ++phase) {
+      if (finished_ > 0)
+        die("%zu threads of a block wait at a barrier that %zu have left out", waiting_.size(),
+            finished_);
+      std::vector<unsigned> arrived = std::move(waiting_);
+      waiting_.clear();
+      put_in_order(arrived, seed + phase);
+      for (const unsigned fiber : arrived) resume(fiber);
+    }
+    receive(this);
+  }
+
+  void barrier() {
+    const uint3 own = threadIdx;
+    waiting_.push_back(unsigned(current_));
+    publish(&work_);
+    Fiber::pause();
+    receive(&work_);
+    threadIdx = own;
+  }
+
+  void* shared() {
+    if (!shared_) die("a kernel without shared memory asked for some");
+    return shared_.get();
+  }
+
+ private:
+  void resume(size_t fiber) {
+    while (fibers_.size() <= fiber) fibers_.push_back(std::make_unique<Fiber>(&Block::loop, this));
+    current_ = fiber;
+    fibers_[fiber]->resume();
+  }
+
+  // Every fiber: threads that nobody has begun, then rest until the next block.
+  static void loop(void* self) {
+    for (Block& b = *static_cast<Block*>(self);;) {
+      receive(&b);
+      while (b.next_ < b.order_.size()) {
+        const unsigned i = b.order_[b.next_++];
+        const dim3& n = b.work_->block;
+        threadIdx = {i % n.x, i / n.x % n.y, i / n.x / n.y};
+        b.work_->type->call(b.work_->kernel, b.work_->arguments);
+        ++b.finished_;
+      }
+      publish(&b);
+      Fiber::pause();
+    }
+  }
+
+  const KernelWork* work_ = nullptr;
+  std::unique_ptr<char[]> shared_;
+  std::vector<unsigned> order_, waiting_;  // threads; fibers at the barrier
+  size_t next_ = 0, finished_ = 0, current_ = 0;
+  std::vector<std::unique_ptr<Fiber>> fibers_;
+};
+
+thread_local Block* running_block = nullptr;
+
+}  // namespace
+
+void put_in_order(std::vector<unsigned>& list, uint64_t seed) {
+  static const char* chosen = std::getenv("ALEXNET_SIM_ORDER");
+  static const std::string order = chosen && *chosen ? chosen : "forward";
+  if (order == "reversed") {
+    std::sort(list.rbegin(), list.rend());
+  } else if (order == "shuffled") {
+    uint64_t state = seed * 2654435769u + 12345;
+    for (size_t i = list.size(); i > 1; --i) {
+      state = state * 6364136223846793005u + 1442695040888963407u;
+      std::swap(list[i - 1], list[(state >> 33) % i]);
+    }
+  } else if (order == "forward") {
+    std::sort(list.begin(), list.end());
+  } else {
+    die("ALEXNET_SIM_ORDER=%s: choose forward, reversed or shuffled", order.c_str());
+  }
+}
+
+void barrier() { running_block->barrier(); }
+void* shared_memory() { return running_block->shared(); }
+
+KernelWork::KernelWork(void* kernel, const KernelType& type, dim3 grid, dim3 block,
+                       void** arguments, size_t shared, int device)
+    : kernel(kernel),
+      type(&type),
+      arguments(type.copy(arguments)),
+      grid(grid),
+      block(block),
+      shared(shared),
+      device(device) {}
+
+KernelWork::~KernelWork() { type->destroy(arguments); }
+
+// Any eight bytes of the arguments may be a pointer; a number is not likely to lie in an
+// allocation.
+void KernelWork::check() const {
+  int expected = device;
+  type->each(arguments, &expected, [](void* context, const void* argument, size_t bytes) {
+    for (size_t at = 0; at + 8 <= bytes; at += 8) {
+      uintptr_t value;
+      std::memcpy(&value, static_cast<const char*>(argument) + at, 8);
+      check_argument("a kernel", *static_cast<int*>(context), value);
+    }
+  });
+}
+
+void KernelWork::run() const {
+  thread_local Block block_of_this_thread;
+  running_block = &block_of_this_thread;
+  for (unsigned y = 0; y < grid.y; ++y)
+    for (unsigned x = 0; x < grid.x; ++x) running_block->run(*this, {x, y, 0});
+}
+
+}  // namespace cuda_sim

@@ -1,0 +1,31 @@
+// Fibers: stacks of their own that are switched by hand, for the threads of a block that wait for
+// each other.
+#pragma once
+
+#include <cstddef>
+
+#include "sim.h"
+
+namespace cuda_sim {
+
+class Fiber {
+ public:
+  // Runs entry(context) on a stack of its own at the first resume(); entry must not return.
+  Fiber(void (*entry)(void*), void* context);
+  ~Fiber();
+  Fiber(const Fiber&) = delete;
+
+  void resume();          // from the thread's own stack, until the fiber calls pause()
+  static void pause();    // back to whoever resumed it
+  static void arrived();  // the first thing that entry() calls
+
+ private:
+  static constexpr size_t kStack = 256 << 10;
+  char* stack_;
+  void *own_ = nullptr, *other_ = nullptr;                // stack pointers
+  void *own_shadow_ = nullptr, *other_shadow_ = nullptr;  // of the sanitizer
+  const void* other_bottom_ = nullptr;
+  size_t other_size_ = 0;
+};
+
+}  // namespace cuda_sim

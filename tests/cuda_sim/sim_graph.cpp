@@ -1,0 +1,184 @@
+// Capture of streams into graphs. A graph's nodes run one after the other, in an order that keeps
+// nothing but their dependencies (ALEXNET_SIM_ORDER), so that a missing one shows.
+#include <algorithm>
+
+#include "sim.h"
+
+using namespace cuda_sim;
+
+struct SimGraphExec {
+  struct Node {
+    std::shared_ptr<KernelWork> kernel;  // or a task
+    Task task;
+    std::vector<size_t> after;
+  };
+  std::vector<Node> nodes;  // as in the graph
+};
+
+SimGraph::SimGraph() { count("graph", 1); }
+SimGraph::~SimGraph() { count("graph", -1); }
+
+namespace {
+
+SimNode* add_node(SimStream& stream, std::shared_ptr<KernelWork> kernel, Task task) {
+  auto node = std::make_unique<SimNode>();
+  node->kernel = std::move(kernel);
+  node->task = std::move(task);
+  node->after = stream.last;
+  node->index = stream.capture->nodes.size();
+  stream.last = {node.get()};
+  stream.capture->nodes.push_back(std::move(node));
+  return stream.last[0];
+}
+
+void run_all(const std::vector<SimGraphExec::Node>& nodes) {
+  std::vector<bool> done(nodes.size());
+  for (size_t ran = 0; ran < done.size(); ++ran) {
+    std::vector<unsigned> ready;
+    for (unsigned i = 0; i < done.size(); ++i)
+      if (!done[i] && std::all_of(nodes[i].after.begin(), nodes[i].after.end(),
+                                  [&](size_t before) { return done[before]; }))
+        ready.push_back(i);
+    put_in_order(ready, ran);
+    const SimGraphExec::Node& node = nodes[ready[0]];
+    if (node.kernel) {
+      node.kernel->run();
+    } else {
+      node.task();
+    }
+    done[ready[0]] = true;
+  }
+}
+
+}  // namespace
+
+void cuda_sim::enqueue(SimStream& stream, Task task) {
+  if (stream.capture) {
+    add_node(stream, nullptr, std::move(task));
+  } else {
+    stream.add(std::move(task));
+  }
+}
+
+void cuda_sim::enqueue(SimStream& stream, std::shared_ptr<KernelWork> work) {
+  if (stream.capture) {
+    add_node(stream, std::move(work), {});
+  } else {
+    stream.add([work = std::move(work)] { work->run(); });
+  }
+}
+
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  if (event->device != stream->device) return error(cudaErrorInvalidResourceHandle);
+  event->capture = stream->capture;
+  if (stream->capture) {
+    event->nodes = stream->last;
+    return cudaSuccess;
+  }
+  const uint64_t ticket = ++event->recorded;
+  stream->add([=] { event->complete(ticket); });
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
+  if (event->capture) {
+    if (stream->capture && stream->capture != event->capture) die("two captures were joined");
+    if (!stream->capture) {  // it joins
+      stream->capture = event->capture;
+      stream->capture->streams.push_back(stream);
+      stream->last.clear();
+    }
+    for (SimNode* node : event->nodes)
+      if (std::find(stream->last.begin(), stream->last.end(), node) == stream->last.end())
+        stream->last.push_back(node);
+    return cudaSuccess;
+  }
+  if (stream->capture) die("a capture waits for an event outside it");
+  stream->add([event, ticket = event->recorded] { event->wait_for(ticket); });
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
+  if (stream->capture) die("a stream is captured twice");
+  stream->capture = new SimGraph;
+  stream->capture->streams = {stream};
+  stream->capture_origin = true;
+  stream->last.clear();
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
+  if (!stream->capture || !stream->capture_origin) return error(cudaErrorInvalidValue);
+  *graph = stream->capture;
+  // Whatever another stream did last must lie before what the first did last.
+  std::vector<bool> seen((*graph)->nodes.size());
+  std::vector<const SimNode*> open(stream->last.begin(), stream->last.end());
+  while (!open.empty()) {
+    const SimNode* node = open.back();
+    open.pop_back();
+    if (seen[node->index]) continue;
+    seen[node->index] = true;
+    open.insert(open.end(), node->after.begin(), node->after.end());
+  }
+  bool joined = true;
+  for (SimStream* s : (*graph)->streams) {
+    for (const SimNode* node : s->last) joined &= seen[node->index];
+    s->capture = nullptr;
+    s->capture_origin = false;
+    s->last.clear();
+  }
+  if (joined) return cudaSuccess;
+  delete *graph;
+  *graph = nullptr;
+  return error(cudaErrorStreamCaptureUnjoined);
+}
+
+cudaError_t cudaStreamGetCaptureInfo(cudaStream_t stream, cudaStreamCaptureStatus* status,
+                                     unsigned long long*, cudaGraph_t*,
+                                     const cudaGraphNode_t** dependencies,
+                                     const cudaGraphEdgeData**, size_t* count) {
+  *status = stream->capture ? cudaStreamCaptureStatusActive : cudaStreamCaptureStatusNone;
+  if (dependencies) *dependencies = stream->last.data();
+  if (count) *count = stream->last.size();
+  return cudaSuccess;
+}
+
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t* result, cudaGraph_t graph, unsigned long long) {
+  auto exec = std::make_unique<SimGraphExec>();
+  for (const auto& node : graph->nodes) {
+    exec->nodes.push_back({node->kernel, node->task, {}});
+    for (const SimNode* before : node->after) exec->nodes.back().after.push_back(before->index);
+  }
+  *result = exec.release();
+  count("graph", 1);
+  return cudaSuccess;
+}
+
+// A launch before this may still wait to run: it keeps the arguments that it had.
+cudaError_t cudaGraphExecKernelNodeSetParams(cudaGraphExec_t exec, cudaGraphNode_t node,
+                                             const cudaKernelNodeParams* p) {
+  auto& kernel = exec->nodes.at(node->index).kernel;
+  if (!kernel || kernel->kernel != p->func) return error(cudaErrorInvalidValue);
+  kernel = std::make_shared<KernelWork>(p->func, *kernel->type, p->gridDim, p->blockDim,
+                                        p->kernelParams, p->sharedMemBytes, kernel->device);
+  kernel->check();
+  return cudaSuccess;
+}
+
+cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
+  if (stream->capture) die("a graph was launched in a capture");
+  for (const SimGraphExec::Node& node : exec->nodes)
+    if (node.kernel) node.kernel->check();  // what it points to may have been freed since
+  stream->add([nodes = exec->nodes] { run_all(nodes); });
+  return cudaSuccess;
+}
+
+cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+  delete graph;
+  return cudaSuccess;
+}
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec) {
+  delete exec;
+  count("graph", -1);
+  return cudaSuccess;
+}

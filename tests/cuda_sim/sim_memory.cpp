@@ -1,0 +1,291 @@
+// Devices and their memory: every allocation has an owner, and walls around it.
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <string_view>
+
+#include "sim.h"
+
+#if defined(CUDA_SIM_ASAN)
+#include <sanitizer/asan_interface.h>
+#endif
+
+namespace cuda_sim {
+namespace {
+
+constexpr size_t kWall = 256;  // keeps the alignment too
+constexpr unsigned char kBrick = 0xa5;
+constexpr int kPinned = -2;
+constexpr size_t kTotal = size_t(8) << 30;
+
+struct Allocation {
+  size_t bytes;
+  int owner;
+  bool freed;
+};
+
+std::mutex mutex;
+std::map<uintptr_t, Allocation>& allocations() {  // never destroyed: memory is freed at the end too
+  static auto* map = new std::map<uintptr_t, Allocation>;
+  return *map;
+}
+std::deque<uintptr_t>& grave() {  // freed, and not yet given back: uses after that are seen
+  static auto* list = new std::deque<uintptr_t>;
+  return *list;
+}
+size_t in_use = 0, in_grave = 0;
+constexpr size_t kGrave = size_t(64) << 20;
+
+thread_local cudaError_t last_error = cudaSuccess;
+thread_local int device_now = 0;
+bool peers[8][8] = {};
+
+int environment(const char* name, int otherwise) {
+  const char* text = std::getenv(name);
+  return text && *text ? std::atoi(text) : otherwise;
+}
+
+std::string named(int owner) {
+  return owner == kPinned ? "pinned memory" : "device " + std::to_string(owner);
+}
+
+auto find(uintptr_t at) {
+  auto& all = allocations();
+  auto found = all.upper_bound(at);
+  if (found == all.begin()) return all.end();
+  --found;
+  return at < found->first + std::max<size_t>(found->second.bytes, 1) ? found : all.end();
+}
+
+cudaError_t allocate(void** data, size_t bytes, int owner) {
+  const std::lock_guard lock(mutex);
+  if (owner >= 0 && in_use + bytes > kTotal) return error(cudaErrorMemoryAllocation);
+  const size_t whole = (bytes + 2 * kWall + kWall - 1) / kWall * kWall;
+  auto* memory = static_cast<unsigned char*>(std::aligned_alloc(kWall, whole));
+  if (!memory) return error(cudaErrorMemoryAllocation);
+  std::memset(memory, kBrick, kWall);
+  std::memset(memory + kWall + bytes, kBrick, whole - kWall - bytes);
+#if defined(CUDA_SIM_ASAN)
+  __asan_poison_memory_region(memory, kWall);
+  __asan_poison_memory_region(memory + kWall + bytes, whole - kWall - bytes);
+#endif
+  *data = memory + kWall;
+  allocations()[reinterpret_cast<uintptr_t>(*data)] = {bytes, owner, false};
+  if (owner >= 0) in_use += bytes;
+  count("allocation", 1);
+  return cudaSuccess;
+}
+
+void check_walls(uintptr_t data, size_t bytes) {
+  auto* memory = reinterpret_cast<unsigned char*>(data) - kWall;
+  const size_t whole = (bytes + 2 * kWall + kWall - 1) / kWall * kWall;
+#if defined(CUDA_SIM_ASAN)
+  __asan_unpoison_memory_region(memory, kWall);
+  __asan_unpoison_memory_region(memory + kWall + bytes, whole - kWall - bytes);
+#endif
+  for (size_t i = 0; i < whole; i = i + 1 == kWall ? kWall + bytes : i + 1)
+    if (memory[i] != kBrick)
+      die("somebody wrote %td bytes %s an allocation of %zu bytes",
+          i < kWall ? ptrdiff_t(kWall - i) : ptrdiff_t(i - kWall - bytes + 1),
+          i < kWall ? "before" : "behind", bytes);
+}
+
+void bury() {
+  auto& all = allocations();
+  while (in_grave > kGrave && !grave().empty()) {
+    const uintptr_t data = grave().front();
+    grave().pop_front();
+    in_grave -= all[data].bytes;
+    check_walls(data, all[data].bytes);
+#if defined(CUDA_SIM_ASAN)
+    __asan_unpoison_memory_region(reinterpret_cast<void*>(data), all[data].bytes);
+#endif
+    std::free(reinterpret_cast<void*>(data - kWall));
+    all.erase(data);
+  }
+}
+
+cudaError_t release(void* data, bool pinned) {
+  if (!data) return cudaSuccess;
+  const std::lock_guard lock(mutex);
+  const auto found = find(reinterpret_cast<uintptr_t>(data));
+  if (found == allocations().end() || found->first != reinterpret_cast<uintptr_t>(data))
+    die("memory was freed that nobody had allocated");
+  Allocation& a = found->second;
+  if (a.freed) die("memory was freed twice");
+  if ((a.owner == kPinned) != pinned)
+    die("memory of %s was freed as another kind", named(a.owner).c_str());
+  check_walls(found->first, a.bytes);
+  std::memset(data, 0xff, a.bytes);
+#if defined(CUDA_SIM_ASAN)
+  __asan_poison_memory_region(data, a.bytes);
+#endif
+  a.freed = true;
+  if (a.owner >= 0) in_use -= a.bytes;
+  in_grave += a.bytes;
+  grave().push_back(found->first);
+  bury();
+  count("allocation", -1);
+  return cudaSuccess;
+}
+
+}  // namespace
+
+void die(const char* format, ...) {
+  std::fputs("cuda simulator: ", stderr);
+  va_list list;
+  va_start(list, format);
+  std::vfprintf(stderr, format, list);
+  va_end(list);
+  std::fputc('\n', stderr);
+  std::abort();
+}
+
+cudaError_t error(cudaError_t result) {
+  if (result != cudaSuccess) last_error = result;
+  return result;
+}
+
+int current_device() { return device_now; }
+int device_count() {
+  static const int count = environment("ALEXNET_SIM_DEVICES", 2);
+  return count;
+}
+
+int owner(const void* data) {
+  const std::lock_guard lock(mutex);
+  const auto found = find(reinterpret_cast<uintptr_t>(data));
+  return found == allocations().end() || found->second.owner == kPinned ? kHost
+                                                                        : found->second.owner;
+}
+
+void check_range(const char* what, int device, const void* data, size_t bytes) {
+  const std::lock_guard lock(mutex);
+  const auto at = reinterpret_cast<uintptr_t>(data);
+  const auto found = find(at);
+  const bool known = found != allocations().end();
+  if (device == kHost) {
+    if (known && found->second.owner >= 0)
+      die("%s was given memory of %s as the host's", what, named(found->second.owner).c_str());
+    if (known && found->second.freed) die("%s was given memory that has been freed", what);
+    return;
+  }
+  if (!known) die("%s was given memory that device %d does not know", what, device);
+  const Allocation& a = found->second;
+  if (a.freed) die("%s was given memory that has been freed", what);
+  if (a.owner != device)
+    die("%s on device %d was given a pointer of %s", what, device, named(a.owner).c_str());
+  if (at + bytes > found->first + a.bytes)
+    die("%s reaches %zu bytes beyond an allocation of %zu", what,
+        size_t(at + bytes - found->first - a.bytes), a.bytes);
+}
+
+void check_argument(const char* what, int device, uintptr_t value) {
+  const std::lock_guard lock(mutex);
+  const auto found = find(value);
+  if (found == allocations().end()) return;
+  if (found->second.freed) die("%s was given memory that has been freed", what);
+  if (found->second.owner != device)
+    die("%s on device %d was given a pointer of %s", what, device,
+        named(found->second.owner).c_str());
+}
+
+// What is alive, by kind. ALEXNET_SIM_LEAKS=1: whatever is at the end of the process fails it.
+void count(const char* kind, int change) {
+  struct Living {
+    std::mutex mutex;
+    std::map<std::string, int> number;
+    ~Living() {
+      if (environment("ALEXNET_SIM_LEAKS", 0) == 0) return;
+      bool any = false;
+      for (const auto& [name, left] : number) {
+        if (left == 0) continue;
+        std::fprintf(stderr, "cuda simulator: %d %s(s) were never given back\n", left,
+                     name.c_str());
+        any = true;
+      }
+      if (any) std::_Exit(97);
+    }
+  };
+  static Living living;
+  const std::lock_guard lock(living.mutex);
+  living.number[kind] += change;
+}
+
+}  // namespace cuda_sim
+
+using namespace cuda_sim;
+
+const char* cudaGetErrorName(cudaError_t e) {
+  switch (e) {
+    case cudaErrorMemoryAllocation:
+      return "cudaErrorMemoryAllocation";
+    case cudaErrorInvalidResourceHandle:
+      return "cudaErrorInvalidResourceHandle";
+    default:
+      return "an error of the simulator";
+  }
+}
+const char* cudaGetErrorString(cudaError_t e) {
+  return e == cudaErrorMemoryAllocation ? "out of memory" : cudaGetErrorName(e);
+}
+cudaError_t cudaGetLastError() { return std::exchange(last_error, cudaSuccess); }
+
+cudaError_t cudaGetDeviceCount(int* count) {
+  if (device_count() < 0) return error(cudaErrorInsufficientDriver);  // and *count is left alone
+  if (device_count() == 0) return error(cudaErrorNoDevice);
+  *count = device_count();
+  return cudaSuccess;
+}
+cudaError_t cudaGetDevice(int* device) {
+  *device = device_now;
+  return cudaSuccess;
+}
+cudaError_t cudaSetDevice(int device) {
+  if (device < 0 || device >= device_count()) return error(cudaErrorInvalidDevice);
+  device_now = device;
+  return cudaSuccess;
+}
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp* p, int device) {
+  if (device < 0 || device >= device_count()) return error(cudaErrorInvalidDevice);
+  *p = {};
+  std::snprintf(p->name, sizeof(p->name), "simulated GPU (tests only, on the CPU)");
+  p->totalGlobalMem = kTotal;
+  p->major = 9;
+  p->multiProcessorCount = 2;
+  return cudaSuccess;
+}
+// Small blocks and few of them: a thread here costs more than on a GPU.
+cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
+  *value = attribute == cudaDevAttrMaxThreadsPerBlock    ? environment("ALEXNET_SIM_THREADS", 32)
+           : attribute == cudaDevAttrMultiProcessorCount ? 1
+                                                         : 9;
+  return cudaSuccess;
+}
+cudaError_t cudaDriverGetVersion(int* version) {
+  *version = 13000;
+  return cudaSuccess;
+}
+cudaError_t cudaRuntimeGetVersion(int* version) { return cudaDriverGetVersion(version); }
+cudaError_t cudaDeviceCanAccessPeer(int* can, int device, int peer) {
+  *can = device != peer && environment("ALEXNET_SIM_PEER", 1) != 0;
+  return cudaSuccess;
+}
+cudaError_t cudaDeviceEnablePeerAccess(int peer, unsigned) {
+  const std::lock_guard lock(mutex);
+  if (peer == device_now || peer >= device_count()) return error(cudaErrorInvalidDevice);
+  if (std::exchange(peers[device_now][peer], true)) return error(cudaErrorPeerAccessAlreadyEnabled);
+  return cudaSuccess;
+}
+
+cudaError_t cudaMalloc(void** data, size_t bytes) { return allocate(data, bytes, device_now); }
+cudaError_t cudaFree(void* data) { return release(data, false); }
+cudaError_t cudaMallocHost(void** data, size_t bytes) { return allocate(data, bytes, kPinned); }
+cudaError_t cudaFreeHost(void* data) { return release(data, true); }
+cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
+  const std::lock_guard lock(mutex);
+  *total = kTotal;
+  *free = kTotal - in_use;
+  return cudaSuccess;
+}
