@@ -55,7 +55,9 @@ def test_evaluate_reads_everything_from_the_checkpoint(place: Path) -> None:
     done = tiny.run("evaluate", "run/checkpoints/latest", "--json", cwd=place)
     assert (done.returncode, done.stderr) == (0, "")
     result = json.loads(done.stdout)
-    assert list(result) == ["images", "views", "loss", "top1_error", "top5_error"]
+    assert list(result) == [
+        "images", "views", "loss", "top1_error", "top5_error", "results", "recipe", "published",
+    ]  # fmt: skip
     assert (result["images"], result["views"]) == (21, 1)
     for key in ("loss", "top1_error", "top5_error"):
         assert result[key] == pytest.approx(last[key], rel=1e-9)

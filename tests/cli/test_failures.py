@@ -215,7 +215,8 @@ def test_wrong_usage_ends_with_2(
 
 
 @pytest.mark.parametrize(
-    "command", ["train", "recipe", "evaluate", "predict", "describe", "gradcheck", "devices"]
+    "command",
+    ["train", "recipe", "evaluate", "ensemble", "predict", "describe", "gradcheck", "devices"],
 )
 def test_each_help_has_an_example(capsys: pytest.CaptureFixture[str], command: str) -> None:
     with pytest.raises(SystemExit) as caught:

@@ -11,7 +11,16 @@ import sys
 from collections.abc import Sequence
 
 from alexnet_native import log
-from alexnet_native.cli import describe, devices, evaluate, gradcheck, predict, recipe, train
+from alexnet_native.cli import (
+    describe,
+    devices,
+    ensemble,
+    evaluate,
+    gradcheck,
+    predict,
+    recipe,
+    train,
+)
 from alexnet_native.cli.failure import failures, sentence
 from alexnet_native.cli.parser import Commands, Parser
 
@@ -27,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     program.add_argument("--version", action="store_true", help="print the version")
     commands = Commands(program)
-    for command in (train, recipe, evaluate, predict, describe, gradcheck, devices):
+    for command in (train, recipe, evaluate, ensemble, predict, describe, gradcheck, devices):
         command.add(commands)
     args = program.parse(arguments)
     try:

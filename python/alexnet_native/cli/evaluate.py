@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from alexnet_native import log
 from alexnet_native.cli.parser import Commands, add_device_options
 from alexnet_native.errors import ConfigError
 
 if TYPE_CHECKING:
-    from alexnet_native.data import Dataset
+    from alexnet_native.data import Dataset, Source
     from alexnet_native.net import Net
+    from alexnet_native.training.checkpoint import Checkpoint
+    from alexnet_native.training.evaluation import Examination
 
-__all__ = ["add"]
+__all__ = ["add", "add_csv_option", "write_csv"]
 
 
 def add(commands: Commands) -> None:
@@ -24,6 +27,8 @@ def add(commands: Commands) -> None:
         "Measure loss and errors of a checkpoint.",
         "evaluate runs/quick --views 10",
         "evaluate runs/quick/checkpoints/latest --data cifar-10-batches-bin --json",
+        "evaluate runs/photos --views 10 --csv errors --save-probabilities a.npz",
+        more="What was published for the training's recipe, or for the network's, stands below.",
     )
     parser.add_argument("checkpoint", metavar="CHECKPOINT", help="a checkpoint or a run folder")
     parser.add_argument("--data", help="the data (default: that of the training)")
@@ -35,18 +40,35 @@ def add(commands: Commands) -> None:
         type=int,
         choices=(1, 10),
         default=1,
-        help="1: the centre; 10: the average over corners, centre and their mirror images",
+        help="1: the centre; 10: also the average over corners, centre and their mirror images",
+    )
+    add_csv_option(parser)
+    parser.add_argument(
+        "--save-probabilities",
+        metavar="FILE",
+        type=Path,
+        help="write the probabilities of all images to an .npz file, for ensemble",
     )
     add_device_options(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def add_csv_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--csv",
+        metavar="FOLDER",
+        type=Path,
+        help="write the errors of each class and the confusion matrix there",
+    )
 
 
 def _run(args: argparse.Namespace) -> None:
     from alexnet_native.config import TrainConfig
     from alexnet_native.data import open_data
     from alexnet_native.net import Net
+    from alexnet_native.reports.per_class import PerClass
     from alexnet_native.training import checkpoint
-    from alexnet_native.training.evaluation import evaluate
+    from alexnet_native.training.evaluation import examine, said_now_and_then
 
     saved = checkpoint.load(args.checkpoint)
     if args.data is None and not saved.config:
@@ -57,23 +79,82 @@ def _run(args: argparse.Namespace) -> None:
     source = data.val if args.split == "val" else data.train
     if source is None:
         raise ConfigError(f"{data.name} has no validation images; take --split train")
-    sums = evaluate(net, source, views=args.views)
-    assert sums is not None  # nothing stops it
-    result = {
-        "images": sums.images,
-        "views": args.views,
-        "loss": sums.mean_loss,
-        "top1_error": sums.top1_error,
-        "top5_error": sums.top5_error,
-    }
-    if args.json:
-        log.line(json.dumps(result))
-        return
-    views = "1 view" if args.views == 1 else f"{args.views} views"
-    log.line(
-        f"{sums.images} images, {views}: loss {sums.mean_loss:.4f}, "
-        f"error {100 * sums.top1_error:.2f} %, top-5 error {100 * sums.top5_error:.2f} %"
+    found = examine(
+        net,
+        source,
+        views=args.views,
+        per_class=PerClass(_names(net)) if args.csv else None,
+        keep=args.save_probabilities is not None,
+        tell=said_now_and_then(log.line, len(source)) if not args.json else lambda done: None,
     )
+    assert found is not None  # nothing stops it
+    if args.save_probabilities:
+        _save_probabilities(args.save_probabilities, found, net, saved, source, data)
+    if found.per_class:
+        write_csv(args.csv, found.per_class)
+    if args.json:
+        log.line(json.dumps(_as_json(found, saved)))
+        return
+    _say(found, saved, f"{data.name}, {args.split}")
+
+
+def _say(found: Examination, saved: Checkpoint, name: str) -> None:
+    from alexnet_native.reports.error_table import compared, measured_row
+
+    total = found.total
+    views = "1 view" if found.views == 1 else f"{found.views} views"
+    log.line(
+        f"{total.images} images, {views}: loss {total.mean_loss:.4f}, "
+        f"error {100 * total.top1_error:.2f} %, top-5 error {100 * total.top5_error:.2f} %"
+    )
+    row = measured_row(name, found.sums)
+    for text in compared(row, saved.description.name, saved.followed):
+        log.line(text)
+
+
+def _as_json(found: Examination, saved: Checkpoint) -> dict[str, Any]:
+    from alexnet_native.training.final import as_json
+
+    total = found.total
+    return {
+        "images": total.images,
+        "views": found.views,
+        "loss": total.mean_loss,
+        "top1_error": total.top1_error,
+        "top5_error": total.top5_error,
+        **as_json(found, saved.description.name, saved.followed),
+    }
+
+
+def _save_probabilities(
+    path: Path, found: Examination, net: Net, saved: Checkpoint, source: Source, data: Dataset
+) -> None:
+    from alexnet_native.training.predictions import Predictions, item_names
+
+    assert found.probabilities is not None  # they were asked for
+    Predictions(
+        probabilities=found.probabilities,
+        labels=source.labels,
+        items=item_names(source),
+        classes=_names(net),
+        net=saved.description.name,
+        recipe=saved.followed.recipe.name if saved.followed else "",
+        data=data.name,
+        views=found.views,
+    ).save(path)
+
+
+def write_csv(folder: Path, per_class: Any) -> None:
+    """Two files; a folder that does not exist is made."""
+    from alexnet_native.atomic import write_text
+
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / "per-class.csv", per_class.table())
+    write_text(folder / "confusion.csv", per_class.matrix())
+
+
+def _names(net: Net) -> tuple[str, ...]:
+    return net.class_names or tuple(str(index) for index in range(net.classes))
 
 
 def _require_same_classes(net: Net, data: Dataset) -> None:

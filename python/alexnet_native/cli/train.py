@@ -92,12 +92,12 @@ def _run(args: argparse.Namespace) -> None:
             f"alexnet-native train --resume {where}"
         )
         return
-    if not outcome.records:
+    if not outcome.records and not outcome.evaluated:
         log.line(
             f"nothing to do: all {outcome.step} steps of {where} are done; ask for more with "
             "--epochs or --steps"
         )
         return
     val = outcome.last("val")
-    error = f"validation error {100 * val.top1_error:.2f} %" if val else "no validation images"
-    log.line(f"done after {outcome.step} steps: {error}; everything is in {where}")
+    error = f": validation error {100 * val.top1_error:.2f} %" if val else ""
+    log.line(f"done after {outcome.step} steps{error}; everything is in {where}")

@@ -140,6 +140,11 @@ class TrainConfig:
         on_resume=True,
     )  # fmt: skip
 
+    final_views: int = _setting(
+        0, "evaluation", "views of the evaluation when the training is done; 0: none, 10: and one",
+        "whole", choices=(0, 1, 10), on_resume=True,
+    )  # fmt: skip
+
     log_every: int = _setting(
         50, "output", "steps between lines of metrics.jsonl", "whole", minimum=1
     )

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Evaluation", "Measured", "Progress", "Sums", "score"]
+__all__ = ["Evaluation", "Measured", "Progress", "Sums", "credits_of", "score"]
 
 
 @dataclass(frozen=True)
@@ -78,18 +78,31 @@ class Sums:
 
 
 def score(probabilities: NDArray[Any], labels: NDArray[np.int32]) -> Sums:
-    """Loss and credits of averaged probabilities (N, classes).
-
-    A tie that contains the label counts the places left over the number of ties, as in the 2012
-    source: a constant predictor scores exactly k / classes at top-k.
-    """
+    """Loss and credits of averaged probabilities (N, classes)."""
     own = probabilities[np.arange(len(labels)), labels].astype(np.float64)
-    better = (probabilities > own[:, None]).sum(axis=1)
-    ties = (probabilities == own[:, None]).sum(axis=1)
     smallest = np.finfo(probabilities.dtype).tiny  # the loss of a probability that underflowed
     return Sums(
         loss=float(-np.log(np.maximum(own, smallest)).sum()),
-        top1=float(np.clip((1 - better) / ties, 0.0, 1.0).sum()),
-        top5=float(np.clip((5 - better) / ties, 0.0, 1.0).sum()),
+        top1=float(credits_of(probabilities, labels, 1).sum()),
+        top5=float(credits_of(probabilities, labels, 5).sum()),
         images=len(labels),
     )
+
+
+def credits_of(
+    probabilities: NDArray[Any], labels: NDArray[np.int32], places: int
+) -> NDArray[np.float64]:
+    """The credit of each image, 0 to 1, for a label among the first so many `places`.
+
+    A tie that contains the label counts the places left over the number of ties, as in the 2012
+    source: a constant predictor scores exactly places / classes.
+
+    Args:
+        probabilities: (N, classes).
+        labels: (N,).
+    """
+    own = probabilities[np.arange(len(labels)), labels][:, None]
+    better = (probabilities > own).sum(axis=1)
+    ties = (probabilities == own).sum(axis=1)
+    credits: NDArray[np.float64] = np.clip((places - better) / ties, 0.0, 1.0)
+    return credits

@@ -7,7 +7,7 @@ from typing import Any
 
 from alexnet_native.net import Net
 
-__all__ = ["Summary", "summarise"]
+__all__ = ["Summary", "summarise", "table"]
 
 _MIB = 2**20
 
@@ -89,7 +89,7 @@ def _layers(s: Summary) -> str:
     ]
     memory = sum(layer["memory_bytes"] for layer in s["layers"])
     total = ("total", "", "", _count(s["parameters"]), _count(s["multiply_adds"]), _mib(memory))
-    return _table(head, rows, right={3, 4, 5, 8}, total=(*total, "", "", ""))
+    return table(head, rows, right={3, 4, 5, 8}, total=(*total, "", "", ""))
 
 
 def _cross_edges(s: Summary) -> str:
@@ -104,8 +104,8 @@ def _cross_edges(s: Summary) -> str:
         )
         for edge in s["cross_edges"]
     ]
-    table = _table(head, rows, right={3, 4})
-    return f"{table}\n{s['bytes_per_step'] / _MIB:.2f} MiB between devices in each step"
+    text = table(head, rows, right={3, 4})
+    return f"{text}\n{s['bytes_per_step'] / _MIB:.2f} MiB between devices in each step"
 
 
 def _memory(s: Summary) -> str:
@@ -119,10 +119,10 @@ def _memory(s: Summary) -> str:
         )
         for memory in s["memory"]
     ]
-    return _table(head, rows, right={1, 2, 3})
+    return table(head, rows, right={1, 2, 3})
 
 
-def _table(
+def table(
     head: tuple[str, ...],
     rows: Sequence[tuple[str, ...]],
     *,

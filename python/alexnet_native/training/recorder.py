@@ -91,6 +91,10 @@ class Recorder:
         with self._writing():
             return self._folder.save(self._net.step, write, best=best)
 
+    def evaluation_file(self) -> Path | None:
+        """Where the evaluation at the end is written."""
+        return self._folder.evaluation if self._folder else None
+
     def last_saved(self) -> Path | None:
         return self._folder.latest() if self._folder else None
 

@@ -1,6 +1,7 @@
 """The folder of a run: config.toml, net.toml, metrics.jsonl, parameters.jsonl and checkpoints/.
 
-A training by recipe has its recipe.toml there too, under the deviations from it.
+A training by recipe has its recipe.toml there too, under the deviations from it, and one that ends
+with an evaluation its evaluation.json.
 """
 
 from __future__ import annotations
@@ -17,9 +18,8 @@ from alexnet_native.training.state import RunState
 __all__ = ["BEST", "RunFolder"]
 
 BEST = "best"
-_CONFIG, _NET, _METRICS, _PARAMETERS, _RECIPE = (
-    "config.toml", "net.toml", "metrics.jsonl", "parameters.jsonl", "recipe.toml",
-)  # fmt: skip
+_CONFIG, _NET, _RECIPE = "config.toml", "net.toml", "recipe.toml"
+_METRICS, _PARAMETERS, _EVALUATION = "metrics.jsonl", "parameters.jsonl", "evaluation.json"
 
 
 class RunFolder:
@@ -35,6 +35,7 @@ class RunFolder:
         self.checkpoints = path / "checkpoints"
         self.metrics = JsonLines(path / _METRICS)
         self.parameters = JsonLines(path / _PARAMETERS)
+        self.evaluation = path / _EVALUATION
         self._keep = keep
 
     def start(self, config: str, net: str, recipe: str = "", *, overwrite: bool = False) -> None:
@@ -46,7 +47,7 @@ class RunFolder:
         """
         if not overwrite:
             self.require_free()
-        for old in (_METRICS, _PARAMETERS, _RECIPE):
+        for old in (_METRICS, _PARAMETERS, _RECIPE, _EVALUATION):
             (self.path / old).unlink(missing_ok=True)
         for old in (LATEST, BEST):
             (self.checkpoints / old).unlink(missing_ok=True)

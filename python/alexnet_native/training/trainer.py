@@ -19,6 +19,7 @@ from alexnet_native.net.scores import Sums
 from alexnet_native.recipes import Followed
 from alexnet_native.training.evaluation import evaluate
 from alexnet_native.training.feed import make_loader
+from alexnet_native.training.final import evaluate_at_the_end
 from alexnet_native.training.interrupt import StopRequest, stop_request
 from alexnet_native.training.metrics import Metrics
 from alexnet_native.training.progress import Reporter, Silent
@@ -38,6 +39,7 @@ class Outcome:
 
     step: int  # updates done
     interrupted: bool = False  # by Ctrl-C or SIGTERM, after saving
+    evaluated: bool = False  # at the end, as `final_views` asks
     checkpoint: Path | None = None  # the last one
     records: list[Metrics] = field(default_factory=list)  # the lines of metrics.jsonl, of this run
 
@@ -79,6 +81,7 @@ class Trainer:
         self.state = state or RunState(train_images=len(data.train), first_step=net.step)
         self._net, self._data, self._statistics, self._config = net, data, statistics, config
         self._reporter = reporter or Silent()
+        self._followed = followed
         self._recorder = Recorder(net, config, folder, followed)
         self._schedule = make_schedule(config)
         self._schedule.restore(self.state.schedule)
@@ -115,9 +118,11 @@ class Trainer:
                 self._save()
             if not stop.requested and state.offset > 0:
                 self._measure_between_epochs(stop)
+            end = self._evaluate_at_the_end(stop) if self._is_done() else "skipped"
         return Outcome(
             step=self._net.step,
-            interrupted=stop.requested and not self._is_done(),
+            interrupted=stop.requested and (end == "stopped" or not self._is_done()),
+            evaluated=end == "done",
             checkpoint=self._recorder.last_saved(),
             records=self._recorder.records,
         )
@@ -249,6 +254,17 @@ class Trainer:
                 f"after {val.step} steps: validation loss {val.loss:.4f}, "
                 f"error {100 * val.top1_error:.2f} %, top-5 error {100 * val.top5_error:.2f} %"
             )
+
+    def _evaluate_at_the_end(self, stop: StopRequest) -> str:
+        return evaluate_at_the_end(
+            self._net,
+            self._data,
+            self._config,
+            self._followed,
+            file=self._recorder.evaluation_file(),
+            stop=lambda: stop.requested,
+            say=self._reporter.line,
+        )
 
     def _save(self, *, best: bool = False) -> None:
         self.state.schedule = self._schedule.state()

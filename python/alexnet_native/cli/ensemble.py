@@ -1,0 +1,75 @@
+"""``alexnet-native ensemble``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from alexnet_native import log
+from alexnet_native.cli.evaluate import add_csv_option, write_csv
+from alexnet_native.cli.parser import Commands
+
+__all__ = ["add"]
+
+
+def add(commands: Commands) -> None:
+    parser = commands.add(
+        "ensemble",
+        _run,
+        "Average the probabilities of several networks, and measure the errors.",
+        "ensemble a.npz b.npz c.npz",
+        "ensemble a.npz b.npz --weights 2,1 --csv errors",
+        more="The files are written by evaluate --save-probabilities, all for the same images. The "
+        "paper's rows\nof 5 and 7 networks stand below.",
+    )
+    parser.add_argument("files", metavar="FILE", nargs="+", type=Path)
+    parser.add_argument(
+        "--weights", metavar="A,B", type=_numbers, help="one for each file (default: equal)"
+    )
+    add_csv_option(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of numbers, as 2,1,1") from None
+
+
+def _run(args: argparse.Namespace) -> None:
+    from alexnet_native.net.scores import score
+    from alexnet_native.recipes import ENSEMBLES
+    from alexnet_native.reports.error_table import ensemble_table
+    from alexnet_native.reports.per_class import PerClass
+    from alexnet_native.training.predictions import Predictions, average
+
+    parts = [Predictions.load(path) for path in args.files]
+    names = [str(path) for path in args.files]
+    mean = average(parts, args.weights, names=names)
+    labels = parts[0].labels
+    alone = [score(part.probabilities, labels) for part in parts]
+    together = score(mean, labels)
+    if args.csv:
+        per_class = PerClass(parts[0].classes)
+        per_class.add(mean, labels)
+        write_csv(args.csv, per_class)
+    if args.json:
+        rows = [
+            {"file": name, "net": part.net, "recipe": part.recipe, "views": part.views,
+             "top1_error": sums.top1_error, "top5_error": sums.top5_error}
+            for name, part, sums in zip(names, parts, alone, strict=True)
+        ]  # fmt: skip
+        ours = {"images": together.images, "loss": together.mean_loss,
+                "top1_error": together.top1_error, "top5_error": together.top5_error}  # fmt: skip
+        published = [asdict(row) for row in ENSEMBLES]
+        log.line(json.dumps({**ours, "networks": rows, "published": published}))
+        return
+    log.line(
+        f"{together.images} images, {len(parts)} networks: loss {together.mean_loss:.4f}, "
+        f"error {100 * together.top1_error:.2f} %, top-5 error {100 * together.top5_error:.2f} %"
+    )
+    nets = [(name, part.net, part.views) for name, part in zip(names, parts, strict=True)]
+    log.line(ensemble_table(nets, alone, together, ENSEMBLES))

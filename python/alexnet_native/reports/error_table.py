@@ -1,0 +1,111 @@
+"""Errors side by side: one view and ten, those measured here and those that were published."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from alexnet_native.net.scores import Sums
+from alexnet_native.recipes import Followed, Published, find_for_net
+from alexnet_native.reports.describe import table
+
+__all__ = ["ErrorRow", "compared", "ensemble_table", "error_table", "measured_row"]
+
+
+@dataclass(frozen=True)
+class ErrorRow:
+    """Errors under one name, as text, by number of views: (top-1, top-5)."""
+
+    name: str
+    errors: Mapping[int, tuple[str, str]]
+
+
+def measured_row(name: str, sums: Mapping[int, Sums]) -> ErrorRow:
+    """`sums` by number of views."""
+    return ErrorRow(
+        name,
+        {views: _percent(part) for views, part in sums.items()},
+    )
+
+
+def _published_rows(figures: Sequence[Published]) -> list[ErrorRow]:
+    """One for each set, with all views that were published."""
+    return [
+        ErrorRow(
+            f"published: {name}",
+            {
+                row.views: (str(row.top1), "" if row.top5 is None else str(row.top5))
+                for row in figures
+                if row.set == name
+            },
+        )
+        for name in dict.fromkeys(row.set for row in figures)
+    ]
+
+
+def error_table(rows: Sequence[ErrorRow]) -> str:
+    """Errors in percent; a column of each kind that any row has."""
+    views = sorted({view for row in rows for view in row.errors})
+    head = ["errors in %"]
+    head += [text for view in views for text in (f"{_views_word(view)}: top 1", "top 5")]
+    cells = [
+        (row.name, *(text for view in views for text in row.errors.get(view, ("", ""))))
+        for row in rows
+    ]
+    return table(tuple(head), cells, right=set(range(1, len(head))))
+
+
+def compared(row: ErrorRow, net: str, followed: Followed | None) -> Iterator[str]:
+    """What was measured above what the net's recipe is known for, and on which sets that was.
+
+    Args:
+        row: what was measured.
+        net: the network's name; used where the training followed no recipe.
+        followed: the recipe of the training.
+    """
+    recipe = followed.recipe if followed else find_for_net(net)
+    figures = recipe.published if recipe else ()
+    yield error_table([row, *_published_rows(figures)])
+    if recipe and figures:
+        whose = "this training's recipe" if followed else "the recipe for this network"
+        yield f"published for {recipe.name}, {whose}, on the sets named"
+
+
+def ensemble_table(
+    nets: Sequence[tuple[str, str, int]],
+    alone: Sequence[Sums],
+    together: Sums,
+    published: Sequence[Published],
+) -> str:
+    """Each network, their average, and the rows that were published.
+
+    Args:
+        nets: a name, the network and the views of each.
+    """
+    rows = [
+        (name, f"{net}, {_views_word(views)}", *_percent(sums))
+        for (name, net, views), sums in zip(nets, alone, strict=True)
+    ]
+    rows.append((f"average of {len(nets)}", "", *_percent(together)))
+    rows += [
+        (
+            f"published: {_count(row.nets)}",
+            f"{row.set}{'; ' if row.note else ''}{row.note}",
+            str(row.top1),
+            str(row.top5 or ""),
+        )
+        for row in published
+    ]
+    return table(("errors in %", "", "top 1", "top 5"), rows, right={2, 3})
+
+
+def _count(nets: int) -> str:
+    return "1 network" if nets == 1 else f"{nets} networks"
+
+
+def _percent(sums: Sums) -> tuple[str, str]:
+    return f"{100 * sums.top1_error:.2f}", f"{100 * sums.top5_error:.2f}"
+
+
+def _views_word(views: int) -> str:
+    return {1: "one view", 10: "ten views"}.get(views, f"{views} views")

@@ -1,0 +1,84 @@
+"""Errors class by class, and which class is taken for which: two CSV files."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alexnet_native.net.scores import credits_of
+
+__all__ = ["PerClass"]
+
+
+class PerClass:
+    """Sums for each true class, over all images that are added.
+
+    Args:
+        names: of the classes.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = tuple(names)
+        classes = len(self._names)
+        self.images = np.zeros(classes, np.int64)
+        self._top1 = np.zeros(classes)
+        self._top5 = np.zeros(classes)
+        self.confusion = np.zeros((classes, classes))  # of row's images, those taken for column's
+
+    def add(self, probabilities: NDArray[Any], labels: NDArray[np.int32]) -> None:
+        """Takes (N, classes) probabilities and the labels (N,).
+
+        Where several classes are first, each gets its share of the image.
+        """
+        self.images += np.bincount(labels, minlength=len(self._names))
+        np.add.at(self._top1, labels, credits_of(probabilities, labels, 1))
+        np.add.at(self._top5, labels, credits_of(probabilities, labels, 5))
+        first = probabilities == probabilities.max(axis=1, keepdims=True)
+        np.add.at(self.confusion, labels, first / first.sum(axis=1, keepdims=True))
+
+    def table(self) -> str:
+        """CSV: class, images, errors (fractions), the class it is most often taken for, its share.
+
+        A class without images has empty fields.
+        """
+        rows: list[list[str]] = [
+            ["class", "images", "top1_error", "top5_error", "most_taken_for", "share"]
+        ]
+        for index, name in enumerate(self._names):
+            images = int(self.images[index])
+            rows.append([name, str(images), *(self._errors(index) if images else [""] * 4)])
+        return _csv(rows)
+
+    def _errors(self, index: int) -> list[str]:
+        images = self.images[index]
+        others = self.confusion[index].copy()
+        others[index] = -1.0
+        other = int(others.argmax())
+        errors = [_number(1 - part[index] / images) for part in (self._top1, self._top5)]
+        if others[other] <= 0:
+            return [*errors, "", ""]
+        return [*errors, self._names[other], _number(others[other] / images)]
+
+    def matrix(self) -> str:
+        """CSV: a row for each true class, a column for each class that it is taken for; images."""
+        rows = [["class", *self._names]]
+        rows += [
+            [name, *map(_number, row)]
+            for name, row in zip(self._names, self.confusion.tolist(), strict=True)
+        ]
+        return _csv(rows)
+
+
+def _number(value: float) -> str:
+    return f"{value:.6g}"
+
+
+def _csv(rows: Sequence[Sequence[str]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()

@@ -1,0 +1,150 @@
+"""`evaluate` with tables and files, and `ensemble`."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+from alexnet_native.cli import main
+from alexnet_native.data.arrays import from_arrays
+from alexnet_native.net import Net
+from alexnet_native.net.scores import score
+from alexnet_native.recipes import read_recipe
+from alexnet_native.training import fit, prepare
+from alexnet_native.training.predictions import Predictions
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two trained networks, `a` by recipe and `b` without, and their data."""
+    folder = tmp_path_factory.mktemp("place")
+    data = str(tiny.write_npz(folder / "data.npz", train=80))
+    given = {"net": str(tiny.write_net(folder / "net.toml")), "data": data, "epochs": 2}
+    own = {"scale": 0.02, "batch_size": 8, "final_views": 0}
+    prepare({**given, **own}, recipe=read_recipe("paper"), out=folder / "a").trainer.run()
+    prepare({**given, "seed": 5}, out=folder / "b").trainer.run()
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def inside(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(place)
+
+
+def percent(error: float) -> str:
+    return f"{100 * error:.2f}"
+
+
+def test_one_view_and_ten_stand_beside_what_was_published(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["evaluate", "a", "--views", "10"]) == 0
+    first, head, _, *rows, last = capsys.readouterr().out.splitlines()
+    net, (images, labels) = Net.load("a"), tiny.arrays(21, seed=2)
+    one, ten = net.evaluate(images, labels), net.evaluate(images, labels, views=10)
+    assert first.startswith(f"21 images, 10 views: loss {ten.loss:.4f}, error ")
+    assert head.split("  ")[0] == "errors in %" and "one view: top 1" in head
+    cells = [row.rsplit(maxsplit=4) for row in rows[:2]]
+    assert cells[0][1:] == [percent(e) for r in (one, ten) for e in (r.top1_error, r.top5_error)]
+    assert cells[0][0] == "data.npz, val"
+    assert cells[1] == ["published: ILSVRC-2010 test", "39.0", "18.3", "37.5", "17.0"]
+    assert rows[2].split() == ["published:", "ILSVRC-2012", "validation", "40.7", "18.2"]
+    assert last == "published for paper, this training's recipe, on the sets named"
+
+
+def test_a_network_without_a_recipe_has_no_figures(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", "b"]) == 0
+    assert "published" not in capsys.readouterr().out
+
+
+def test_a_named_network_is_compared_with_its_recipe(capsys: pytest.CaptureFixture[str]) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), np.uint8)
+    data = from_arrays((images, np.arange(8) % 2, images[:4], np.arange(4) % 2))
+    net = Net("cifar10-quick", classes=2)
+    fit(net, data, epochs=1, verbose=False)
+    net.save("quick")
+    np.savez("two.npz", images=images, labels=np.arange(8) % 2)
+    assert main(["evaluate", "quick", "--data", "two.npz", "--split", "train"]) == 0
+    out = capsys.readouterr().out
+    assert "published: CIFAR-10 test" in out and "26.0" in out
+    assert "published for cifar10-quick, the recipe for this network" in out
+
+
+def test_json_has_all_views_and_the_figures(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", "a", "--views", "10", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert [part["views"] for part in result["results"]] == [1, 10]
+    assert result["results"][1]["top1_error"] == result["top1_error"]
+    assert result["recipe"] == "paper" and result["published"][0]["top1"] == 39.0
+    one = Net.load("a").evaluate(*tiny.arrays(21, seed=2))
+    assert result["results"][0]["loss"] == pytest.approx(one.loss, rel=1e-12)
+
+
+def test_files_of_an_evaluation_and_their_ensemble(capsys: pytest.CaptureFixture[str]) -> None:
+    images, labels = tiny.arrays(21, seed=2)
+    for name in "ab":
+        words = ["--csv", f"csv/{name}", "--save-probabilities", f"{name}.npz"]
+        assert main(["evaluate", name, "--views", "10", *words]) == 0
+        want = Net.load(name).predict(images, views=10)
+        found = Predictions.load(Path(f"{name}.npz"))
+        assert np.array_equal(found.probabilities, want) and found.views == 10
+        assert found.items[3] == "data.npz, x_val, image 3" and found.classes == tuple("abcd")
+        with Path(f"csv/{name}/confusion.csv").open() as file:
+            rows = list(csv.reader(file))
+        matrix = np.array([row[1:] for row in rows[1:]], float)
+        by_hand = np.zeros((4, 4))
+        np.add.at(by_hand, (labels, want.argmax(axis=1)), 1)
+        assert np.array_equal(matrix, by_hand)
+    assert (Predictions.load(Path("a.npz")).recipe, Predictions.load(Path("b.npz")).recipe) == (
+        "paper", "",
+    )  # fmt: skip
+    capsys.readouterr()
+
+    parts = [Predictions.load(Path(f"{name}.npz")).probabilities for name in "ab"]
+    mean = score((3.0 * parts[0] + parts[1]) / 4, labels.astype(np.int32))
+    words = ["ensemble", "a.npz", "b.npz", "--weights", "3,1", "--csv", "csv/both"]
+    assert main(words) == 0
+    first, _, _, *rows = capsys.readouterr().out.splitlines()
+    assert first.startswith(f"21 images, 2 networks: loss {mean.mean_loss:.4f}, ")
+    alone = [percent(score(p, labels.astype(np.int32)).top1_error) for p in parts]
+    assert [row.split()[0] for row in rows[:2]] == ["a.npz", "b.npz"]
+    assert [row.split()[-2] for row in rows[:3]] == [*alone, percent(mean.top1_error)]
+    assert [row.split()[-2:] for row in rows[3:]] == [
+        ["40.7", "18.2"], ["38.1", "16.4"], ["39.0", "16.6"], ["36.7", "15.4"],
+    ]  # fmt: skip
+    assert "5 networks" in rows[4] and "7 networks" in rows[6]
+    assert main([*words[:5], "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["top1_error"] == pytest.approx(mean.top1_error, abs=1e-12)
+    assert [row["net"] for row in result["networks"]] == ["tiny", "tiny"]
+    assert sorted(path.name for path in Path("csv/both").iterdir()) == [
+        "confusion.csv", "per-class.csv",
+    ]  # fmt: skip
+
+
+def test_an_ensemble_of_different_lists_is_refused_in_a_sentence(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["evaluate", "a", "--save-probabilities", "val.npz"]) == 0
+    words = ["--split", "train", "--save-probabilities", "train.npz"]
+    assert main(["evaluate", "a", *words]) == 0
+    capsys.readouterr()
+    assert main(["ensemble", "val.npz", "train.npz"]) == 1
+    [sentence] = capsys.readouterr().err.splitlines()
+    assert "train.npz is of another list of images than val.npz: it has 80 images" in sentence
+    assert main(["ensemble", "val.npz", "--weights", "1,2"]) == 1
+    assert "1 weights above 0, not 1, 2" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["ensemble", "val.npz", "--weights", "a"])
+    assert "no list of numbers" in capsys.readouterr().err
+
+
+def test_probabilities_that_cannot_be_written_are_a_sentence(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["evaluate", "a", "--save-probabilities", "nowhere/a.npz"]) == 1
+    assert "nowhere/a.npz: No such file or directory" in capsys.readouterr().err
