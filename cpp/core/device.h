@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/conv.h"
+#include "core/profile.h"
 #include "core/view.h"
 
 namespace alexnet {
@@ -71,8 +72,14 @@ class Stream {
     return nullptr;
   }
 
-  // Names what is enqueued from now on; errors carry it. The string must outlive the work.
-  virtual void set_label(const char* label) = 0;
+  // Names what is enqueued from now on, for errors and the profile. The string must outlive the
+  // work and its records.
+  virtual void set_label(const char* label, Phase phase) = 0;
+  // Whether what is enqueued from now on is recorded. Off at first, and then free.
+  virtual void profile(bool on) { (void)on; }
+  // The records so far, in order, each handed out once. Call it after synchronize().
+  // Empty also where the back end records nothing.
+  virtual std::vector<TaskRecord> take_profile() { return {}; }
   // Blocks until all work is done; throws the first error that happened in it.
   virtual void synchronize() = 0;
 };
@@ -84,6 +91,7 @@ class Device {
   virtual int threads() const = 0;  // CPU threads of this device; 0 on a GPU
   // The channel block that its convolutions like best; 1: planes.
   virtual int channel_block(DType dtype) const = 0;
+  virtual DeviceLimits measure_limits() { return {}; }  // takes about a second; blocking
 
   virtual void* allocate(size_t bytes) = 0;  // 64-byte aligned; throws DeviceError when full
   virtual void release(void* data) noexcept = 0;

@@ -77,7 +77,8 @@ void Executor::run(const StepContext& step) {
     const Instruction& instruction = program_.instructions[i];
     const Node& node = program_.nodes[size_t(instruction.node)];
     Stream& stream = *streams_[size_t(instruction.stream)];
-    stream.set_label(node.name.c_str());
+    const bool forward = instruction.kind == Instruction::Kind::forward;
+    stream.set_label(node.name.c_str(), forward ? Phase::forward : Phase::backward);
     for (const int w : instruction.waits) stream.wait(*events_[size_t(w)]);
     switch (instruction.kind) {
       case Instruction::Kind::forward:

@@ -1,6 +1,8 @@
 // The list of ops. Adding one: its header here, its name in OpsOf.
 #pragma once
 
+#include <array>
+
 #include "ops/activation.h"
 #include "ops/augment.h"
 #include "ops/dropout.h"
@@ -33,6 +35,12 @@ using OpsOf = OpList<                                                           
 
 using AllOps =
     JoinLists<JoinLists<OpsOf<float>, OpsOf<double>>::type, OpList<Augment<float>>>::type;
+
+// The names of a list's ops, by index.
+template <class... Ops>
+constexpr std::array<const char*, sizeof...(Ops)> names_of(OpList<Ops...>) {
+  return {Ops::name...};
+}
 
 template <class Op>
 inline constexpr int op_index = IndexOf<Op, AllOps>::value;

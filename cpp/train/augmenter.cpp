@@ -18,7 +18,7 @@ void augment_on_cpu(const Augment<float>& op, int threads) {
     worker.stream.reset();
     worker.device = backend(DeviceKind::cpu).make_device({}, threads);
     worker.stream = worker.device->make_stream();
-    worker.stream->set_label("augment");
+    worker.stream->set_label("augment", Phase::other);
   }
   run(*worker.stream, op);
   worker.stream->synchronize();

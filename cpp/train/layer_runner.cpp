@@ -68,7 +68,7 @@ LayerRunner::LayerRunner(const std::string& type, const Attrs& attrs,
   const DeviceId id = parse_device(device);
   device_ = backend(id.kind).make_device(id, threads > 0 ? threads : available_threads());
   stream_ = device_->make_stream();
-  stream_->set_label("layer");
+  stream_->set_label("layer", Phase::other);
   layer_ = make_layer(type, name, dtype, attrs);
   PlanContext context{*device_, dtype, 1, reads_image};
   // As in a network whose first layer is a direct convolution: blocks wherever they fit.

@@ -131,7 +131,7 @@ void Parameters::update() {
     if (p.rule.lr == 0) continue;
     for (Part& part : p.parts) {
       Stream& stream = *streams_[part.device];
-      stream.set_label(name.c_str());
+      stream.set_label(name.c_str(), Phase::update);
       const AnyView w = view(part, ParamKind::value), v = view(part, ParamKind::momentum),
                     g = view(part, ParamKind::gradient);
       (dtype_ == DType::f64 ? enqueue_update<double> : enqueue_update<float>)(stream, p.rule, w, v,

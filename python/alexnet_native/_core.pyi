@@ -145,6 +145,11 @@ def devices() -> list[dict[str, str]]: ...  # {"name", "description"}, those tha
 def unavailable_backends() -> list[dict[str, str]]: ...  # {"name", "reason"}
 def available_threads() -> int: ...
 def cpu_kernels() -> str: ...  # the instruction set in use: "avx512", "avx2", "generic"
+
+# What the device can do at best, measured in about a second; per second, 0: it cannot.
+def measure_limits(device: str = "cpu:0", threads: int = 0) -> dict[str, float]: ...  # fp32, bf16:
+
+#   floating-point operations; bytes: between the processor and its memory
 def site_of(name: str) -> int: ...
 def philox_bits(seed: int, site: int, step: int, first: int, count: int) -> NDArray[np.uint32]: ...
 

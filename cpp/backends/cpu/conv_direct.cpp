@@ -75,11 +75,13 @@ class ConvDirect final : public ConvEngine {
 
   void backward_weights(Stream& stream, AnyView x, AnyView dy, AnyView dw, AnyView db,
                         void* work) override {
-    cpu(stream).enqueue([this, x = floats(x), dy = floats(dy), dw = floats(dw), db = floats(db),
-                         work = static_cast<float*>(work), pool = &cpu(stream).pool()] {
-      sum_slices(*pool, x, dy, work);
-      add_slices(*pool, work, dw, db);
-    });
+    cpu(stream).enqueue(
+        [this, x = floats(x), dy = floats(dy), dw = floats(dw), db = floats(db),
+         work = static_cast<float*>(work), pool = &cpu(stream).pool()] {
+          sum_slices(*pool, x, dy, work);
+          add_slices(*pool, work, dw, db);
+        },
+        "weight gradient");
   }
 
  private:
@@ -140,11 +142,13 @@ class ConvDirect final : public ConvEngine {
     if (!task.packed_w)
       task.packed_w = task.inputs + (split() ? std::max<int64_t>(threads_, jobs()) : threads_) *
                                         scratch(*task.shape);
-    cpu(stream).enqueue([task, pool = &cpu(stream).pool()] {
-      if (task.pack) task.pack_weights(*pool);
-      task.engine->split() ? task.engine->by_parts(*pool, task)
-                           : task.engine->by_images(*pool, task);
-    });
+    cpu(stream).enqueue(
+        [task, pool = &cpu(stream).pool()] {
+          if (task.pack) task.pack_weights(*pool);
+          task.engine->split() ? task.engine->by_parts(*pool, task)
+                               : task.engine->by_images(*pool, task);
+        },
+        task.transposed() ? "data gradient" : "convolution");
   }
 
   void by_images(ThreadPool& pool, const Task& task) const {

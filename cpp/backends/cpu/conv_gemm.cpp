@@ -134,7 +134,7 @@ class ConvGemm final : public ConvEngine {
                void* work) override {
     const Plan& s = plan_;
     const int64_t items = int64_t(s.p.y.n) * s.p.groups * blocks(s.p.y.h, s.forward_rows);
-    each_item(stream, items, work,
+    each_item(stream, "convolution", items, work,
               [s = &s, x = typed(x), w = typed(w), b = typed(b), y = typed(y), relu](
                   int64_t item, T* col) { forward_item<T>(*s, item, x, w, b, y, relu, col); });
   }
@@ -142,7 +142,7 @@ class ConvGemm final : public ConvEngine {
   void backward_data(Stream& stream, AnyView w, AnyView dy, AnyView dx, void* work) override {
     const Plan& s = plan_;
     const int64_t items = int64_t(s.p.x.n) * s.p.groups * blocks(s.in_group, s.data_channels);
-    each_item(stream, items, work,
+    each_item(stream, "data gradient", items, work,
               [s = &s, w = typed(w), dy = typed(dy), dx = typed(dx)](int64_t item, T* dcol) {
                 data_item<T>(*s, item, w, dy, dx, dcol);
               });
@@ -153,7 +153,7 @@ class ConvGemm final : public ConvEngine {
     const Plan& s = plan_;
     if (db) run(stream, BiasGradient<T>{dy, db});
     if (!dw) return;
-    each_item(stream, s.p.groups * blocks(s.taps, s.weight_taps), work,
+    each_item(stream, "weight gradient", s.p.groups * blocks(s.taps, s.weight_taps), work,
               [s = &s, x = typed(x), dy = typed(dy), dw = typed(dw)](int64_t item, T* col) {
                 weight_item<T>(*s, item, x, dy, dw, col);
               });
@@ -163,13 +163,15 @@ class ConvGemm final : public ConvEngine {
   static T* typed(AnyView v) { return static_cast<View<T>>(v).data; }
 
   template <class F>
-  void each_item(Stream& stream, int64_t items, void* work, F f) {
+  void each_item(Stream& stream, const char* what, int64_t items, void* work, F f) {
     auto& cpu = static_cast<CpuStream&>(stream);
-    cpu.enqueue([f, items, scratch = static_cast<T*>(work), stride = plan_.workspace_stride,
-                 pool = &cpu.pool()] {
-      pool->parallel_for(items,
-                         [&](int64_t item, int thread) { f(item, scratch + thread * stride); });
-    });
+    cpu.enqueue(
+        [f, items, scratch = static_cast<T*>(work), stride = plan_.workspace_stride,
+         pool = &cpu.pool()] {
+          pool->parallel_for(items,
+                             [&](int64_t item, int thread) { f(item, scratch + thread * stride); });
+        },
+        what);
   }
 
   Plan plan_;

@@ -7,12 +7,15 @@
 #include "backends/cpu/conv_direct.h"
 #include "backends/cpu/conv_gemm.h"
 #include "backends/cpu/cpu_stream.h"
+#include "backends/cpu/limits.h"
 
 namespace alexnet {
 
 int CpuDevice::channel_block(DType dtype) const {
   return dtype == DType::f32 ? kernels().direct.lanes : 1;
 }
+
+DeviceLimits CpuDevice::measure_limits() { return measure_cpu_limits(*this); }
 
 void* CpuDevice::allocate(size_t bytes) {
   constexpr size_t huge = size_t(2) << 20;

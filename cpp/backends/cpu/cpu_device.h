@@ -16,6 +16,7 @@ class CpuDevice final : public Device {
   DeviceId id() const override { return id_; }
   int threads() const override { return pool_.threads(); }
   int channel_block(DType dtype) const override;
+  DeviceLimits measure_limits() override;
   void* allocate(size_t bytes) override;
   void release(void* data) noexcept override;
   void* allocate_host(size_t bytes) override { return allocate(bytes); }

@@ -76,18 +76,21 @@ void CpuStream::work() {
   for (;;) {
     changed_.wait(lock, [&] { return stopping_ || head_ != tail_; });
     if (head_ == tail_) return;
-    const Task& task = ring_[head_ % kRing];
+    Task& task = ring_[head_ % kRing];
     running_ = true;
     if (!error_ || task.always) {
       lock.unlock();
       std::exception_ptr error;
+      if (task.recorded) task.record.start = profile_clock();
       try {
         task.run(task.payload);
       } catch (const std::exception& e) {
-        error = std::make_exception_ptr(
-            DeviceError(format("{} on {}: {}", task.label, to_string(device_.id()), e.what())));
+        error = std::make_exception_ptr(DeviceError(
+            format("{} on {}: {}", task.record.label, to_string(device_.id()), e.what())));
       }
+      if (task.recorded) task.record.end = profile_clock();
       lock.lock();
+      if (task.recorded) records_.push_back(task.record);
       if (error && !error_) error_ = error;
     }
     ++head_;
@@ -102,6 +105,11 @@ void CpuStream::synchronize() {
   if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
 }
 
+std::vector<TaskRecord> CpuStream::take_profile() {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(records_, {});
+}
+
 void CpuStream::launch(int index, const void* op, size_t size, Grid grid) {
   struct Launch {
     ThreadPool* pool;
@@ -110,26 +118,29 @@ void CpuStream::launch(int index, const void* op, size_t size, Grid grid) {
     alignas(16) std::byte op[kPayload - 64];
     void operator()() const { kernel(op, grid, *pool); }
   } task;
+  static constexpr auto names = names_of(AllOps{});
   require<InternalError>(size <= sizeof(task.op), "an op of {} bytes is too large", size);
   task.pool = &pool();
   task.kernel = kernels().launch[index];
   task.grid = grid;
   std::memcpy(task.op, op, size);
-  enqueue(task);
+  enqueue(task, names[size_t(index)]);
 }
 
 void CpuStream::gemm(const Gemm& g) {
-  enqueue([g, pool = &pool()] { parallel_gemm(*pool, g); });
+  enqueue([g, pool = &pool()] { parallel_gemm(*pool, g); }, "gemm");
 }
 
 void CpuStream::fill_zero(AnyView dst) {
-  enqueue([dst, pool = &pool()] {
-    pool->parallel_for((dst.bytes() + kCopyChunk - 1) / kCopyChunk, [&](int64_t item, int) {
-      const int64_t first = item * kCopyChunk;
-      std::memset(static_cast<char*>(dst.data) + first, 0,
-                  size_t(std::min(kCopyChunk, dst.bytes() - first)));
-    });
-  });
+  enqueue(
+      [dst, pool = &pool()] {
+        pool->parallel_for((dst.bytes() + kCopyChunk - 1) / kCopyChunk, [&](int64_t item, int) {
+          const int64_t first = item * kCopyChunk;
+          std::memset(static_cast<char*>(dst.data) + first, 0,
+                      size_t(std::min(kCopyChunk, dst.bytes() - first)));
+        });
+      },
+      "zero");
 }
 
 void CpuStream::copy(AnyView src, AnyView dst) {
@@ -138,30 +149,34 @@ void CpuStream::copy(AnyView src, AnyView dst) {
   require<InternalError>(src.bytes() == dst.bytes(), "a copy from {} to {}", to_string(src.shape),
                          to_string(dst.shape));
   if (dst.device.kind == DeviceKind::cpu) {
-    enqueue([src, dst, pool = &pool()] { parallel_copy(*pool, src.data, dst.data, src.bytes()); });
+    enqueue([src, dst, pool = &pool()] { parallel_copy(*pool, src.data, dst.data, src.bytes()); },
+            "copy");
   } else {
-    enqueue([src, dst, api = &backend(dst.device.kind)] { api->write(src.data, dst); });
+    enqueue([src, dst, api = &backend(dst.device.kind)] { api->write(src.data, dst); }, "copy");
   }
 }
 
 void CpuStream::upload(const void* src, AnyView dst) {
-  enqueue([src, dst, pool = &pool()] { parallel_copy(*pool, src, dst.data, dst.bytes()); });
+  enqueue([src, dst, pool = &pool()] { parallel_copy(*pool, src, dst.data, dst.bytes()); },
+          "upload");
 }
 
 void CpuStream::download(AnyView src, void* dst) {
-  enqueue([src, dst, pool = &pool()] { parallel_copy(*pool, src.data, dst, src.bytes()); });
+  enqueue([src, dst, pool = &pool()] { parallel_copy(*pool, src.data, dst, src.bytes()); },
+          "download");
 }
 
 std::unique_ptr<Event> CpuStream::make_event() { return std::make_unique<CpuEvent>(); }
 
 void CpuStream::record(Event& event) {
   auto* e = static_cast<CpuEvent*>(&event);
-  add([e, ticket = e->next_ticket()] { e->complete(ticket); }, true);
+  add([e, ticket = e->next_ticket()] { e->complete(ticket); }, {label_, nullptr}, true);
 }
 
 void CpuStream::wait(Event& event) {
+  const TaskRecord record{label_, "wait", Phase::wait};
   if (auto* e = dynamic_cast<CpuEvent*>(&event)) {
-    add([e, ticket = e->last_ticket()] { e->wait_for(ticket); }, true);
+    add([e, ticket = e->last_ticket()] { e->wait_for(ticket); }, record, true);
   } else {  // of another back end
     auto* wait = new std::function<void()>(event.host_wait());
     add(
@@ -169,7 +184,7 @@ void CpuStream::wait(Event& event) {
           const std::unique_ptr<std::function<void()>> owned(wait);
           (*wait)();
         },
-        true);
+        record, true);
   }
 }
 

@@ -6,6 +6,7 @@
 #include "backends/cpu/direct_conv.h"
 #include "backends/cpu/dot_gemm.h"
 #include "backends/cpu/dropout.h"
+#include "backends/cpu/limit_loops.h"
 #include "backends/cpu/own_gemm.h"
 
 namespace alexnet {
@@ -101,7 +102,8 @@ constexpr KernelTable make_table(OpList<Ops...>) {
           {&launch_op<Ops>...},
           &own_gemm<float>,
           &own_gemm<double>,
-          &dot_gemm};
+          &dot_gemm,
+          {kSums * kLanes, &multiply_add_loop, &read_loop}};
 }
 }  // namespace
 

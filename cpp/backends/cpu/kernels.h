@@ -21,6 +21,13 @@ struct DirectKernels {
                            float* dw, float* db);
 };
 
+// The loops that measure the processor: limit_loops.h.
+struct LimitLoops {
+  int multiply_adds;  // of a turn
+  float (*multiply_add)(int64_t turns);
+  float (*read)(const float* data, int64_t count);
+};
+
 struct KernelTable {
   const char* name;
   DirectKernels direct;
@@ -28,6 +35,7 @@ struct KernelTable {
   void (*gemm_f32)(const Gemm& gemm);  // single-threaded, used where there is no BLAS
   void (*gemm_f64)(const Gemm& gemm);
   void (*dot_gemm)(const Gemm& gemm, int64_t first, int64_t last);  // dot_gemm.h
+  LimitLoops limits;
 };
 
 extern const KernelTable kernels_generic;

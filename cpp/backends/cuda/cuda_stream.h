@@ -41,7 +41,7 @@ class CudaStream final : public Stream {
   void record(Event& event) override;
   void wait(Event& event) override;
   std::unique_ptr<Replay> make_replay(const std::vector<Stream*>& streams) override;
-  void set_label(const char* label) override { label_ = label; }
+  void set_label(const char* label, Phase) override { label_ = label; }
   void synchronize() override;
 
   // How everything is enqueued. Outside a replay: enqueue(handle). While one records: that, and it
