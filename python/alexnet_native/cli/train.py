@@ -39,6 +39,8 @@ def add(commands: Commands) -> None:
                      "folder, exactly where it stopped")  # fmt: skip
     run.add_argument("--recipe", metavar="NAME", help="a whole training by name, or a TOML file; "
                      "what is given besides deviates from it")  # fmt: skip
+    run.add_argument("--dry-run", action="store_true", help="print what it would take: steps, "
+                     "bytes, memory, time from a few real steps")  # fmt: skip
     run.add_argument("--set", metavar="NAME=VALUE", action="append", default=[],
                      help="any setting by name, as training.lr=0.02")  # fmt: skip
     groups: dict[str, Any] = {}
@@ -66,7 +68,7 @@ def _reader(name: str) -> Callable[[str], Any]:
 
 def _run(args: argparse.Namespace) -> None:
     from alexnet_native.recipes import read_recipe
-    from alexnet_native.training import prepare, resume
+    from alexnet_native.training import dry_run, prepare, resume
     from alexnet_native.training.progress import reporter
 
     given = {
@@ -74,15 +76,18 @@ def _run(args: argparse.Namespace) -> None:
     }
     given.update(parse_assignment(text) for text in args.set)
     show = reporter()
+    if args.resume and args.recipe:
+        raise ConfigError(
+            f"--recipe {args.recipe}: a training that is resumed keeps its recipe; change single "
+            "settings with --set"
+        )
+    recipe = read_recipe(args.recipe) if args.recipe else None
+    if args.dry_run:
+        dry_run(given, recipe=recipe, resume=args.resume, out=args.out, show=show)
+        return
     if args.resume:
-        if args.recipe:
-            raise ConfigError(
-                f"--recipe {args.recipe}: a training that is resumed keeps its recipe; change "
-                "single settings with --set"
-            )
         run = resume(args.resume, given, out=args.out, overwrite=args.overwrite, show=show)
     else:
-        recipe = read_recipe(args.recipe) if args.recipe else None
         run = prepare(given, recipe=recipe, out=args.out, overwrite=args.overwrite, show=show)
     outcome = run.trainer.run()
     where = run.folder.path if run.folder else Path()

@@ -114,6 +114,11 @@ class LazySource:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def keeps(self) -> bool:
+        """Whether images stay in memory once they are made."""
+        return self._cache is not None
+
     def gather(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
         if self._cache is None:
             images = np.empty((len(indices), *self.image_shape), np.uint8)

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from alexnet_native.data import open_data
+from alexnet_native.data.augment import check_crop
 from alexnet_native.errors import ConfigError
 from alexnet_native.net import Net
 from alexnet_native.training.defaults import resolve
 from alexnet_native.training.progress import Silent, reporter
 from alexnet_native.training.run_folder import RunFolder
+from alexnet_native.training.setup import Setup, class_names
 from alexnet_native.training.start import begin
 from alexnet_native.training.trainer import Outcome
 
@@ -49,4 +51,7 @@ def fit(net: Net, data: Any, *, out: str | Path | None = None, **settings: Any) 
     config = resolve({**fixed, **settings}, net.description, opened)
     folder = RunFolder(Path(out), config.keep) if out else None
     show = reporter() if verbose else Silent()
-    return begin(net, opened, config, folder, overwrite, show).trainer.run()
+    check_crop(config.crop, opened.train.image_shape)
+    net.class_names = class_names(config, opened)
+    setup = Setup(net, opened, config, followed=None)
+    return begin(setup, folder, overwrite, show).trainer.run()

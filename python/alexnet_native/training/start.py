@@ -8,26 +8,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from alexnet_native.config import SETTINGS, TrainConfig
-from alexnet_native.data import Dataset, open_data
-from alexnet_native.data.augment import check_crop
+from alexnet_native.config import TrainConfig
+from alexnet_native.data import Dataset
 from alexnet_native.data.preprocess import Preprocess
 from alexnet_native.data.statistics import statistics
-from alexnet_native.errors import CheckpointError, ConfigError
-from alexnet_native.models import Description
+from alexnet_native.errors import ConfigError
 from alexnet_native.net import Net
-from alexnet_native.recipes import Followed, Recipe, follow
+from alexnet_native.recipes import Followed, Recipe
 from alexnet_native.training import checkpoint
 from alexnet_native.training.announce import announcement
-from alexnet_native.training.defaults import choose_network, quick_start, resolve
-from alexnet_native.training.initial import with_he_weights
 from alexnet_native.training.progress import Reporter
 from alexnet_native.training.run_folder import RunFolder
-from alexnet_native.training.state import RunState
+from alexnet_native.training.setup import Setup, reopen, set_up
 from alexnet_native.training.trainer import Trainer
 from alexnet_native.training.warm_start import take_weights
 
-__all__ = ["Run", "begin", "prepare", "resume"]
+__all__ = ["Run", "begin", "place_of", "prepare", "resume"]
 
 
 @dataclass(frozen=True)
@@ -61,51 +57,19 @@ def prepare(
     Raises:
         UserError: a setting, the data or the network cannot be used; nothing was written.
     """
-    given = {**(recipe.values if recipe else {}), **given}
-    spec = str(given.get("data", "demo"))
-    data = open_data(spec)
-    network = choose_network(given, data)
-    names = {"net": given.get("net", network.name), "data": _lasting(spec)}
-    few = quick_start(given, network, data)
-    start = {} if recipe else few
-    if given.get("init_from"):
-        first = checkpoint.load(given["init_from"])
-        names["init_from"] = str(first.path.absolute())
-        scale = {"scale": first.preprocess.scale} if first.preprocess else {}
-        start = {name: value for name, value in {**start, **scale}.items() if name != "init"}
-    config = resolve({**given, **names}, network, data, start)
-    followed = follow(recipe, network.name) if recipe else None
-    folder = RunFolder(out or _default_folder(config, recipe), config.keep)
+    setup = set_up(given, recipe)
+    folder = RunFolder(place_of(out, setup), setup.config.keep)
     if not overwrite:
         folder.require_free()
-    net = Net(
-        with_he_weights(network) if config.init == "he" else network,
-        devices=config.devices,
-        seed=config.seed,
-        precision=config.precision,
-        threads=config.threads,
-    )
-    run = begin(net, data, config, folder, overwrite, show, followed)
-    if few:
-        _show(show, _of_few_images(few, recipe, network))
-    return run
+    return begin(setup, folder, overwrite, show)
 
 
-def begin(
-    net: Net,
-    data: Dataset,
-    config: TrainConfig,
-    folder: RunFolder | None,
-    overwrite: bool,
-    show: Reporter | None,
-    followed: Followed | None = None,
-) -> Run:
+def begin(setup: Setup, folder: RunFolder | None, overwrite: bool, show: Reporter | None) -> Run:
     """Reads the data, so that damage is found now; the run's folder is created last."""
-    check_crop(config.crop, data.train.image_shape)
+    net, data, config, followed = setup.net, setup.data, setup.config, setup.followed
     _show(show, f"reading {data.name} and measuring its mean image")
     data.load()
     measured = statistics(data.train)
-    net.class_names = _class_names(config, data)
     mean: Any = config.mean
     net.preprocess = Preprocess(measured, config.crop, mean, config.scale)
     if config.init_from:
@@ -113,7 +77,7 @@ def begin(
     trainer = Trainer(net, data, measured, config, folder=folder, reporter=show, followed=followed)
     if folder:
         folder.start(*_texts(net, config, followed), overwrite=overwrite)
-    _show(show, *announcement(net, data, config, followed))
+    _show(show, *announcement(net, data, config, followed), *filter(None, [setup.note]))
     return Run(net, config, data, trainer, folder)
 
 
@@ -137,33 +101,11 @@ def resume(
     Raises:
         UserError: the checkpoint, a setting or the data cannot be used; nothing was changed.
     """
-    saved = checkpoint.load(path)
-    if not saved.config:
-        raise CheckpointError(
-            f"{saved.path} holds a network but no training to resume; it was saved from Python"
-        )
-    before = TrainConfig.from_toml(saved.config, str(saved.path))
-    if "data" in given:
-        given = {**given, "data": _lasting(str(given["data"]))}
-    config = _changed(before, given)
-    state = RunState.from_json(saved.progress)
-    data = open_data(config.data if data is None else data)
-    if len(data.train) != state.train_images or _class_names(config, data) != saved.class_names:
-        raise ConfigError(
-            f"{config.data} is not the data that {saved.path} was trained on: it has "
-            f"{len(data.train)} training images of {len(data.classes)} classes, then there were "
-            f"{state.train_images} of {len(saved.class_names or ())}; name the same with --data"
-        )
+    found = reopen(path, given, data)
+    setup, saved, state = found.setup, found.saved, found.state
+    net, config, data = setup.net, setup.config, setup.data
     _show(show, f"reading {data.name}")
     data.load()
-    net = Net(
-        saved.description,
-        devices=config.devices,
-        seed=saved.seed,
-        precision=saved.precision,
-        threads=config.threads,
-    )
-    checkpoint.restore(net, saved)
     assert saved.preprocess is not None  # every training has one
     own = RunFolder.holding(saved.path)
     place = out or own
@@ -190,36 +132,10 @@ def resume(
     return Run(net, config, data, trainer, folder)
 
 
-def _changed(before: TrainConfig, given: Mapping[str, Any]) -> TrainConfig:
-    values = before.values()
-    for name, value in given.items():
-        if name not in SETTINGS:
-            raise ConfigError(f"there is no setting {name}")
-        if value != values[name] and not SETTINGS[name].on_resume:
-            free = ", ".join(known for known, setting in SETTINGS.items() if setting.on_resume)
-            raise ConfigError(
-                f"{name} was {values[name]} when this training began and cannot become {value} on "
-                f"resuming; what may change: {free}"
-            )
-        values[name] = value
-    return TrainConfig(**values)
-
-
 def _show(show: Reporter | None, *lines: str) -> None:
     if show:
         for line in lines:
             show.line(line)
-
-
-def _lasting(spec: str) -> str:
-    """A name of the data that is understood from any working folder."""
-    path = Path(spec).expanduser()
-    return str(path.absolute()) if path.exists() else spec
-
-
-def _class_names(config: TrainConfig, data: Dataset) -> tuple[str, ...]:
-    spare = range(len(data.classes), config.classes)
-    return (*data.classes, *(f"class {index}" for index in spare))
 
 
 def _texts(net: Net, config: TrainConfig, followed: Followed | None) -> tuple[str, str, str]:
@@ -228,22 +144,9 @@ def _texts(net: Net, config: TrainConfig, followed: Followed | None) -> tuple[st
     return config.to_toml(), net.description.to_toml(), recipe
 
 
-def _of_few_images(few: Mapping[str, Any], recipe: Recipe | None, network: Description) -> str:
-    if recipe:
-        words = " ".join(
-            f"--{name.replace('_', '-')} {few[name]:g}" for name in ("scale", "batch_size")
-        )
-        return (
-            f"few images: the recipe stays as it is; a network begins to learn sooner with "
-            f"--init {few['init']} {words}"
-        )
-    return (
-        f"few images: {', '.join(few)} are not the network's own, but chosen for a quick start; "
-        f"its own start: --init own --scale 1 --batch-size {network.hints.batch_size}"
-    )
-
-
-def _default_folder(config: TrainConfig, recipe: Recipe | None) -> Path:
+def place_of(out: Path | None, setup: Setup) -> Path:
+    """The run's folder: as given, or ``runs/<recipe or net>-<data>-<time>``."""
+    config, followed = setup.config, setup.followed
     data = "-".join(Path(config.data).name.split(":")) or "data"
-    first = Path(recipe.name if recipe else config.net).stem
-    return Path("runs") / f"{first}-{data}-{time.strftime('%Y%m%d-%H%M%S')}"
+    first = Path(followed.recipe.name if followed else config.net).stem
+    return out or Path("runs") / f"{first}-{data}-{time.strftime('%Y%m%d-%H%M%S')}"

@@ -7,8 +7,6 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from alexnet_native.config import TrainConfig
 from alexnet_native.data import Dataset
 from alexnet_native.data.loader import Batch
@@ -29,6 +27,7 @@ from alexnet_native.training.run_folder import RunFolder
 from alexnet_native.training.schedule import make_schedule
 from alexnet_native.training.stall import StallWatch
 from alexnet_native.training.state import RunState
+from alexnet_native.training.step import forward_backward
 
 __all__ = ["Outcome", "Trainer"]
 
@@ -89,7 +88,6 @@ class Trainer:
         self._stall = StallWatch(net.classes, config.stall_steps)
         self._seconds, self._images = 0.0, 0  # of the steps since the last line, in this process
         self._unsaved = state is None
-        self._dtype = np.float64 if net.precision == "fp64" else np.float32
 
     def run(self) -> Outcome:
         """Trains until the epochs or steps are done, or until Ctrl-C.
@@ -145,7 +143,7 @@ class Trainer:
     def _step(self, batch: Batch) -> None:
         net, state = self._net, self.state
         self._rates.apply(self._schedule.factor(state.epoch), state.epoch)
-        sums = self._forward_backward(batch)
+        sums = forward_backward(net, batch, self._config.accumulate)
         if not math.isfinite(sums.loss):
             self._diverged(batch)
         net.native.update()
@@ -168,23 +166,6 @@ class Trainer:
             self._log_interval()
         if config.checkpoint_every and step % config.checkpoint_every == 0:
             self._save()
-
-    def _forward_backward(self, batch: Batch) -> Sums:
-        """Gradients of the mean loss of a batch, computed in `accumulate` parts."""
-        sums = Sums()
-        total = len(batch.labels)
-        size = math.ceil(total / self._config.accumulate)
-        for first in range(0, total, size):
-            sums.add(
-                self._net.native.forward_backward(
-                    batch.images[first : first + size].astype(self._dtype, copy=False),
-                    batch.labels[first : first + size],
-                    step=self._net.step,
-                    first_image=first,
-                    total=total,
-                )
-            )
-        return sums
 
     def _diverged(self, batch: Batch) -> None:
         where = self._net.find_nonfinite(batch.images) or "the loss"

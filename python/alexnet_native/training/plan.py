@@ -1,0 +1,196 @@
+"""What a training takes, by arithmetic: steps, bytes, memory, and time from a measured step."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from alexnet_native.config import TrainConfig
+from alexnet_native.data import Dataset
+from alexnet_native.data.source import LazySource
+from alexnet_native.net import Net
+from alexnet_native.training.measure import Measured
+from alexnet_native.training.state import RunState
+
+__all__ = ["TrainingPlan", "duration", "size"]
+
+_BATCHES_AHEAD = 5  # that the loader holds at most, with the one in use
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """The counts of a training, of which some steps may be done.
+
+    Args:
+        net: of the training; only its sizes are used.
+        done: steps that are done.
+    """
+
+    net: Net
+    data: Dataset
+    config: TrainConfig
+    done: int = 0
+
+    @classmethod
+    def of(cls, net: Net, data: Dataset, config: TrainConfig, state: RunState) -> TrainingPlan:
+        return cls(net, data, config, net.step - state.first_step)
+
+    @property
+    def epoch_steps(self) -> int:
+        return math.ceil(len(self.data.train) / self.config.batch_size)
+
+    @property
+    def all_steps(self) -> int:
+        """Of the training, with those that are done."""
+        every = self.epoch_steps * self.config.epochs
+        return min(every, self.config.steps or every)
+
+    @property
+    def steps(self) -> int:
+        """Still to do."""
+        return max(0, self.all_steps - self.done)
+
+    @property
+    def validations(self) -> int:
+        """Still to do: one after each epoch, and one where the steps end within an epoch."""
+        if self.data.val is None or self.steps == 0:
+            return 0
+        return math.ceil(self.all_steps / self.epoch_steps) - self.done // self.epoch_steps
+
+    @property
+    def picture_bytes(self) -> int:
+        """Of one picture as the loader reads it: its pixels."""
+        return math.prod(self.data.train.image_shape)
+
+    @property
+    def read_bytes(self) -> int:
+        """Pixels of all training pictures still to come."""
+        whole, part = divmod(self.all_steps, self.epoch_steps)
+        images = whole * len(self.data.train) + part * self.config.batch_size
+        whole, part = divmod(min(self.done, self.all_steps), self.epoch_steps)
+        return self.picture_bytes * (
+            images - whole * len(self.data.train) - part * self.config.batch_size
+        )
+
+    @property
+    def batch_bytes(self) -> int:
+        return 4 * self.config.batch_size * math.prod(self.net.input_shape)
+
+    @property
+    def checkpoint_bytes(self) -> int:
+        """Weights and momentum, mean image and colour statistics; without a few KiB of names."""
+        item = 8 if self.net.precision == "fp64" else 4
+        native = self.net.native
+        count = sum(math.prod(native.param_shape(name)) for name in native.param_names())
+        channels = self.net.input_shape[0]
+        return 2 * item * count + 4 * (self.picture_bytes + channels + channels**2)
+
+    @property
+    def most_checkpoints(self) -> int:
+        """At one time: those to keep, the best, and the one that is being written."""
+        return self.config.keep + 2
+
+    def lines(self, place: Path, measured: Measured) -> Iterator[str]:
+        """For people.
+
+        Args:
+            place: the run's folder, which need not exist.
+            measured: of this network and batch.
+        """
+        yield from self._counts()
+        yield from self._room(place)
+        yield from self._times(measured)
+
+    def _counts(self) -> Iterator[str]:
+        images, batch = len(self.data.train), self.config.batch_size
+        rest = images % batch
+        odd = f" (the last of them with {rest})" if rest and images > batch else ""
+        done = f", {self.done:,} of them done" if self.done else ""
+        yield (
+            f"steps: {self.config.epochs:,} epochs of {self.epoch_steps:,} steps with "
+            f"{min(batch, images):,} images{odd}; {self.all_steps:,} steps in all{done}"
+        )
+        height, width, channels = self.data.train.image_shape
+        kept = isinstance(self.data.train, LazySource) and self.data.train.keeps
+        yield (
+            f"pixels read: {images:,} pictures of {channels}x{height}x{width}, "
+            f"{size(images * self.picture_bytes)} in an epoch, {size(self.read_bytes)} in all"
+            + ("; decoded once and kept in memory" if kept else "")
+        )
+
+    def _room(self, place: Path) -> Iterator[str]:
+        parts = math.ceil(self.config.batch_size / self.config.accumulate)
+        for row in self.net.native.plan(parts)["memory"]:
+            values = row["parameter_bytes"], row["activation_bytes"]
+            yield (
+                f"memory of {row['device']}: {size(sum(values))}, of it {size(values[0])} for "
+                f"parameters and {size(values[1])} for activations"
+            )
+        kept = [
+            math.prod(source.image_shape) * len(source)
+            for source in (self.data.train, self.data.val)
+            if isinstance(source, LazySource) and source.keeps
+        ]
+        pictures = f", decoded pictures {size(sum(kept))}" if kept else ""
+        yield f"memory of the loader: {size(_BATCHES_AHEAD * self.batch_bytes)}{pictures}"
+        needed = self.checkpoint_bytes * self.most_checkpoints
+        free = shutil.disk_usage(_existing(place)).free
+        yield (
+            f"checkpoints: {size(self.checkpoint_bytes)} each, at most {self.most_checkpoints} at "
+            f"a time: {size(needed)}; {'NOT ENOUGH: ' if free < needed else ''}{size(free)} free "
+            f"at {place}"
+        )
+
+    def _times(self, measured: Measured) -> Iterator[str]:
+        speed = measured.images / measured.step
+        yield (
+            f"measured: {measured.steps} steps of {measured.images} images, {measured.step:.3g} s "
+            f"each: {speed:{',.0f' if speed >= 100 else '.3g'}} images/s"
+        )
+        training = self.steps * measured.step
+        val = self.data.val
+        images = 0 if val is None else len(val)
+        validation = measured.validation * images * self.validations
+        views = {0: 0, 1: 1, 10: 11}[self.config.final_views]
+        final = measured.validation * images * views
+        decoding = measured.decoding * (len(self.data.train) + images)
+        parts = [f"{duration(training)} for {self.steps:,} steps"]
+        if decoding:
+            parts.append(f"{duration(decoding)} to decode the pictures")
+        if validation:
+            parts.append(f"{duration(validation)} for {self.validations} validations")
+        if final:
+            parts.append(f"{duration(final)} for the evaluation at the end")
+        total = training + validation + final + decoding
+        yield f"estimated time: {duration(total)} ({', '.join(parts)}), and the writing of files"
+
+
+def size(count: float) -> str:
+    """Bytes, for people."""
+    for unit in ("bytes", "KiB", "MiB", "GiB", "TiB"):
+        if count < 1024 or unit == "TiB":
+            break
+        count /= 1024
+    return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:,.1f} {unit}"
+
+
+def duration(seconds: float) -> str:
+    """Two units, for people."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    units = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
+    whole = round(seconds)
+    for (name, large), (small_name, small) in pairwise(units):
+        if whole >= large:
+            count, rest = divmod(whole, large)
+            return f"{count} {name} {rest // small} {small_name}"
+    raise AssertionError("a minute is the least that gets here")
+
+
+def _existing(place: Path) -> Path:
+    place = place.absolute()
+    return next(folder for folder in (place, *place.parents) if folder.exists())
