@@ -20,6 +20,7 @@ PACKAGE = "alexnet_native"
 CPP_FLOORS = {
     "core": 0,
     "ops": 1,
+    "images": 1,
     "backends": 2,
     "comm": 2,
     "layers": 3,

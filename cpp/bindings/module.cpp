@@ -36,4 +36,5 @@ PYBIND11_MODULE(_core, m) {
   alexnet::bind_network(m);
   alexnet::bind_layer_runner(m);
   alexnet::bind_tools(m);
+  alexnet::bind_images(m);
 }

@@ -167,3 +167,14 @@ def augment(
     scale: float = 1.0,
     threads: int = 1,
 ) -> None: ...
+
+# Scales the largest central part of image, uint8 (H, W, 3), with the proportions of out, to out,
+# uint8 (h, w, 3): down with a triangle filter, up with a cubic. The same bytes on every machine.
+# Releases the GIL.
+def resize_cover(image: NDArray[np.uint8], out: NDArray[np.uint8]) -> None: ...
+
+# sums (H, W, C) += images (N, H, W, C) over N; products (C, C) += pixel by pixel products of the
+# channels. Releases the GIL.
+def add_moments(
+    images: NDArray[np.uint8], sums: NDArray[np.uint64], products: NDArray[np.uint64]
+) -> None: ...

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from alexnet_native import _core
 from alexnet_native.data.source import Source
 from alexnet_native.errors import DataError
 
-__all__ = ["Statistics", "statistics"]
+__all__ = ["Moments", "Statistics", "statistics"]
 
 _BLOCK_BYTES = 32 * 1024**2  # of uint8 images gathered at a time
 
@@ -43,32 +44,71 @@ class Statistics:
         return height, width, channels
 
 
+@dataclass
+class Moments:
+    """Exact sums over images, in any order: of each pixel, and of products of the channels.
+
+    Attributes:
+        images: how many.
+        sums: uint64 (H, W, C).
+        products: uint64 (C, C), over all pixels.
+    """
+
+    images: int
+    sums: NDArray[np.uint64]
+    products: NDArray[np.uint64]
+
+    @classmethod
+    def none(cls, shape: tuple[int, int, int]) -> Moments:
+        """Of no images of that height, width and number of channels."""
+        return cls(0, np.zeros(shape, np.uint64), np.zeros((shape[2], shape[2]), np.uint64))
+
+    def add(self, images: NDArray[np.uint8]) -> None:
+        """Adds images, uint8 (N, H, W, C)."""
+        _core.add_moments(np.ascontiguousarray(images), self.sums, self.products)
+        self.images += len(images)
+
+    def merge(self, other: Moments) -> None:
+        self.images += other.images
+        self.sums += other.sums
+        self.products += other.products
+
+    def mean(self) -> NDArray[np.float64]:
+        """The mean image, float64 (H, W, C)."""
+        return self.sums.astype(np.float64) / self.images
+
+    def covariance(self) -> NDArray[np.float64]:
+        """Of the channels over all pixels of all images, about their overall mean; (C, C).
+
+        Computed in whole numbers, rounded once.
+        """
+        height, width, channels = self.sums.shape
+        count = self.images * height * width
+        colour = [int(total) for total in self.sums.sum(axis=(0, 1))]
+        covariance = np.empty((channels, channels))
+        for row, column in np.ndindex(covariance.shape):
+            product = count * int(self.products[row, column])
+            covariance[row, column] = (product - colour[row] * colour[column]) / count**2
+        return covariance
+
+    def statistics(self) -> Statistics:
+        std, vectors = (p.astype(np.float32) for p in principal_components(self.covariance()))
+        mean = np.ascontiguousarray(self.mean().transpose(2, 0, 1), np.float32)
+        return Statistics(mean, std, vectors)
+
+
 def statistics(source: Source) -> Statistics:
     """One pass over all images of `source`.
-
-    Sums are of integers below 2**53, so they are exact in float64, for any order of summation, up
-    to 10**11 pixels. The covariance is over all pixels of all images, about their overall mean.
 
     Raises:
         DataError: there are no images, or one cannot be decoded.
     """
-    count = len(source)
-    if count == 0:
+    if len(source) == 0:
         raise DataError("the mean image of no images was asked for")
-    height, width, channels = source.image_shape
-    total = np.zeros((height, width, channels), np.float64)
-    products = np.zeros((channels, channels), np.float64)
+    moments = Moments.none(source.image_shape)
     for block in _blocks(source):
-        total += block.sum(axis=0, dtype=np.uint64)
-        for image in block:
-            planes = image.reshape(-1, channels).T.astype(np.float64, order="C")
-            products += planes @ planes.T
-    pixels = count * height * width
-    colour = total.sum(axis=(0, 1)) / pixels
-    covariance = products / pixels - np.outer(colour, colour)
-    std, vectors = (part.astype(np.float32) for part in principal_components(covariance))
-    mean = np.ascontiguousarray((total / count).transpose(2, 0, 1), np.float32)
-    return Statistics(mean, std, vectors)
+        moments.add(block)
+    return moments.statistics()
 
 
 def principal_components(

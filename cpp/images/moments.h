@@ -1,0 +1,17 @@
+// First and second moments of uint8 pixels, exact: what the mean image and the principal components
+// of colour (paper, sections 2 and 4.1) are computed from.
+//
+//   sums[p, c]     += sum over n of images[n, p, c]
+//   products[c, d] += sum over n and p of images[n, p, c] * images[n, p, d]
+#pragma once
+
+#include <cstdint>
+
+namespace alexnet {
+
+// images (count, pixels, channels), sums (pixels, channels), products (channels, channels).
+// Integers, so that no order of summation matters. Made for up to four channels, slow for more.
+void add_moments(const uint8_t* images, int64_t count, int64_t pixels, int channels, uint64_t* sums,
+                 uint64_t* products);
+
+}  // namespace alexnet

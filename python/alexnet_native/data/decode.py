@@ -1,0 +1,211 @@
+"""The bytes of a picture file, of any usual format, as upright RGB pixels."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, field
+
+import numpy as np
+import simplejpeg  # type: ignore[import-untyped]
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+__all__ = ["Damaged", "Picture", "Scratch", "decode"]
+
+_EXIF_ORIENTATION = 0x0112
+_SPARE = 4  # JPEGs are decoded at a fraction of their size while that leaves so many target sizes
+_FRACTIONS = (8, 4, 2)
+_MOST_PIXELS = 2 * 89_478_485  # more are an attack on memory, says Pillow too
+_HARMLESS = "extraneous bytes before marker 0xd9"  # after the last pixel
+_CUT_OFF = ("premature end", "truncated", "unexpected end", "end of file", "not enough image data")
+_FAILURES = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    MemoryError,
+    Image.DecompressionBombError,
+    Image.DecompressionBombWarning,
+)
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+class Damaged(Exception):
+    """The bytes give no picture.
+
+    Attributes:
+        kind: "empty", "cut off", "no picture", "too large" or "damaged".
+    """
+
+    def __init__(self, kind: str, reason: str) -> None:
+        super().__init__(reason)
+        self.kind = kind
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A decoded picture.
+
+    Attributes:
+        pixels: uint8 (H, W, 3), upright, red, green, blue; valid until the next picture where a
+            scratch buffer was given.
+        size: height and width in the file, before it is turned upright.
+        format: as Pillow calls it: "JPEG", "PNG", ...
+        conversions: what had to be done beyond decoding: pairs of kind and description.
+    """
+
+    pixels: NDArray[np.uint8]
+    size: tuple[int, int]
+    format: str
+    conversions: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass
+class Scratch:
+    """Memory that one thread decodes into again and again."""
+
+    bytes: NDArray[np.uint8] = field(default_factory=lambda: np.empty(0, np.uint8))
+
+    def room(self, count: int) -> NDArray[np.uint8]:
+        if len(self.bytes) < count:
+            self.bytes = np.empty(count, np.uint8)
+        return self.bytes
+
+
+def decode(data: bytes, size: int, scratch: Scratch | None = None) -> Picture:
+    """Decodes a picture file.
+
+    EXIF rotation is applied; grey, CMYK and palette pictures are converted, 16-bit ones reduced to
+    8, transparent ones laid on white; colour profiles are not used, of animations the first picture
+    is taken. What the bytes are counts, not a file's extension.
+
+    Args:
+        data: the whole file.
+        size: JPEGs may be decoded at 1/2, 1/4 or 1/8 while both sides stay 4 times as long.
+        scratch: for the pixels of JPEGs; by default they are the caller's to keep.
+
+    Raises:
+        Damaged: with the reason, in a few words.
+    """
+    if not data:
+        raise Damaged("empty", "the file has no bytes")
+    try:
+        picture = _jpeg(data, size, scratch or Scratch()) if data[:2] == b"\xff\xd8" else None
+        return picture or _other(data)
+    except _FAILURES as error:
+        raise _named(error) from error
+
+
+def _jpeg(data: bytes, size: int, scratch: Scratch) -> Picture | None:
+    """Grey and RGB JPEGs; None for others."""
+    try:
+        height, width, space, _ = simplejpeg.decode_jpeg_header(data)
+    except (ValueError, KeyError):
+        return None
+    if space not in ("YCbCr", "RGB", "Gray"):
+        return None
+    _check_pixels(height, width)
+    spare = min(height, width) / (_SPARE * size)
+    factor = next((f for f in _FRACTIONS if f <= spare), 1)
+    options = {
+        "min_height": -(-height // factor),
+        "min_width": -(-width // factor),
+        "min_factor": factor,
+        "buffer": scratch.room(height * width * 3),
+    }
+    notes = [("grey", "one channel")] if space == "Gray" else []
+    try:
+        pixels = simplejpeg.decode_jpeg(data, "RGB", **options)
+    except ValueError as error:
+        if _HARMLESS not in str(error):
+            raise
+        pixels = simplejpeg.decode_jpeg(data, "RGB", strict=False, **options)
+        notes.append(("stray bytes", "bytes that belong to no pixel, after the last one"))
+    if _has_application_data(data):
+        with Image.open(io.BytesIO(data)) as image:
+            pixels = _upright(pixels, image, notes)
+    return Picture(pixels, (height, width), "JPEG", tuple(notes))
+
+
+def _other(data: bytes) -> Picture:
+    with Image.open(io.BytesIO(data)) as image:
+        width, height = image.size
+        _check_pixels(height, width)
+        kind = image.format or ""
+        notes: list[tuple[str, str]] = []
+        if getattr(image, "is_animated", False) and kind != "MPO":
+            notes.append(("animation", "the first picture is taken"))
+        pixels = np.asarray(_to_rgb(image, notes))
+        pixels = _upright(pixels, image, notes)
+    return Picture(pixels, (height, width), kind, tuple(notes))
+
+
+def _to_rgb(image: Image.Image, notes: list[tuple[str, str]]) -> Image.Image:
+    image.load()
+    mode = image.mode
+    if mode in ("1", "L", "LA", "La"):
+        notes.append(("grey", f"mode {mode}"))
+    elif mode in ("P", "PA"):
+        notes.append(("palette", f"mode {mode}"))
+    elif mode == "CMYK":
+        notes.append(("CMYK", "four inks"))
+    elif mode not in ("RGB", "RGBA", "RGBa", "F") and not mode.startswith("I"):
+        notes.append(("colour space", f"mode {mode}"))
+    if mode.startswith("I"):
+        notes.append(("16-bit", "grey, reduced to 8 bits"))
+        wide = np.clip(np.asarray(image).astype(np.int64), 0, 65535)
+        return Image.fromarray(((wide + 128) // 257).astype(np.uint8)).convert("RGB")
+    if mode == "F":
+        raise ValueError("its pixels are floating-point numbers of unknown range")
+    if mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+        notes.append(("transparent", "laid on white"))
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
+    return image.convert("RGB")
+
+
+def _upright(
+    pixels: NDArray[np.uint8], image: Image.Image, notes: list[tuple[str, str]]
+) -> NDArray[np.uint8]:
+    try:
+        orientation = image.getexif().get(_EXIF_ORIENTATION)
+    except Exception:  # whatever a damaged EXIF block makes of Pillow: the pixels are sound
+        notes.append(("EXIF", "a damaged EXIF block is not used"))
+        return pixels
+    if orientation not in _TURNS:
+        return pixels
+    notes.append(("rotated", f"EXIF orientation {orientation}"))
+    return np.asarray(Image.fromarray(pixels).transpose(_TURNS[orientation]))
+
+
+def _has_application_data(data: bytes) -> bool:
+    """Whether a JPEG has an APP1 segment, where EXIF is: walks the segments up to the pixels."""
+    at = 2
+    while at + 4 <= len(data) and data[at] == 0xFF:
+        marker = data[at + 1]
+        if marker in (0xE1, 0xDA):
+            return marker == 0xE1
+        at += 1 if marker == 0xFF else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return False
+
+
+def _check_pixels(height: int, width: int) -> None:
+    if height * width > _MOST_PIXELS:
+        raise Damaged("too large", f"it declares {width} x {height} pixels")
+
+
+def _named(error: BaseException) -> Damaged:
+    if isinstance(error, UnidentifiedImageError):
+        return Damaged("no picture", "no picture format is recognised")
+    text = " ".join(str(error).strip().rstrip(".").split()) or type(error).__name__
+    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
+        return Damaged("too large", text)
+    cut_off = any(words in text.lower() for words in _CUT_OFF)
+    return Damaged("cut off" if cut_off else "damaged", text)
