@@ -95,7 +95,7 @@ def _run(args: argparse.Namespace) -> None:
     if args.json:
         log.line(json.dumps(_as_json(found, saved)))
         return
-    _say(found, saved, f"{data.name}, {args.split}")
+    _say(found, saved, f"{Path(data.name).name}, {args.split}")
 
 
 def _say(found: Examination, saved: Checkpoint, name: str) -> None:

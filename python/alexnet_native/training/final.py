@@ -52,7 +52,7 @@ def evaluate_at_the_end(
     if found is None:
         return "stopped"
     name = net.description.name
-    for text in compared(measured_row(f"{data.name}, val", found.sums), name, followed):
+    for text in compared(measured_row(f"{Path(data.name).name}, val", found.sums), name, followed):
         for line in text.splitlines():
             say(line)
     if file:
