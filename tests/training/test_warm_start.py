@@ -93,6 +93,22 @@ def test_what_makes_the_weights_mean_something_else_is_noted(pretrained: Path) -
     ]
 
 
+def test_layers_without_weights_that_only_one_has_and_their_order_are_noted(
+    pretrained: Path,
+) -> None:
+    plain = tiny.description()
+    conv, relu, pool, _, *top = plain.layers
+    norm = {"name": "norm1", "type": "lrn", "size": 3, "k": 1.0, "alpha": 1e-4, "beta": 0.75,
+            "alpha_mode": "sum"}  # fmt: skip
+    layers = (conv, norm, pool, relu, *top)
+    net = Net(Description("other", plain.input_shape, 4, layers, plain.hints))
+    assert take(net, pretrained)[2:] == [
+        "  note: not there: norm1",
+        "  note: not here: drop1",
+        "  note: the layers stand in another order there",
+    ]
+
+
 def test_a_training_begins_with_them_and_says_so(tmp_path: Path, pretrained: Path) -> None:
     words = ("train", "--net", tiny.write_net(tmp_path / "net.toml"), "--out", "run")
     data = tiny.write_npz(tmp_path / "data.npz")

@@ -80,15 +80,23 @@ def _lines(
 
 
 def _differences(net: Net, saved: Checkpoint) -> Iterator[str]:
+    ours = {layer["name"]: layer for layer in net.description.layers}
     theirs = {layer["name"]: layer for layer in saved.description.layers}
-    for layer in net.description.layers:
-        other = theirs.get(layer["name"], layer)
-        for word in sorted({*layer, *other} - _OF_NO_MATTER):
-            if layer.get(word) != other.get(word):
-                yield (
-                    f"{layer['name']} has {word} = {other.get(word)!r} there and "
-                    f"{layer.get(word)!r} here"
-                )
+    common = [name for name in ours if name in theirs]
+    for name in common:
+        for word in sorted({*ours[name], *theirs[name]} - _OF_NO_MATTER):
+            there, here = theirs[name].get(word), ours[name].get(word)
+            if there != here:
+                yield f"{name} has {word} = {there!r} there and {here!r} here"
+    with_weights = set(_layers([*net.params, *saved.file.names]))
+    if alone := [name for name in ours if name not in theirs and name not in with_weights]:
+        yield f"not there: {', '.join(alone)}"
+    if alone := [
+        name for name in theirs if name not in ours and f"value/{name}" not in with_weights
+    ]:
+        yield f"not here: {', '.join(alone)}"
+    if [name for name in theirs if name in ours] != common:
+        yield "the layers stand in another order there"
     before, now = saved.preprocess, net.preprocess
     if before and now and before.scale != now.scale:
         yield f"pixels were multiplied by {before.scale:g} there, by {now.scale:g} here"
