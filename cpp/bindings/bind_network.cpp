@@ -80,7 +80,8 @@ void bind_network(py::module_& m) {
       .def_readonly("top5", &StepResult::top5)
       .def_readonly("images", &StepResult::images);
 
-  py::class_<Network>(m, "Network")
+  py::class_<Network> network(m, "Network");
+  network
       .def(py::init([](const py::sequence& layers, const std::vector<int>& input_shape,
                        const std::vector<std::string>& devices, uint64_t seed,
                        const std::string& precision, int threads, bool fuse) {
@@ -183,6 +184,7 @@ void bind_network(py::module_& m) {
           },
           "images"_a, "layer"_a)
       .def("release_memory", &Network::release_memory);
+  bind_profile(m, network);
 }
 
 }  // namespace alexnet

@@ -77,18 +77,6 @@ py::list unavailable() {
   return out;
 }
 
-py::dict measure_limits(const std::string& name, int threads) {
-  const DeviceId id = parse_device(name);
-  const auto device = backend(id.kind).make_device(id, threads > 0 ? threads : available_threads());
-  DeviceLimits limits;
-  {
-    const py::gil_scoped_release nogil;
-    limits = device->measure_limits();
-  }
-  return py::dict("fp32"_a = limits.f32_flops, "bf16"_a = limits.bf16_flops,
-                  "bytes"_a = limits.bytes);
-}
-
 py::array_t<uint32_t> philox_bits(uint64_t seed, uint32_t site, uint64_t step, uint64_t first,
                                   size_t count) {
   py::array_t<uint32_t> out{py::ssize_t(count)};
@@ -112,7 +100,6 @@ void bind_tools(py::module_& m) {
   m.def("unavailable_backends", &unavailable);
   m.def("available_threads", &available_threads);
   m.def("cpu_kernels", [] { return backend(DeviceKind::cpu).devices()[0].kernels; });
-  m.def("measure_limits", &measure_limits, "device"_a = "cpu:0", "threads"_a = 0);
   m.def("site_of", [](const std::string& name) { return site_of(name); }, "name"_a);
   m.def("philox_bits", &philox_bits, "seed"_a, "site"_a, "step"_a, "first"_a, "count"_a);
   m.def("augment", &augment, "images"_a.noconvert(), "out"_a.noconvert(), "offsets"_a.noconvert(),

@@ -26,6 +26,23 @@ struct ConvProblem {
   int64_t multiply_adds() const {  // all taps, padding included
     return y.count() * (x.c / groups) * kernel_h * kernel_w;
   }
+  int64_t padding_multiply_adds() const {  // those of them whose tap lies outside the image
+    const int64_t inside = taps_inside(x.h, y.h, kernel_h, stride_h, pad_h) *
+                           taps_inside(x.w, y.w, kernel_w, stride_w, pad_w);
+    return multiply_adds() - int64_t(y.n) * y.c * (x.c / groups) * inside;
+  }
+
+ private:
+  // Along one side, over all outputs.
+  static int64_t taps_inside(int in, int out, int kernel, int stride, int pad) {
+    int64_t count = 0;
+    for (int o = 0; o < out; ++o)
+      for (int k = 0; k < kernel; ++k) {
+        const int at = o * stride + k - pad;
+        count += at >= 0 && at < in;
+      }
+    return count;
+  }
 };
 
 class ConvEngine {

@@ -59,6 +59,7 @@ class Conv final : public Layer {
                    .params = {{"weight", problem.weight(), weight_std_, 0}},
                    .workspace_bytes = engine_->workspace_bytes(),
                    .multiply_adds = problem.multiply_adds(),
+                   .padding_multiply_adds = problem.padding_multiply_adds(),
                    .engine = engine_->name(),
                    .backward_reads_input = true,
                    .block = engine_->output_block()};

@@ -23,10 +23,11 @@ struct ParamSpec {
 struct LayerPlan {
   std::vector<Shape> outputs;
   std::vector<ParamSpec> params;
-  std::vector<Shape> saved;    // kept from forward to backward, of the network's dtype
-  size_t workspace_bytes = 0;  // scratch, valid during one call
-  int64_t multiply_adds = 0;   // forward, for this batch
-  std::string engine;          // what computes it, where there is a choice
+  std::vector<Shape> saved;           // kept from forward to backward, of the network's dtype
+  size_t workspace_bytes = 0;         // scratch, valid during one call
+  int64_t multiply_adds = 0;          // forward, for this batch
+  int64_t padding_multiply_adds = 0;  // those of them that a convolution's padding makes needless
+  std::string engine;                 // what computes it, where there is a choice
   // What backward reads. Memory of the rest is reused after the forward pass.
   bool backward_reads_input = false, backward_reads_output = false;
   // How the channels of outputs (and saved values) lie; the inputs' blocks are in the context.

@@ -135,7 +135,12 @@ void Network::synchronize() {
       if (!error) error = std::current_exception();
     }
   }
+  keep_records();
   if (error) std::rethrow_exception(error);
+}
+
+Stream& Network::stream_of(const Program& program, int buffer) {
+  return *stream_list_[size_t(program.buffers[size_t(buffer)].device)];
 }
 
 void Network::check_labels(const Batch& batch) const {
@@ -152,13 +157,16 @@ StepResult Network::run(Compiled& c, const Batch& batch, const StepContext& step
                        "the last layer must be softmax to score labels");
   StepContext context = step;
   for (size_t i = 0; i < program.inputs.size(); ++i)
-    if (program.inputs[i] >= 0)
+    if (program.inputs[i] >= 0) {
+      stream_list_[i]->set_label(kData, Phase::upload);
       stream_list_[i]->upload(batch.images, c.executor.view(program.inputs[i]));
+    }
   std::vector<char> scores;
   if (batch.labels) {
     const AnyView labels = c.executor.view(program.labels);
-    stream_list_[size_t(program.buffers[size_t(program.labels)].device)]->upload(batch.labels,
-                                                                                 labels);
+    Stream& stream = stream_of(program, program.labels);
+    stream.set_label("labels", Phase::upload);
+    stream.upload(batch.labels, labels);
     context.labels = labels;
   }
   try {
@@ -166,8 +174,9 @@ StepResult Network::run(Compiled& c, const Batch& batch, const StepContext& step
     if (batch.labels) {
       const AnyView view = c.executor.view(program.scores);
       scores.resize(size_t(view.bytes()));
-      stream_list_[size_t(program.buffers[size_t(program.scores)].device)]->download(view,
-                                                                                     scores.data());
+      Stream& stream = stream_of(program, program.scores);
+      stream.set_label("scores", Phase::download);
+      stream.download(view, scores.data());
     }
   } catch (...) {
     synchronize();
@@ -229,9 +238,10 @@ void Network::predict(const Batch& batch, void* out) {
 std::vector<char> Network::read(Compiled& c, int buffer) {
   const AnyView view = c.executor.view(buffer);
   std::vector<char> values(size_t(view.bytes()));
-  Stream& stream = *stream_list_[size_t(c.executor.program().buffers[size_t(buffer)].device)];
+  Stream& stream = stream_of(c.executor.program(), buffer);
+  stream.set_label("output", Phase::download);
   stream.download(view, values.data());
-  stream.synchronize();
+  synchronize();
   if (view.block == 1) return values;
   std::vector<char> planes(values.size());
   AnyView from = view, to = view;

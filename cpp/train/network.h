@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/backend.h"
+#include "graph/costs.h"
 #include "graph/passes.h"
 #include "train/parameters.h"
 
@@ -53,6 +54,17 @@ struct PlanInfo {
   int64_t parameters = 0, multiply_adds = 0;  // the latter for one image
 };
 
+// What a stream did while the network was profiled; times of profile_clock().
+struct ProfiledTask {
+  std::string label, what;
+  Phase phase;
+  int64_t start, end;
+};
+struct ProfiledLane {
+  std::string device;
+  std::vector<ProfiledTask> tasks;  // in order
+};
+
 class Network {
  public:
   Network(Description description, const NetworkOptions& options);
@@ -82,6 +94,11 @@ class Network {
 
   void release_memory();
 
+  // Records every task from now on, or no more.
+  void profile(bool on);
+  std::vector<ProfiledLane> take_profile();  // each record is handed out once
+  std::vector<Cost> costs(int images, bool training);
+
  private:
   struct Compiled;
 
@@ -90,7 +107,9 @@ class Network {
   StepResult run(Compiled& compiled, const Batch& batch, const StepContext& step);
   std::vector<char> read(Compiled& compiled, int buffer);  // in planes; blocking
   void check_labels(const Batch& batch) const;
+  Stream& stream_of(const Program& program, int buffer);
   void synchronize();
+  void keep_records();
 
   Description description_;  // as given, checked
   Description placed_;       // split and with copies
@@ -104,6 +123,8 @@ class Network {
   std::unique_ptr<Parameters> parameters_;
   std::vector<Tensor> arenas_;
   std::list<std::unique_ptr<Compiled>> cache_;  // the most recent first
+  bool profiling_ = false;
+  std::vector<ProfiledLane> lanes_;
 };
 
 }  // namespace alexnet

@@ -47,6 +47,33 @@ class Plan(TypedDict):
     parameters: int
     multiply_adds: int  # forward, one image
 
+class Task(TypedDict):
+    label: str  # the layer; the parameter (update), "data", "labels", "scores", "output"
+    what: str  # the op, "gemm", "copy", an engine's part
+    phase: str  # "forward", "backward", "update", "upload", "download", "wait", "other"
+    start_ns: int  # of one clock for all lanes
+    end_ns: int
+
+class Lane(TypedDict):
+    device: str
+    tasks: list[Task]  # in order
+
+class Cost(TypedDict):
+    label: str  # of the tasks that it is the cost of
+    phase: str
+    lane: int  # whose tasks
+    layer: str
+    type: str
+    engine: str
+    multiply_adds: int  # whole batch, all taps
+    padding_multiply_adds: int  # those of them whose tap lies in the padding
+    bytes: int  # every operand once
+
+class Limits(TypedDict):  # what a device can do at best; per second, 0: it cannot
+    fp32: float  # floating-point operations
+    bf16: float
+    bytes: float  # between the processor and its memory
+
 class StepResult:
     loss: float  # sum over the images, nats
     top1: float  # sum of top-1 credits: 1 for a hit, 1/ties where ties contain the label
@@ -103,6 +130,10 @@ class Network:
         self, images: NDArray[np.floating[Any]], layer: str
     ) -> NDArray[np.floating[Any]]: ...  # (N, C, H, W) of a layer of the description, test mode
     def release_memory(self) -> None: ...  # activations; the next call plans them again
+    # Records every task from now on, or no more; take_profile() hands each record out once.
+    def profile(self, on: bool) -> None: ...
+    def take_profile(self) -> list[Lane]: ...  # a lane for each device
+    def costs(self, batch: int, training: bool = True) -> list[Cost]: ...
 
 class LayerRunner:
     """One layer alone, for tests: forward and backward on given arrays."""
@@ -145,11 +176,7 @@ def devices() -> list[dict[str, str]]: ...  # {"name", "description"}, those tha
 def unavailable_backends() -> list[dict[str, str]]: ...  # {"name", "reason"}
 def available_threads() -> int: ...
 def cpu_kernels() -> str: ...  # the instruction set in use: "avx512", "avx2", "generic"
-
-# What the device can do at best, measured in about a second; per second, 0: it cannot.
-def measure_limits(device: str = "cpu:0", threads: int = 0) -> dict[str, float]: ...  # fp32, bf16:
-
-#   floating-point operations; bytes: between the processor and its memory
+def measure_limits(device: str = "cpu:0", threads: int = 0) -> Limits: ...  # about a second
 def site_of(name: str) -> int: ...
 def philox_bits(seed: int, site: int, step: int, first: int, count: int) -> NDArray[np.uint32]: ...
 

@@ -1,9 +1,12 @@
-// What a stream records while it is profiled.
+// What a stream records while it is profiled, a network's profile and its costs.
+#include <set>
 #include <string>
 
 #include "check.h"
 #include "device_memory.h"
 #include "ops/run.h"
+#include "small_nets.h"
+#include "train/network.h"
 
 using namespace alexnet;
 using namespace alexnet::test;
@@ -73,4 +76,79 @@ ANX_TEST(the_limits_of_a_device_are_measured) {
   ANX_CHECK(limits.f32_flops > 1e8 && limits.f32_flops < 1e13);
   ANX_CHECK(limits.bf16_flops == 0 || limits.bf16_flops > 1e8);
   ANX_CHECK(limits.bytes > 1e8 && limits.bytes < 1e13);
+}
+
+ANX_TEST(taps_in_the_padding_are_counted) {
+  // 3x3 with padding 1 on 13x13: 3 * 13 - 2 of 3 * 13 taps along each side lie inside.
+  const ConvProblem same{.x = {2, 8, 13, 13},
+                         .y = {2, 6, 13, 13},
+                         .kernel_h = 3,
+                         .kernel_w = 3,
+                         .pad_h = 1,
+                         .pad_w = 1,
+                         .groups = 2};
+  ANX_CHECK_EQUAL(same.multiply_adds(), int64_t(2 * 6 * 4) * 39 * 39);
+  ANX_CHECK_EQUAL(same.padding_multiply_adds(), int64_t(2 * 6 * 4) * (39 * 39 - 37 * 37));
+  // 11 with stride 4 on 224, `ceil`: the last of 55 windows reads 3 columns beyond the edge.
+  const ConvProblem ceil{.x = {1, 3, 224, 224},
+                         .y = {1, 2, 55, 55},
+                         .kernel_h = 11,
+                         .kernel_w = 11,
+                         .stride_h = 4,
+                         .stride_w = 4};
+  ANX_CHECK_EQUAL(ceil.padding_multiply_adds(),
+                  int64_t(2 * 3) * (605 * 605 - (605 - 3) * (605 - 3)));
+}
+
+ANX_TEST(a_networks_profile_has_a_record_for_every_cost_and_a_cost_for_every_record) {
+  constexpr int images = 3;
+  for (const auto& devices : {std::vector<std::string>{"cpu:0"}, {"cpu:0", "cpu:1"}}) {
+    Network net(two_towers(), {.devices = devices, .threads = 2});
+    const std::vector<float> x(size_t(net.input().per_image()) * images, 0.5f);
+    const std::vector<int32_t> labels = {0, 1, 2};
+    net.train_step({x.data(), labels.data(), images}, 0);
+    ANX_CHECK_EQUAL(net.take_profile()[0].tasks.size(), size_t(0));
+    net.profile(true);
+    net.train_step({x.data(), labels.data(), images}, 1);
+    net.profile(false);
+    net.train_step({x.data(), labels.data(), images}, 2);
+
+    using Key = std::tuple<size_t, std::string, Phase>;
+    std::set<Key> done, expected;
+    const std::vector<ProfiledLane> lanes = net.take_profile();
+    ANX_CHECK_EQUAL(lanes.size(), devices.size());
+    for (size_t lane = 0; lane < lanes.size(); ++lane) {
+      ANX_CHECK_EQUAL(lanes[lane].device, devices[lane]);
+      for (const ProfiledTask& t : lanes[lane].tasks)
+        if (t.phase == Phase::forward || t.phase == Phase::backward || t.phase == Phase::update)
+          done.insert({lane, t.label, t.phase});
+    }
+    for (const Cost& c : net.costs(images, true)) {
+      expected.insert({size_t(c.device), c.label, c.phase});
+      ANX_CHECK(c.bytes > 0);
+    }
+    ANX_CHECK(done == expected);
+  }
+}
+
+ANX_TEST(costs_count_products_and_operands) {
+  Network net(two_towers(), {.threads = 1});
+  net.set_update("fc8.weight", {0, 0, 0});  // frozen: its gradient is not computed
+  std::map<std::pair<std::string, Phase>, Cost> found;
+  for (const Cost& c : net.costs(2, true)) found[{c.label, c.phase}] = c;
+  // fc7: 6 channels of 14 features, two images.
+  const Cost& forward = found.at({"fc7", Phase::forward});
+  ANX_CHECK_EQUAL(forward.multiply_adds, int64_t(2 * 6 * 14));
+  ANX_CHECK_EQUAL(forward.bytes, int64_t(4 * (2 * 14 + 2 * 6 + 6 * 14 + 6)));
+  const Cost& backward = found.at({"fc7", Phase::backward});
+  ANX_CHECK_EQUAL(backward.multiply_adds, 2 * forward.multiply_adds);
+  // x, dy, weights read; dx, dw, db written
+  ANX_CHECK_EQUAL(backward.bytes, int64_t(4 * (2 * 14 + 2 * 6 + 6 * 14 + 2 * 14 + 6 * 14 + 6)));
+  ANX_CHECK_EQUAL(found.at({"fc7.weight", Phase::update}).bytes, int64_t(4 * 5 * 6 * 14));
+  ANX_CHECK_EQUAL(found.count({"fc8.weight", Phase::update}), size_t(0));
+  ANX_CHECK_EQUAL(found.at({"fc8", Phase::backward}).multiply_adds,
+                  found.at({"fc8", Phase::forward}).multiply_adds);
+  // The first layer: nobody asks for the gradient by the image.
+  ANX_CHECK_EQUAL(found.at({"conv1", Phase::backward}).multiply_adds,
+                  found.at({"conv1", Phase::forward}).multiply_adds);
 }

@@ -1,0 +1,57 @@
+// A network's profile, and what a device can do at best.
+#include "bindings/bind.h"
+#include "core/backend.h"
+#include "train/network.h"
+
+using namespace pybind11::literals;
+
+namespace alexnet {
+namespace {
+
+py::list to_list(const std::vector<ProfiledLane>& lanes) {
+  py::list out;
+  for (const ProfiledLane& lane : lanes) {
+    py::list tasks;
+    for (const ProfiledTask& t : lane.tasks)
+      tasks.append(py::dict("label"_a = t.label, "what"_a = t.what, "phase"_a = name_of(t.phase),
+                            "start_ns"_a = t.start, "end_ns"_a = t.end));
+    out.append(py::dict("device"_a = lane.device, "tasks"_a = tasks));
+  }
+  return out;
+}
+
+py::list to_list(const std::vector<Cost>& costs) {
+  py::list out;
+  for (const Cost& c : costs)
+    out.append(py::dict("label"_a = c.label, "phase"_a = name_of(c.phase), "lane"_a = c.device,
+                        "layer"_a = c.layer, "type"_a = c.type, "engine"_a = c.engine,
+                        "multiply_adds"_a = c.multiply_adds,
+                        "padding_multiply_adds"_a = c.padding_multiply_adds, "bytes"_a = c.bytes));
+  return out;
+}
+
+py::dict measure_limits(const std::string& name, int threads) {
+  const DeviceId id = parse_device(name);
+  const auto device = backend(id.kind).make_device(id, threads > 0 ? threads : available_threads());
+  DeviceLimits limits;
+  {
+    const py::gil_scoped_release nogil;
+    limits = device->measure_limits();
+  }
+  return py::dict("fp32"_a = limits.f32_flops, "bf16"_a = limits.bf16_flops,
+                  "bytes"_a = limits.bytes);
+}
+
+}  // namespace
+
+void bind_profile(py::module_& m, py::class_<Network>& network) {
+  network.def("profile", &Network::profile, "on"_a)
+      .def("take_profile", [](Network& n) { return to_list(n.take_profile()); })
+      .def(
+          "costs",
+          [](Network& n, int batch, bool training) { return to_list(n.costs(batch, training)); },
+          "batch"_a, "training"_a = true);
+  m.def("measure_limits", &measure_limits, "device"_a = "cpu:0", "threads"_a = 0);
+}
+
+}  // namespace alexnet
