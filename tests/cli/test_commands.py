@@ -56,7 +56,8 @@ def test_evaluate_reads_everything_from_the_checkpoint(place: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     result = json.loads(done.stdout)
     assert list(result) == [
-        "images", "views", "loss", "top1_error", "top5_error", "results", "recipe", "published",
+        "images", "views", "loss", "top1_error", "top5_error", "results", "recipe", "deviations",
+        "published",
     ]  # fmt: skip
     assert (result["images"], result["views"]) == (21, 1)
     for key in ("loss", "top1_error", "top5_error"):

@@ -53,7 +53,8 @@ def test_one_view_and_ten_stand_beside_what_was_published(
     assert cells[0][0] == "data.npz, val"
     assert cells[1] == ["published: ILSVRC-2010 test", "39.0", "18.3", "37.5", "17.0"]
     assert rows[2].split() == ["published:", "ILSVRC-2012", "validation", "40.7", "18.2"]
-    assert last == "published for paper, this training's recipe, on the sets named"
+    assert last.startswith("published, on the sets named, for paper: this training's recipe, with ")
+    assert last.endswith(" 6 deviations")  # net, crop, scale, batch_size, epochs, final_views
 
 
 def test_a_network_without_a_recipe_has_no_figures(capsys: pytest.CaptureFixture[str]) -> None:
@@ -71,7 +72,7 @@ def test_a_named_network_is_compared_with_its_recipe(capsys: pytest.CaptureFixtu
     assert main(["evaluate", "quick", "--data", "two.npz", "--split", "train"]) == 0
     out = capsys.readouterr().out
     assert "published: CIFAR-10 test" in out and "26.0" in out
-    assert "published for cifar10-quick, the recipe for this network" in out
+    assert "published, on the sets named, for cifar10-quick: the recipe for this network" in out
 
 
 def test_json_has_all_views_and_the_figures(capsys: pytest.CaptureFixture[str]) -> None:
@@ -79,6 +80,7 @@ def test_json_has_all_views_and_the_figures(capsys: pytest.CaptureFixture[str]) 
     result = json.loads(capsys.readouterr().out)
     assert [part["views"] for part in result["results"]] == [1, 10]
     assert result["results"][1]["top1_error"] == result["top1_error"]
+    assert "training.epochs = 2 (recipe: 90)" in result["deviations"]
     assert result["recipe"] == "paper" and result["published"][0]["top1"] == 39.0
     one = Net.load("a").evaluate(*tiny.arrays(21, seed=2))
     assert result["results"][0]["loss"] == pytest.approx(one.loss, rel=1e-12)

@@ -12,6 +12,7 @@ from alexnet_native.cli.parser import Commands, add_device_options
 from alexnet_native.errors import ConfigError
 
 if TYPE_CHECKING:
+    from alexnet_native.config import TrainConfig
     from alexnet_native.data import Dataset, Source
     from alexnet_native.net import Net
     from alexnet_native.training.checkpoint import Checkpoint
@@ -73,7 +74,8 @@ def _run(args: argparse.Namespace) -> None:
     saved = checkpoint.load(args.checkpoint)
     if args.data is None and not saved.config:
         raise ConfigError(f"{saved.path} does not say what data it is for; name it with --data")
-    data = open_data(args.data or TrainConfig.from_toml(saved.config, str(saved.path)).data)
+    config = TrainConfig.from_toml(saved.config, str(saved.path)) if saved.config else None
+    data = open_data(args.data or (config.data if config else ""))
     net = Net.load(saved.path, devices=args.devices, threads=args.threads)
     _require_same_classes(net, data)
     source = data.val if args.split == "val" else data.train
@@ -93,12 +95,12 @@ def _run(args: argparse.Namespace) -> None:
     if found.per_class:
         write_csv(args.csv, found.per_class)
     if args.json:
-        log.line(json.dumps(_as_json(found, saved)))
+        log.line(json.dumps(_as_json(found, saved, config)))
         return
-    _say(found, saved, f"{Path(data.name).name}, {args.split}")
+    _say(found, saved, config, f"{Path(data.name).name}, {args.split}")
 
 
-def _say(found: Examination, saved: Checkpoint, name: str) -> None:
+def _say(found: Examination, saved: Checkpoint, config: TrainConfig | None, name: str) -> None:
     from alexnet_native.reports.error_table import compared, measured_row
 
     total = found.total
@@ -108,11 +110,11 @@ def _say(found: Examination, saved: Checkpoint, name: str) -> None:
         f"error {100 * total.top1_error:.2f} %, top-5 error {100 * total.top5_error:.2f} %"
     )
     row = measured_row(name, found.sums)
-    for text in compared(row, saved.description.name, saved.followed):
+    for text in compared(row, saved.description.name, saved.followed, config):
         log.line(text)
 
 
-def _as_json(found: Examination, saved: Checkpoint) -> dict[str, Any]:
+def _as_json(found: Examination, saved: Checkpoint, config: TrainConfig | None) -> dict[str, Any]:
     from alexnet_native.training.final import as_json
 
     total = found.total
@@ -122,7 +124,7 @@ def _as_json(found: Examination, saved: Checkpoint) -> dict[str, Any]:
         "loss": total.mean_loss,
         "top1_error": total.top1_error,
         "top5_error": total.top5_error,
-        **as_json(found, saved.description.name, saved.followed),
+        **as_json(found, saved.description.name, saved.followed, config),
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from alexnet_native.config import TrainConfig
 from alexnet_native.net.scores import Sums
 from alexnet_native.recipes import Followed, Published, find_for_net
 from alexnet_native.reports.describe import table
@@ -55,20 +56,27 @@ def error_table(rows: Sequence[ErrorRow]) -> str:
     return table(tuple(head), cells, right=set(range(1, len(head))))
 
 
-def compared(row: ErrorRow, net: str, followed: Followed | None) -> Iterator[str]:
+def compared(
+    row: ErrorRow, net: str, followed: Followed | None, config: TrainConfig | None
+) -> Iterator[str]:
     """What was measured above what the net's recipe is known for, and on which sets that was.
 
     Args:
         row: what was measured.
         net: the network's name; used where the training followed no recipe.
         followed: the recipe of the training.
+        config: its settings.
     """
     recipe = followed.recipe if followed else find_for_net(net)
     figures = recipe.published if recipe else ()
     yield error_table([row, *_published_rows(figures)])
     if recipe and figures:
-        whose = "this training's recipe" if followed else "the recipe for this network"
-        yield f"published for {recipe.name}, {whose}, on the sets named"
+        whose = "the recipe for this network"
+        if followed and config:
+            count = len(followed.deviations(config))
+            plural = "" if count == 1 else "s"
+            whose = "this training's recipe" + (f", with {count} deviation{plural}" * (count > 0))
+        yield f"published, on the sets named, for {recipe.name}: {whose}"
 
 
 def ensemble_table(

@@ -52,21 +52,26 @@ def evaluate_at_the_end(
     if found is None:
         return "stopped"
     name = net.description.name
-    for text in compared(measured_row(f"{Path(data.name).name}, val", found.sums), name, followed):
+    for text in compared(
+        measured_row(f"{Path(data.name).name}, val", found.sums), name, followed, config
+    ):
         for line in text.splitlines():
             say(line)
     if file:
-        record = {"step": net.step, **as_json(found, name, followed)}
+        record = {"step": net.step, **as_json(found, name, followed, config)}
         write_text(file, json.dumps(record, indent=1) + "\n")
     return "done"
 
 
-def as_json(found: Examination, net: str, followed: Followed | None) -> dict[str, Any]:
-    """All numbers of views, the recipe, and what was published for it."""
+def as_json(
+    found: Examination, net: str, followed: Followed | None, config: TrainConfig | None
+) -> dict[str, Any]:
+    """All numbers of views, the recipe with the deviations, and what was published for it."""
     recipe = followed.recipe if followed else find_for_net(net)
     return {
         "results": [asdict(part.evaluation(views)) for views, part in found.sums.items()],
         "recipe": followed.recipe.name if followed else None,
+        "deviations": list(map(str, followed.deviations(config))) if followed and config else [],
         "published": [asdict(row) for row in (recipe.published if recipe else ())],
     }
 
