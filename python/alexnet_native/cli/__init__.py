@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from alexnet_native import log
 from alexnet_native.cli import (
+    bench,
     describe,
     devices,
     ensemble,
@@ -36,7 +37,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     program.add_argument("--version", action="store_true", help="print the version")
     commands = Commands(program)
-    for command in (train, recipe, evaluate, ensemble, predict, describe, gradcheck, devices):
+    for command in (
+        train,
+        recipe,
+        evaluate,
+        ensemble,
+        predict,
+        describe,
+        gradcheck,
+        devices,
+        bench,
+    ):
         command.add(commands)
     args = program.parse(arguments)
     try:

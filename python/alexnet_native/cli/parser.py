@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import difflib
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
-__all__ = ["Commands", "Parser", "add_device_options"]
+__all__ = ["Commands", "Parser", "add_device_options", "add_profile_option"]
 
 
 class Parser(argparse.ArgumentParser):
@@ -92,3 +93,25 @@ def add_device_options(parser: argparse.ArgumentParser) -> None:
         default=0,
         help="CPU threads in all (default: all that are allowed)",
     )
+
+
+def add_profile_option(parser: argparse._ActionsContainer, help: str) -> None:
+    """--profile [FILE]: None without it, Path() without a file."""
+    parser.add_argument(
+        "--profile",
+        metavar="FILE",
+        type=_trace_file,
+        nargs="?",
+        const=Path(),
+        help=f"{help}; FILE takes a trace for chrome://tracing",
+    )
+
+
+def _trace_file(text: str) -> Path:
+    """Refused before the work, so that it is not lost."""
+    path = Path(text)
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(f"{path} is a folder; name a file")
+    if not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"there is no folder {path.parent}")
+    return path

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from alexnet_native import log
-from alexnet_native.cli.parser import Commands
+from alexnet_native.cli.parser import Commands, add_profile_option
 from alexnet_native.config import SETTINGS, parse_assignment, parse_value
 from alexnet_native.errors import ConfigError
 
@@ -43,6 +43,7 @@ def add(commands: Commands) -> None:
                      "bytes, memory, time from a few real steps")  # fmt: skip
     run.add_argument("--set", metavar="NAME=VALUE", action="append", default=[],
                      help="any setting by name, as training.lr=0.02")  # fmt: skip
+    add_profile_option(run, "print where the time of the first steps goes")
     groups: dict[str, Any] = {}
     for name, setting in SETTINGS.items():
         if setting.section not in groups:
@@ -69,13 +70,17 @@ def _reader(name: str) -> Callable[[str], Any]:
 def _run(args: argparse.Namespace) -> None:
     from alexnet_native.recipes import read_recipe
     from alexnet_native.training import dry_run, prepare, resume
-    from alexnet_native.training.progress import reporter
+    from alexnet_native.training.profiling import Profiling
+    from alexnet_native.training.progress import Reporter, reporter
 
     given = {
         name: value for name in SETTINGS if (value := getattr(args, f"setting_{name}")) is not None
     }
     given.update(parse_assignment(text) for text in args.set)
-    show = reporter()
+    show: Reporter = reporter()
+    profiling = None
+    if args.profile is not None:
+        show = profiling = Profiling(show, args.profile if args.profile.name else None)
     if args.resume and args.recipe:
         raise ConfigError(
             f"--recipe {args.recipe}: a training that is resumed keeps its recipe; change single "
@@ -89,6 +94,8 @@ def _run(args: argparse.Namespace) -> None:
         run = resume(args.resume, given, out=args.out, overwrite=args.overwrite, show=show)
     else:
         run = prepare(given, recipe=recipe, out=args.out, overwrite=args.overwrite, show=show)
+    if profiling:
+        profiling.watch(run.net, run.config)
     outcome = run.trainer.run()
     where = run.folder.path if run.folder else Path()
     if outcome.interrupted:

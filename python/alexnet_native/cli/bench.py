@@ -1,0 +1,59 @@
+"""``alexnet-native bench``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from alexnet_native import log
+from alexnet_native.cli.parser import Commands, add_device_options, add_profile_option
+from alexnet_native.errors import ConfigError
+
+__all__ = ["add"]
+
+_NETS = ("alexnet", "alexnet-single", "torchvision-alexnet")
+
+
+def add(commands: Commands) -> None:
+    parser = commands.add(
+        "bench",
+        _run,
+        "Measure training and prediction on this machine, beside the least time they can take.",
+        "bench",
+        "bench alexnet --batch 128 --task train --profile trace.json",
+        more="The peak of the arithmetic and the memory's rate are measured first. With --profile, "
+        "each\nlayer's time and floor are printed for each net, task and batch.",
+    )
+    parser.add_argument("nets", nargs="*", metavar="NET", help=f"(default: {', '.join(_NETS)})")
+    parser.add_argument("--batch", metavar="N", type=int, nargs="+", default=[128, 1],
+                        help="images of a step (default: 128 1)")  # fmt: skip
+    parser.add_argument("--task", nargs="+", choices=("train", "predict"),
+                        default=["train", "predict"], help="(default: both)")  # fmt: skip
+    parser.add_argument("--repeats", metavar="N", type=int, default=5,
+                        help="timed steps, of which the median counts (default: 5)")  # fmt: skip
+    parser.add_argument("--precision", default="fp32", help="arithmetic (default: fp32)")
+    add_profile_option(parser, "print the time of each layer")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_device_options(parser)
+
+
+def _run(args: argparse.Namespace) -> None:
+    from alexnet_native.reports.bench import bench_table, measure, profile
+
+    if min(args.batch) < 1 or args.repeats < 1:
+        raise ConfigError("--batch and --repeats must be at least 1")
+    nets = args.nets or list(_NETS)
+    where = {"devices": args.devices, "threads": args.threads, "precision": args.precision}
+    if args.profile is not None:
+        for net in nets:
+            for task in args.task:
+                for batch in args.batch:
+                    found = profile(net, batch, training=task == "train", **where)
+                    log.line(f"{found}\n")
+        if args.profile != Path():
+            found.write_trace(args.profile)
+            log.line(f"the trace is in {args.profile}")
+        return
+    rows = list(measure(nets, args.batch, tasks=args.task, repeats=args.repeats, **where))
+    log.line(json.dumps(rows, indent=1) if args.json else bench_table(rows))

@@ -1,0 +1,109 @@
+"""`bench`: images per second of training and prediction on this machine, the floor beside them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from alexnet_native import _core
+from alexnet_native.net import Net
+from alexnet_native.reports.describe import table
+from alexnet_native.reports.floors import direct_floor, limits_of
+from alexnet_native.reports.profile import Profile, profile_steps
+
+__all__ = ["bench_table", "measure", "profile", "step_of"]
+
+_RULE = {"lr": 0.01, "momentum": 0.9, "decay": 5e-4}
+
+
+def step_of(net: Net, batch: int, *, training: bool) -> Callable[[], object]:
+    """One step on random images, to be called again and again."""
+    rng = np.random.default_rng(1)
+    dtype = np.float64 if net.precision == "fp64" else np.float32
+    images = rng.standard_normal((batch, *net.input_shape)).astype(dtype)
+    labels = rng.integers(0, net.classes, batch, dtype=np.int32)
+    native = net.native
+    if not training:
+        return lambda: native.predict(images)
+    for name in native.param_names():
+        native.set_update(name, **_RULE)
+    count = iter(range(1 << 62))
+    return lambda: native.train_step(images, labels, step=next(count))
+
+
+def measure(
+    nets: Sequence[str],
+    batches: Sequence[int],
+    *,
+    tasks: Sequence[str] = ("train", "predict"),
+    devices: str = "cpu:0",
+    threads: int = 0,
+    precision: str = "fp32",
+    repeats: int = 5,
+) -> Iterator[dict[str, Any]]:
+    """A row for each net, task and batch: the median of `repeats` steps after one of warm-up.
+
+    Keys: ``net``, ``task``, ``batch``, ``precision``, ``images_per_second``, ``spread`` ((slowest -
+    fastest) / median), and where the limits are known ``floor`` and ``floor_padding_skipped``, both
+    in images per second.
+    """
+    limits: list[_core.Limits] | None = None
+    for name in nets:
+        for task in tasks:
+            net = Net(name, devices=devices, threads=threads, precision=precision)
+            limits = limits or limits_of(net)
+            for batch in batches:
+                times = _times(step_of(net, batch, training=task == "train"), repeats)
+                seconds = median(times)
+                row = {
+                    "net": net.description.name,
+                    "task": task,
+                    "batch": batch,
+                    "precision": precision,
+                    "images_per_second": batch / seconds,
+                    "spread": (max(times) - min(times)) / seconds,
+                }
+                if floor := direct_floor(net, batch, limits, training=task == "train"):
+                    row["floor"] = batch / floor.all_taps
+                    row["floor_padding_skipped"] = batch / floor.padding_skipped
+                yield row
+
+
+def _times(step: Callable[[], object], repeats: int) -> list[float]:
+    step()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        step()
+        times.append(time.perf_counter() - start)
+    return times
+
+
+def profile(
+    name: str, batch: int, *, training: bool, devices: str, threads: int, precision: str
+) -> Profile:
+    """The profile of five steps on random images."""
+    net = Net(name, devices=devices, threads=threads, precision=precision)
+    return profile_steps(net, step_of(net, batch, training=training), 5, batch, training=training)
+
+
+def bench_table(rows: Sequence[dict[str, Any]]) -> str:
+    head = ("net", "task", "batch", "images/s", "spread", "floor", "padding skipped", "of floor")
+    lines = [
+        (
+            row["net"],
+            row["task"],
+            str(row["batch"]),
+            f"{row['images_per_second']:.2f}",
+            f"{row['spread']:.0%}",
+            f"{row['floor']:.2f}" if "floor" in row else "",
+            f"{row['floor_padding_skipped']:.2f}" if "floor" in row else "",
+            f"{row['images_per_second'] / row['floor']:.0%}" if "floor" in row else "",
+        )
+        for row in rows
+    ]
+    return table(head, lines, right={2, 3, 4, 5, 6, 7})

@@ -1,0 +1,230 @@
+"""`--profile`: where a step's time goes, beside what the device could do at best (floors.py)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from alexnet_native import _core
+from alexnet_native.atomic import write_text
+from alexnet_native.net import Net
+from alexnet_native.reports.describe import table
+from alexnet_native.reports.floors import Row, best_limits, direct_floor, limits_of, peak
+
+__all__ = ["Profile", "profile_steps"]
+
+_PHASES = ("forward", "backward", "update")
+_PRODUCTS = ("conv", "dense", "local")
+
+
+class Profile:
+    """The profile of some steps: its text is a table, `write_trace` a file for chrome://tracing.
+
+    Args:
+        net: what was profiled.
+        steps: the lanes of each step, from `native.take_profile()`.
+        batch: images of a step.
+        limits: of each device, see `limits_of`.
+        training: whether the steps were training steps.
+        parts: in which the batch was computed.
+    """
+
+    def __init__(
+        self,
+        net: Net,
+        steps: Sequence[list[_core.Lane]],
+        batch: int,
+        limits: Sequence[_core.Limits],
+        *,
+        training: bool = True,
+        parts: int = 1,
+    ) -> None:
+        self.steps, self.batch, self.training = list(steps), batch, training
+        self.name, self.limits = net.description.name, list(limits)
+        self.floor = direct_floor(net, batch, limits, training=training)
+        costs = net.native.costs(-(-batch // parts), training)
+        self.edges = net.native.plan(batch, training)["cross_edges"]
+        self.rows = [self._row(net, key, costs, parts) for key in self._keys()]
+        self.seconds = median(self._span(step) for step in self.steps)
+
+    def _keys(self) -> list[tuple[int, str, str]]:
+        """(lane, layer, phase) in the order of the first step."""
+        return list(
+            dict.fromkeys(
+                (index, _layer(task), task["phase"])
+                for index, lane in enumerate(self.steps[0])
+                for task in lane["tasks"]
+            )
+        )
+
+    def _row(self, net: Net, key: tuple[int, str, str], costs: list[_core.Cost], parts: int) -> Row:
+        lane, layer, phase = key
+        own = [c for c in costs if (c["lane"], _layer(c), c["phase"]) == key]
+        times = parts if phase != "update" else 1
+        limits = self.limits[lane]
+        return Row(
+            device=self.steps[0][lane]["device"],
+            layer=layer,
+            type=own[0]["type"] if own else "",
+            phase=phase,
+            seconds=median(
+                sum(_seconds(t) for t in step[lane]["tasks"] if (_layer(t), t["phase"]) == key[1:])
+                for step in self.steps
+            ),
+            flops=2 * times * sum(c["multiply_adds"] for c in own),
+            needless_flops=2 * times * sum(c["padding_multiply_adds"] for c in own),
+            bytes=times * sum(c["bytes"] for c in own),
+            peak=peak(limits, net.precision),
+            memory_rate=limits["bytes"],
+        )
+
+    @staticmethod
+    def _span(step: list[_core.Lane]) -> float:
+        """Seconds from the first task of a step to the end of the last."""
+        tasks = [task for lane in step for task in lane["tasks"]]
+        return (max(t["end_ns"] for t in tasks) - min(t["start_ns"] for t in tasks)) / 1e9
+
+    def share_of_products(self) -> float:
+        """The part of the devices' busy time that convolutions and dense layers compute in."""
+        work = [row for row in self.rows if row.phase in _PHASES]
+        products = [r for r in work if r.type in _PRODUCTS and r.phase != "update"]
+        busy = sum(row.seconds for row in work)
+        return sum(row.seconds for row in products) / busy if busy else 0.0
+
+    def __str__(self) -> str:
+        kind = "training" if self.training else "prediction"
+        return "\n\n".join(
+            [
+                f"{self.name}: {kind} with {self.batch} images, median of {len(self.steps)} steps",
+                self._table(),
+                *([self._cross_edges()] if self.edges else []),
+                self._totals(),
+            ]
+        )
+
+    def _table(self) -> str:
+        head = (
+            "layer", "direction", "device", "ms", "share", "GFLOP/s", "of peak", "GB/s",
+            "floor ms", "bound by", "without padding",
+        )  # fmt: skip
+        rows = []
+        for r in self.rows:
+            seconds = max(r.seconds, 1e-9)
+            padded = r.needless_flops and r.floor_without_padding < r.floor
+            rows.append(
+                (
+                    r.layer,
+                    r.phase,
+                    r.device if len(self.limits) > 1 else "",
+                    f"{1e3 * r.seconds:.2f}",
+                    f"{r.seconds / self.seconds:.1%}",
+                    f"{r.flops / seconds / 1e9:.1f}" if r.flops else "",
+                    f"{r.arithmetic_floor / seconds:.0%}" if r.arithmetic_floor else "",
+                    f"{r.bytes / seconds / 1e9:.1f}" if r.bytes else "",
+                    f"{1e3 * r.floor:.2f}" if r.floor else "",
+                    r.bound,
+                    f"{1e3 * r.floor_without_padding:.2f}" if padded else "",
+                )
+            )
+        return table(head, rows, right={3, 4, 5, 6, 7, 8, 10})
+
+    def _cross_edges(self) -> str:
+        rows = []
+        for edge in self.edges:
+            times = {
+                r.phase: r.seconds for r in self.rows if r.layer.startswith(f"{edge['value']}->")
+            }
+            rows.append(
+                (
+                    edge["value"],
+                    edge["source"],
+                    edge["target"],
+                    f"{edge['forward_bytes'] / 2**20:.2f}",
+                    f"{1e3 * times.get('forward', 0.0):.2f}",
+                    f"{edge['backward_bytes'] / 2**20:.2f}",
+                    f"{1e3 * times.get('backward', 0.0):.2f}",
+                )
+            )
+        head = ("copy", "from", "to", "forward MiB", "ms", "backward MiB", "ms ")
+        return table(head, rows, right={3, 4, 5, 6})
+
+    def _totals(self) -> str:
+        rate = self.batch / self.seconds
+        lines = [f"step: {1e3 * self.seconds:.1f} ms, {rate:.2f} images/s"]
+        products = self.share_of_products()
+        lines.append(
+            f"convolutions and dense layers: {products:.1%} of the busy time; the rest, the update "
+            f"among it: {1 - products:.1%}"
+        )
+        if self.floor:
+            lines.append(
+                f"direct floor: {self.batch / self.floor.all_taps:.2f} images/s, with the padding "
+                f"skipped {self.batch / self.floor.padding_skipped:.2f}; this is "
+                f"{self.floor.all_taps / self.seconds:.0%} and "
+                f"{self.floor.padding_skipped / self.seconds:.0%} of them"
+            )
+        for index, one in enumerate(self.limits):
+            lines.append(
+                f"{self.steps[0][index]['device']}, measured: fp32 {one['fp32'] / 1e9:.0f} GFLOP/s"
+                + (f", bf16 {one['bf16'] / 1e9:.0f} GFLOP/s" if one["bf16"] else "")
+                + f", memory {one['bytes'] / 1e9:.0f} GB/s"
+            )
+        return "\n".join(lines)
+
+    def trace(self) -> dict[str, Any]:
+        """Chrome's trace format: a lane for each device, times in microseconds."""
+        first = min(t["start_ns"] for step in self.steps for lane in step for t in lane["tasks"])
+        events: list[dict[str, Any]] = []
+        for index, lane in enumerate(self.steps[0]):
+            name = {"name": lane["device"]}
+            events.append({"ph": "M", "name": "thread_name", "pid": 0, "tid": index, "args": name})
+        for step in self.steps:
+            for index, lane in enumerate(step):
+                events += [
+                    {
+                        "ph": "X",
+                        "name": task["label"],
+                        "cat": task["phase"],
+                        "pid": 0,
+                        "tid": index,
+                        "ts": (task["start_ns"] - first) / 1e3,
+                        "dur": (task["end_ns"] - task["start_ns"]) / 1e3,
+                        "args": {"what": task["what"], "phase": task["phase"]},
+                    }
+                    for task in lane["tasks"]
+                ]
+        return {"traceEvents": events, "displayTimeUnit": "ms"}
+
+    def write_trace(self, path: Path) -> None:
+        """Raises OSError: the file cannot be written; an older one stays whole."""
+        write_text(path, json.dumps(self.trace()))
+
+
+def profile_steps(
+    net: Net, step: Callable[[], object], steps: int, batch: int, *, training: bool
+) -> Profile:
+    """Profiles `steps` calls of `step`, after one that is not counted."""
+    step()
+    before = limits_of(net)
+    taken = []
+    net.native.take_profile()
+    net.native.profile(True)
+    try:
+        for _ in range(steps):
+            step()
+            taken.append(net.native.take_profile())
+    finally:
+        net.native.profile(False)
+    limits = [best_limits(*pair) for pair in zip(before, limits_of(net), strict=True)]
+    return Profile(net, taken, batch, limits, training=training)
+
+
+def _layer(task: _core.Task | _core.Cost) -> str:
+    return task["label"].rpartition(".")[0] if task["phase"] == "update" else task["label"]
+
+
+def _seconds(task: _core.Task) -> float:
+    return (task["end_ns"] - task["start_ns"]) / 1e9
