@@ -43,6 +43,7 @@ PYTHON_FLOORS = {
     "atomic": 0,
     "errors": 0,
     "log": 0,
+    "libraries": 0,
     "_core": 0,
     "models": 1,
     "data": 1,

@@ -1,6 +1,7 @@
 // The extension module: registration and the translation of errors, nothing else.
 #include "bindings/bind.h"
 #include "core/backend.h"
+#include "core/libraries.h"
 
 namespace alexnet {
 namespace {
@@ -26,6 +27,14 @@ void bind_errors(py::module_& m) {
   });
 }
 
+void bind_library_folders() {
+  set_library_folders([] {
+    const py::gil_scoped_acquire gil;
+    const auto libraries = py::module_::import("alexnet_native.libraries");
+    return libraries.attr("library_folders")().cast<std::vector<std::string>>();
+  });
+}
+
 }  // namespace
 }  // namespace alexnet
 
@@ -33,6 +42,7 @@ PYBIND11_MODULE(_core, m) {
   m.doc() = "The native core of alexnet-native; use alexnet_native.Net.";
   m.attr("__version__") = ANX_VERSION;
   alexnet::bind_errors(m);
+  alexnet::bind_library_folders();
   alexnet::bind_network(m);
   alexnet::bind_layer_runner(m);
   alexnet::bind_tools(m);

@@ -5,6 +5,8 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "core/libraries.h"
+
 namespace alexnet {
 namespace {
 
@@ -12,12 +14,6 @@ std::string folder_of_this_library() {
   Dl_info info;
   if (dladdr(reinterpret_cast<void*>(&load_module), &info) == 0) return ".";
   return std::filesystem::absolute(info.dli_fname).parent_path().string();
-}
-
-// "libcublas.so.13: cannot open shared object file: No such file ..." -> "libcublas.so.13"
-std::string missing_library(const std::string& error) {
-  const size_t colon = error.find(": cannot open shared object file");
-  return colon == std::string::npos ? "" : error.substr(0, colon);
 }
 
 }  // namespace
@@ -32,9 +28,10 @@ const BackendApi& load_module(const std::string& name, uint64_t ops) {
       "the CUDA toolkit, or with ALEXNET_CUDA=WHEELS; until then use cpu:0, cpu:1, ... as devices",
       path);
 
-  void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  std::string error;
+  void* library = open_library(path, error);
   if (!library) {
-    const std::string error = dlerror(), missing = missing_library(error);
+    const std::string missing = missing_library(error);
     require<UnavailableError>(
         missing.empty(),
         "the CUDA back end needs {}, which is not on this machine: pip install "
@@ -45,7 +42,7 @@ const BackendApi& load_module(const std::string& name, uint64_t ops) {
   const auto entry = reinterpret_cast<ModuleEntry>(dlsym(library, kModuleEntry));
   require<UnavailableError>(entry != nullptr,
                             "{} is no back end of this library: build and install again", path);
-  const BackendModule& module = *entry();
+  const BackendModule& module = *entry({&open_library});
   require<UnavailableError>(module.interface == ANX_INTERFACE && module.ops == ops,
                             "{} was built from another version of this library: build and install "
                             "both together",

@@ -12,7 +12,12 @@ struct BackendModule {
   const BackendApi* api;
 };
 
-using ModuleEntry = const BackendModule* (*)();
+// What this library does for it.
+struct ModuleHost {
+  void* (*open_library)(const std::string& name, std::string& error);  // core/libraries.h
+};
+
+using ModuleEntry = const BackendModule* (*)(const ModuleHost& host);
 inline constexpr const char* kModuleEntry = "alexnet_backend_module";
 
 // lib<name>.so beside this library, or the file that ALEXNET_CUDA_MODULE names. Throws

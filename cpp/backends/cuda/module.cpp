@@ -5,6 +5,7 @@
 
 #include "backends/cuda/check.h"
 #include "backends/cuda/cuda_device.h"
+#include "backends/cuda/module_host.h"
 #include "ops/fingerprint.h"
 
 namespace alexnet {
@@ -68,12 +69,17 @@ const BackendApi api = {.kind = DeviceKind::cuda,
                         .missing = &missing,
                         .write = &write};
 
+ModuleHost opened_by = {};
 const BackendModule module = {ANX_INTERFACE, kOpsFingerprint, &api};
 
 }  // namespace
+
+const ModuleHost& module_host() { return opened_by; }
+
 }  // namespace alexnet
 
 extern "C" __attribute__((visibility("default"))) const alexnet::BackendModule*
-alexnet_backend_module() {
+alexnet_backend_module(const alexnet::ModuleHost& host) {
+  alexnet::opened_by = host;
   return &alexnet::module;
 }

@@ -1,0 +1,10 @@
+// The library that opened this one.
+#pragma once
+
+#include "core/module.h"
+
+namespace alexnet {
+
+const ModuleHost& module_host();
+
+}  // namespace alexnet
