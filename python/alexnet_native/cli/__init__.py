@@ -19,6 +19,7 @@ from alexnet_native.cli import (
     evaluate,
     gradcheck,
     predict,
+    prepare,
     recipe,
     train,
 )
@@ -38,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     program.add_argument("--version", action="store_true", help="print the version")
     commands = Commands(program)
     for command in (
+        prepare,
         train,
         recipe,
         evaluate,

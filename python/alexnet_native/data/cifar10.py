@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from alexnet_native.data.source import ArraySource, Dataset
 from alexnet_native.errors import DataError
 
-__all__ = ["find_cifar10", "read_cifar10"]
+__all__ = ["class_names", "find_cifar10", "read_cifar10"]
 
 _OFFICIAL_FOLDER = "cifar-10-batches-bin"
 _TRAIN = tuple(f"data_batch_{i}.bin" for i in range(1, 6))
@@ -58,7 +58,7 @@ def read_cifar10(folder: Path) -> Dataset:
         )
     return Dataset(
         name="CIFAR-10",
-        classes=_class_names(folder / _META),
+        classes=class_names(folder / _META),
         train=_read_split([folder / name for name in _TRAIN]),
         val=_read_split([folder / _TEST]),
     )
@@ -97,7 +97,8 @@ def _read_batch(file: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     return np.ascontiguousarray(planes.transpose(0, 2, 3, 1)), table[:, 0]
 
 
-def _class_names(file: Path) -> tuple[str, ...]:
+def class_names(file: Path) -> tuple[str, ...]:
+    """The names in `file`, or the official ones where it does not exist."""
     if not file.is_file():
         return _CLASSES
     names = tuple(file.read_text("utf-8", errors="replace").split())

@@ -129,8 +129,7 @@ def _jpeg(data: bytes, size: int, scratch: Scratch) -> Picture | None:
         pixels = simplejpeg.decode_jpeg(data, "RGB", strict=False, **options)
         notes.append(("stray bytes", "bytes that belong to no pixel, after the last one"))
     if _has_application_data(data):
-        with Image.open(io.BytesIO(data)) as image:
-            pixels = _upright(pixels, image, notes)
+        pixels = _upright(pixels, _jpeg_orientation(data), notes)
     return Picture(pixels, (height, width), "JPEG", tuple(notes))
 
 
@@ -143,7 +142,7 @@ def _other(data: bytes) -> Picture:
         if getattr(image, "is_animated", False) and kind != "MPO":
             notes.append(("animation", "the first picture is taken"))
         pixels = np.asarray(_to_rgb(image, notes))
-        pixels = _upright(pixels, image, notes)
+        pixels = _upright(pixels, _orientation(image), notes)
     return Picture(pixels, (height, width), kind, tuple(notes))
 
 
@@ -171,14 +170,25 @@ def _to_rgb(image: Image.Image, notes: list[tuple[str, str]]) -> Image.Image:
     return image.convert("RGB")
 
 
-def _upright(
-    pixels: NDArray[np.uint8], image: Image.Image, notes: list[tuple[str, str]]
-) -> NDArray[np.uint8]:
+def _jpeg_orientation(data: bytes) -> int | None:
     try:
-        orientation = image.getexif().get(_EXIF_ORIENTATION)
+        with Image.open(io.BytesIO(data)) as image:
+            return _orientation(image)
     except Exception:  # whatever a damaged EXIF block makes of Pillow: the pixels are sound
-        notes.append(("EXIF", "a damaged EXIF block is not used"))
-        return pixels
+        return None
+
+
+def _orientation(image: Image.Image) -> int | None:
+    try:
+        value = image.getexif().get(_EXIF_ORIENTATION)
+    except Exception:  # as above
+        return None
+    return value if isinstance(value, int) else None
+
+
+def _upright(
+    pixels: NDArray[np.uint8], orientation: int | None, notes: list[tuple[str, str]]
+) -> NDArray[np.uint8]:
     if orientation not in _TURNS:
         return pixels
     notes.append(("rotated", f"EXIF orientation {orientation}"))

@@ -92,9 +92,9 @@ class Moments:
         return covariance
 
     def statistics(self) -> Statistics:
-        std, vectors = (p.astype(np.float32) for p in principal_components(self.covariance()))
+        eigenvalues, vectors = principal_components(self.covariance())
         mean = np.ascontiguousarray(self.mean().transpose(2, 0, 1), np.float32)
-        return Statistics(mean, std, vectors)
+        return Statistics(mean, np.sqrt(eigenvalues).astype(np.float32), vectors.astype(np.float32))
 
 
 def statistics(source: Source) -> Statistics:
@@ -114,11 +114,11 @@ def statistics(source: Source) -> Statistics:
 def principal_components(
     covariance: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Standard deviations, ascending, and unit vectors as rows, largest entry positive."""
+    """Eigenvalues, ascending and not negative; unit vectors as rows, largest entry positive."""
     eigenvalues, columns = np.linalg.eigh(covariance)
     largest = np.abs(columns).argmax(axis=0)
     signs = np.where(columns[largest, np.arange(len(largest))] < 0, -1.0, 1.0)
-    return np.sqrt(np.maximum(eigenvalues, 0.0)), np.ascontiguousarray((columns * signs).T)
+    return np.maximum(eigenvalues, 0.0), np.ascontiguousarray((columns * signs).T)
 
 
 def _blocks(source: Source) -> Iterator[NDArray[np.uint8]]:

@@ -1,0 +1,141 @@
+"""``alexnet-native prepare``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import warnings
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from alexnet_native import log
+from alexnet_native.cli.parser import Commands
+
+if TYPE_CHECKING:
+    from alexnet_native.data.prepare.preparation import Preparation, Summary
+
+__all__ = ["add"]
+
+_SHARD_MIB = 384  # 2048 records of 256 x 256
+_SPLITS = {"train": "training", "val": "validation"}
+
+
+def add(commands: Commands) -> None:
+    parser = commands.add(
+        "prepare",
+        _run,
+        "Convert pictures to shards of uint8 records, once, for training from memory maps.",
+        "prepare photos shards/photos",
+        "prepare imagenet shards/imagenet --workers 16   # the archives of ILSVRC-2012",
+        "prepare cifar-10-batches-bin shards/cifar10",
+        more=(
+            "SRC is a picture folder (train/<class>/, val/<class>/, or <class>/), a folder with "
+            "the archives of\nILSVRC-2012 or 2010 and their development kit as downloaded, a "
+            "folder of .tar archives, or CIFAR in the\nbinary layout. The shorter side is scaled "
+            "to --size, antialiased, and the centre taken. What was\nconverted or left out stands "
+            "in DST/report.csv. Stopped or killed, the same command goes on."
+        ),
+    )
+    parser.add_argument("source", metavar="SRC", type=Path)
+    parser.add_argument("folder", metavar="DST", type=Path, help="a new folder, or one to go on in")
+    parser.add_argument(
+        "--size",
+        metavar="N",
+        type=int,
+        default=0,
+        help="height and width of the records (default: 256; 32 for CIFAR)",
+    )
+    parser.add_argument(
+        "--workers",
+        metavar="N",
+        type=int,
+        default=0,
+        help="decoding threads; any number gives the same bytes (default: all processors)",
+    )
+    parser.add_argument(
+        "--shard-mib",
+        metavar="N",
+        type=int,
+        default=_SHARD_MIB,
+        help=f"largest size of a shard, MiB (default: {_SHARD_MIB})",
+    )
+    parser.add_argument("--name", help="of the data set (default: the name of SRC)")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def _run(args: argparse.Namespace) -> None:
+    from alexnet_native._core import available_threads
+    from alexnet_native.cli.prepare_progress import progress
+    from alexnet_native.data.prepare.preparation import Preparation, finished
+    from alexnet_native.data.prepare.settings import Request
+
+    # Damaged EXIF blocks and large pictures are in the report; Pillow need not say it again.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+    request = Request(
+        source=args.source,
+        folder=args.folder,
+        name=args.name or args.source.resolve().name,
+        size=args.size,
+        shard_bytes=args.shard_mib * 1024**2,
+    )
+    if summary := finished(request):
+        _show(summary, args.folder, f"{args.folder} is finished already", as_json=args.json)
+        return
+    if not args.json:
+        log.line(f"listing {args.source}")
+    preparation = Preparation(request)
+    if not args.json:
+        _show_plan(preparation)
+    preparation.check_space()
+    workers = args.workers if args.workers > 0 else available_threads()
+    with progress(silent=args.json) as shown:
+        summary = preparation.run(workers, shown.update)
+    _show(summary, args.folder, f"{args.folder} is finished", as_json=args.json)
+
+
+def _show_plan(preparation: Preparation) -> None:
+    listing, request = preparation.listing, preparation.request
+    counts = " and ".join(
+        f"{len(inputs):,} {_SPLITS[split]}" for split, inputs in listing.splits.items()
+    )
+    log.line(f"{listing.kind}: {counts} images, {len(listing.classes)} classes")
+    for note in listing.notes:
+        log.line(f"note: {note}")
+    if listing.findings:
+        _show_kinds(Counter((f.outcome, f.kind) for f in listing.findings), "already")
+    log.line(
+        f"{request.folder} needs {preparation.bytes_needed / 1e9:.2f} GB for records of "
+        f"{preparation.size} x {preparation.size}; {preparation.bytes_free / 1e9:.2f} GB are free"
+    )
+
+
+def _show(summary: Summary, folder: Path, headline: str, *, as_json: bool) -> None:
+    index = summary.index
+    if as_json:
+        result = {
+            "folder": str(folder),
+            "name": index.name,
+            "size": index.size,
+            "classes": len(index.classes),
+            "images": {name: split.images for name, split in index.splits.items()},
+            "findings": [
+                {"outcome": outcome, "kind": kind, "inputs": count}
+                for (outcome, kind), count in sorted(summary.findings.items())
+            ],
+        }
+        log.line(json.dumps(result, indent=1))
+        return
+    counts = " and ".join(f"{s.images:,} {_SPLITS[name]}" for name, s in index.splits.items())
+    log.line(f"{headline}: {counts} records of {index.size} x {index.size}")
+    _show_kinds(summary.findings, "")
+    if summary.findings:
+        log.line(f"each of these inputs stands in {folder / 'report.csv'}")
+
+
+def _show_kinds(findings: Counter[tuple[str, str]], when: str) -> None:
+    for outcome in ("converted", "left out"):
+        kinds = sorted((-n, kind) for (what, kind), n in findings.items() if what == outcome)
+        if kinds:
+            listed = ", ".join(f"{-n:,} {kind}" for n, kind in kinds)
+            log.line(f"{outcome} {when}".rstrip() + f": {listed}")

@@ -1,0 +1,103 @@
+"""What a preparation shows: a bar on a terminal, plain lines elsewhere, or nothing."""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import AbstractContextManager
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from alexnet_native import log
+
+__all__ = ["Silent", "progress"]
+
+_SECONDS_BETWEEN_LINES = 10.0
+
+
+class Silent(AbstractContextManager["Silent"]):
+    """Shows nothing; says what the others do."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        pass
+
+    def update(self, split: str, done: int, total: int) -> None:
+        """Called when a split begins, with what was done before, and after each chunk of it."""
+
+
+class _Speed:
+    """Images a second and time left, counted from the first call for a split."""
+
+    def __init__(self) -> None:
+        self._split = ""
+
+    def update(self, split: str, done: int, total: int) -> tuple[float, float]:
+        now = time.monotonic()
+        if split != self._split:
+            self._split, self._start, self._first = split, now, done
+        speed = (done - self._first) / max(now - self._start, 1e-9)
+        return speed, (total - done) / speed if speed > 0 else 0.0
+
+
+class _Lines(Silent):
+    """A line every ten seconds, for pipes and files."""
+
+    def __init__(self) -> None:
+        self._speed = _Speed()
+        self._last = time.monotonic()
+
+    def update(self, split: str, done: int, total: int) -> None:
+        speed, left = self._speed.update(split, done, total)
+        if time.monotonic() - self._last < _SECONDS_BETWEEN_LINES:
+            return
+        self._last = time.monotonic()
+        minutes, seconds = divmod(round(left), 60)
+        log.line(
+            f"{split}: {done:,} of {total:,} inputs, {speed:.0f} a second, "
+            f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d} left"
+        )
+
+
+class _Bar(Silent):
+    """A live bar."""
+
+    def __init__(self) -> None:
+        self._speed = _Speed()
+        self._tasks: dict[str, TaskID] = {}
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed:,.0f} of {task.total:,.0f}, {task.fields[speed]:.0f}/s"),
+            TimeRemainingColumn(),
+            console=Console(highlight=False),
+        )
+
+    def __enter__(self) -> _Bar:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._progress.stop()
+
+    def update(self, split: str, done: int, total: int) -> None:
+        speed, _ = self._speed.update(split, done, total)
+        if split not in self._tasks:
+            self._tasks[split] = self._progress.add_task(split, total=total, speed=0.0)
+        self._progress.update(self._tasks[split], completed=done, speed=speed)
+
+
+def progress(*, silent: bool) -> Silent:
+    """The one that fits standard output."""
+    return Silent() if silent else _Bar() if sys.stdout.isatty() else _Lines()

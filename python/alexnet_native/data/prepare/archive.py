@@ -1,0 +1,80 @@
+"""An archive as a source of inputs: its members, and those of the archives in it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+
+from alexnet_native.data.prepare.inputs import Finding, left_out
+from alexnet_native.data.prepare.tar_index import Member, TarProblem, members
+from alexnet_native.errors import DataError
+
+__all__ = ["Archive"]
+
+_PACKED = {b"\x1f\x8b": "gzip -d", b"BZ": "bzip2 -d", b"\xfd7": "xz -d", b"(\xb5": "zstd -d"}
+
+
+class Archive:
+    """A .tar file, open for reading.
+
+    Raises:
+        DataError: it cannot be read, or is compressed: then a member cannot be reached without
+            reading all before it.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        try:
+            self._descriptor = os.open(file, os.O_RDONLY)
+        except OSError as error:
+            raise DataError(f"{file} cannot be read: {error.strerror or error}") from error
+        tool = _PACKED.get(self.read(0, 2))
+        if tool:
+            self.close()
+            raise DataError(f"{file} is compressed; unpack it with: {tool} {file}")
+
+    def members(self, split: str, findings: list[Finding]) -> Iterator[Member]:
+        """Yields the files in it, named with the archives that they are in.
+
+        Links and other special members, a cut-off one and damaged places go to `findings`.
+        """
+        size = os.fstat(self._descriptor).st_size
+        yield from self._below(split, "", 0, size, findings)
+
+    def read(self, offset: int, size: int) -> bytes:
+        return os.pread(self._descriptor, size, offset)
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+    def __enter__(self) -> Archive:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _below(
+        self, split: str, prefix: str, start: int, end: int, findings: list[Finding]
+    ) -> Iterator[Member]:
+        try:
+            for member in members(self._descriptor, start, end):
+                name = prefix + member.name
+                if member.kind:
+                    findings.append(left_out(split, name, "no file", f"it is a {member.kind}"))
+                elif member.name.endswith(".tar"):
+                    inner_end = min(end, member.offset + member.size)
+                    yield from self._below(split, f"{name}/", member.offset, inner_end, findings)
+                elif member.offset + member.size > end:
+                    findings.append(left_out(split, name, "cut off", "its archive ends inside it"))
+                else:
+                    yield Member(name, member.offset, member.size)
+        except TarProblem as problem:
+            name = prefix.rstrip("/") or self.file.name
+            findings.append(left_out(split, name, "damaged archive", str(problem)))

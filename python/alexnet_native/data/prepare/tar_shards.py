@@ -1,0 +1,161 @@
+"""Folders of tar archives of pictures, labelled in one of two ways.
+
+- As WebDataset has them: members with one key belong together, ``000017.jpg`` and ``000017.cls``;
+  the latter holds the class as a number. Other members of a sample are not pictures and not used.
+  Names of the classes stand in ``classes.txt`` beside the archives, one a line, or are the numbers.
+- By class: the folder that a member lies in, or else the name of the archive, is its class.
+
+An archive is of the validation split if its path, or that of a member, holds the word val, valid or
+validation. Source: https://github.com/webdataset/webdataset, "The WebDataset Format".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+from alexnet_native.data.images import EXTENSIONS
+from alexnet_native.data.prepare.archive import Archive
+from alexnet_native.data.prepare.inputs import Finding, Inputs, Listing, left_out
+from alexnet_native.data.prepare.tar_index import Member
+from alexnet_native.errors import DataError
+
+__all__ = ["find_tars", "list_tars"]
+
+_NAMES = "classes.txt"
+_VAL_WORDS = {"val", "valid", "validation"}
+_SPLIT_WORDS = {*_VAL_WORDS, "train"}
+_LONGEST_LABEL = 6  # digits
+
+_Found = tuple[str, str, str | int, int, Member]  # split, name, class, archive, picture
+
+
+def find_tars(source: Path) -> bool:
+    """Whether `source` is an archive, or a folder that holds some."""
+    return bool(_archives(source))
+
+
+def list_tars(source: Path) -> Listing:
+    """Lists the pictures of all archives, in the order of their names.
+
+    Raises:
+        DataError: an archive is compressed or cannot be read, labels are given in both ways, or
+            there is no picture to train on.
+    """
+    root = source if source.is_dir() else source.parent
+    files = _archives(source)
+    findings: list[Finding] = []
+    found: list[_Found] = []
+    numbered: set[bool] = set()
+    for place, file in enumerate(files):
+        relative = file.relative_to(root).as_posix()
+        split = "val" if _words(relative) & _VAL_WORDS else "train"
+        with Archive(file) as archive:
+            all_members = list(archive.members(split, findings))
+            if any(_key(member)[1] == "cls" for member in all_members):
+                numbered.add(True)
+                found += _samples(archive, relative, split, place, all_members, findings)
+            else:
+                numbered.add(False)
+                found += _by_class(relative, split, place, all_members, findings)
+    if numbered == {True, False}:
+        raise DataError(
+            f"some archives of {source} have .cls members and some do not; give each kind a folder"
+        )
+    classes = _numbered_names(root, found) if True in numbered else _folder_names(found)
+    labels: dict[str | int, int] = {name: label for label, name in enumerate(classes)}
+    if True in numbered:
+        labels = {label: label for label in range(len(classes))}
+    splits = {"train": Inputs(root, files)}
+    for split, name, name_or_number, place, member in found:
+        label = labels.get(name_or_number)
+        if label is None:
+            detail = f"there is no class {name_or_number}"
+            findings.append(left_out(split, name, "unknown class", detail))
+        else:
+            inputs = splits.setdefault(split, Inputs(root, files))
+            inputs.add_part(name, label, place, member.offset, member.size)
+    if not len(splits["train"]):
+        raise DataError(f"the archives of {source} hold no pictures to train on")
+    return Listing("tar", classes, splits, tuple(findings))
+
+
+def _samples(
+    archive: Archive,
+    file: str,
+    split: str,
+    place: int,
+    all_members: list[Member],
+    findings: list[Finding],
+) -> Iterable[_Found]:
+    samples: dict[str, dict[str, Member]] = {}
+    for member in all_members:
+        key, kind = _key(member)
+        samples.setdefault(key, {})[kind] = member
+    for key, parts in samples.items():
+        pictures = [member for kind, member in parts.items() if f".{kind}" in EXTENSIONS]
+        for member in pictures[1:]:
+            name = f"{file}/{member.name}"
+            findings.append(left_out(split, name, "second picture", f"of the sample {key}"))
+        if not pictures:
+            findings.append(left_out(split, f"{file}/{key}", "no picture", "a sample without one"))
+            continue
+        name = f"{file}/{pictures[0].name}"
+        if "cls" not in parts:
+            findings.append(left_out(split, name, "no label", f"there is no {key}.cls"))
+            continue
+        text = archive.read(parts["cls"].offset, parts["cls"].size).strip()
+        if not text.isdigit() or len(text) > _LONGEST_LABEL:
+            findings.append(left_out(split, name, "no label", f"{key}.cls holds no class number"))
+            continue
+        yield split, name, int(text), place, pictures[0]
+
+
+def _by_class(
+    file: str, split: str, place: int, all_members: list[Member], findings: list[Finding]
+) -> Iterable[_Found]:
+    for member in all_members:
+        name = f"{file}/{member.name}"
+        folders = PurePosixPath(member.name).parts[:-1]
+        words = [part for part in folders if part.lower() in _SPLIT_WORDS]
+        own = split if not words else "train" if words[0].lower() == "train" else "val"
+        if folders and folders[-1].lower() in _SPLIT_WORDS:
+            findings.append(left_out(own, name, "no class", "it lies beside the class folders"))
+        else:
+            label = folders[-1] if folders else PurePosixPath(file).stem
+            yield own, name, label, place, member
+
+
+def _folder_names(found: list[_Found]) -> tuple[str, ...]:
+    return tuple(sorted({str(name) for split, _, name, *_ in found if split == "train"}))
+
+
+def _numbered_names(root: Path, found: list[_Found]) -> tuple[str, ...]:
+    file = root / _NAMES
+    if file.is_file():
+        try:
+            return tuple(file.read_text("utf-8").splitlines())
+        except (OSError, UnicodeError) as error:
+            raise DataError(f"{file} cannot be read: {error}") from error
+    count = max((int(number) for split, _, number, *_ in found if split == "train"), default=-1)
+    return tuple(str(number) for number in range(count + 1))
+
+
+def _archives(source: Path) -> list[Path]:
+    if source.is_file():
+        return [source] if source.suffix.lower() == ".tar" else []
+    return sorted(
+        path for pattern in ("*.tar", "*/*.tar") for path in source.glob(pattern) if path.is_file()
+    )
+
+
+def _key(member: Member) -> tuple[str, str]:
+    """What WebDataset calls key and extension: the name up to its first dot, and the rest."""
+    folder, _, name = member.name.rpartition("/")
+    stem, _, kind = name.partition(".")
+    return f"{folder}/{stem}" if folder else stem, kind.lower()
+
+
+def _words(path: str) -> set[str]:
+    return set(re.split(r"[^a-z]+", path.lower()))
