@@ -16,7 +16,7 @@ def device(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture(params=["fp32", "fp64"])
+@pytest.fixture(params=["fp32", "fp64", "bf16"])
 def precision(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

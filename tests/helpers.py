@@ -13,10 +13,16 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
+# Rounding to bfloat16, relative to the value. Sums are float32: a stored value loses this once.
+BF16 = 2.0**-8
 # Relative to the largest value. float32 has 6e-8; sums of a few hundred terms lose one digit more.
-FORWARD = {"fp32": 1e-5, "fp64": 1e-12}
-# In float64 the finite differences of the reference are the limit, about 1e-9.
-BACKWARD = {"fp32": 1e-5, "fp64": 1e-8}
+FORWARD = {"fp32": 1e-5, "fp64": 1e-12, "bf16": BF16 + 1e-5}
+# In float64 the finite differences of the reference are the limit, about 1e-9. In bfloat16 a slope
+# may come from the stored output, in which it is at most quadratic, and the result is rounded too.
+BACKWARD = {"fp32": 1e-5, "fp64": 1e-8, "bf16": 3 * BF16 + 1e-5}
+# Probabilities, losses and gradients by parameters stay in float32; their operands are as given.
+COMPUTE_FORWARD = {**FORWARD, "bf16": 1e-5}
+COMPUTE_BACKWARD = {**BACKWARD, "bf16": 1e-5}
 
 
 def assert_close(got: Any, want: Any, rel: float) -> None:
@@ -36,11 +42,24 @@ def normals(shape: Sequence[int], seed: int = 0) -> Array:
     return np.random.default_rng(seed).normal(size=shape).astype(np.float32).astype(np.float64)
 
 
+def held(x: Array, precision: str) -> Array:
+    """The values as a layer of this precision is given them: bfloat16 takes the nearest or even."""
+    if precision != "bf16":
+        return x
+    bits = np.asarray(x, np.float32).view(np.uint32).astype(np.uint64)
+    rounded = (bits + 0x7FFF + (bits >> 16 & 1)) >> 16 << 16
+    return rounded.astype(np.uint32).view(np.float32).astype(np.float64)
+
+
 def distinct(shape: Sequence[int], seed: int = 0) -> Array:
-    """Values at least 0.25 apart and away from 0: no finite difference meets a kink or a tie."""
-    count = int(np.prod(shape))
-    values = (np.arange(count) - count // 2 + 0.5) * 0.25
-    return np.random.default_rng(seed).permutation(values).reshape(shape)
+    """Values away from 0 and, in a plane of 256 at most, 0.25 apart: far from kinks and ties.
+
+    bfloat16 holds them exactly.
+    """
+    count, rng = int(np.prod(shape)), np.random.default_rng(seed)
+    values = (np.arange(count) % 256 - min(count, 256) // 2 + 0.5) * 0.25
+    planes = rng.permutation(values.reshape(shape[0] * shape[1], -1))
+    return rng.permuted(planes, axis=1).reshape(shape)
 
 
 @dataclass(frozen=True)
@@ -110,9 +129,11 @@ def check_layer(
 
     `apart` = 2: the channels are as independent of one another as the images are.
     """
-    params = dict(params or {})
+    inputs = [held(x, precision) for x in inputs]
+    # Biases are float32 in every network that is not of double precision.
+    params = {k: v if k == "bias" else held(v, precision) for k, v in (params or {}).items()}
     want = formula(*inputs, **params)
-    dy = normals(want.shape, seed=99)
+    dy = held(normals(want.shape, seed=99), precision)
     ran = run_layer(kind, attrs, inputs, dy, params, device=device, precision=precision)
 
     assert_close(ran.y, want, FORWARD[precision])
@@ -129,4 +150,4 @@ def check_layer(
             return formula(*inputs, **{**params, key: v})
 
         want_dw = reference.numeric_gradient(by_param, value, dy)
-        assert_close(ran.d_params[key].reshape(value.shape), want_dw, BACKWARD[precision])
+        assert_close(ran.d_params[key].reshape(value.shape), want_dw, COMPUTE_BACKWARD[precision])

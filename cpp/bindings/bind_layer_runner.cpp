@@ -13,7 +13,7 @@ Shape to_shape(const std::vector<int>& s) {
 
 std::vector<py::array> make_arrays(const LayerRunner& r, const std::vector<Shape>& shapes) {
   std::vector<py::array> out;
-  for (const Shape& s : shapes) out.emplace_back(numpy_dtype(r.dtype()), dims(s));
+  for (const Shape& s : shapes) out.emplace_back(numpy_dtype(r.compute_type()), dims(s));
   return out;
 }
 
@@ -29,7 +29,7 @@ std::vector<const void*> borrow_all(const LayerRunner& r, const std::vector<py::
                        arrays.size(), shapes.size());
   std::vector<const void*> out;
   for (size_t i = 0; i < arrays.size(); ++i)
-    out.push_back(borrow(arrays[i], r.dtype(), shapes[i].count(), what));
+    out.push_back(borrow(arrays[i], r.compute_type(), shapes[i].count(), what));
   return out;
 }
 

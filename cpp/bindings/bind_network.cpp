@@ -24,7 +24,7 @@ int image_count(const Network& net, const py::array& images) {
 
 Batch to_batch(const Network& net, const py::array& images) {
   const int n = image_count(net, images);
-  return {borrow(images, net.dtype(), n * net.input().per_image(), "images"), nullptr, n};
+  return {borrow(images, net.compute_type(), n * net.input().per_image(), "images"), nullptr, n};
 }
 
 Batch to_batch(const Network& net, const py::array& images, const py::array& labels) {
@@ -68,7 +68,7 @@ std::vector<py::ssize_t> param_dims(const Shape& s) {
 }
 
 py::array output_array(const Network& net, std::vector<py::ssize_t> shape) {
-  return py::array(numpy_dtype(net.dtype()), std::move(shape));
+  return py::array(numpy_dtype(net.compute_type()), std::move(shape));
 }
 
 }  // namespace
@@ -123,7 +123,7 @@ void bind_network(py::module_& m) {
           "set",
           [](Network& n, const std::string& name, const std::string& kind, const py::array& value) {
             const Shape shape = n.parameters().shape(name);
-            const void* data = borrow(value, n.dtype(), shape.count(), name.c_str());
+            const void* data = borrow(value, n.compute_type(), shape.count(), name.c_str());
             const ParamKind k = parse_kind(kind);
             const py::gil_scoped_release nogil;
             n.parameters().write(name, k, data);

@@ -15,9 +15,9 @@ namespace alexnet {
 namespace py = pybind11;
 
 inline DType parse_precision(const std::string& precision) {
-  require<ConfigError>(precision == "fp32" || precision == "fp64",
-                       "unknown precision '{}': choose fp32 or fp64", precision);
-  return precision == "fp64" ? DType::f64 : DType::f32;
+  require<ConfigError>(precision == "fp32" || precision == "bf16" || precision == "fp64",
+                       "unknown precision '{}': choose fp32, bf16 or fp64", precision);
+  return precision == "fp64" ? DType::f64 : precision == "bf16" ? DType::bf16 : DType::f32;
 }
 
 inline ParamKind parse_kind(const std::string& kind) {

@@ -3,6 +3,8 @@
 //   y[n,o,p,q] = b[o] + sum_{c,i,j} w[o,c,i,j] * x[n, g*C/G + c, p*stride + i - pad, q*stride + j -
 //   pad]
 //
+// x, w, y, dy and dx are of the problem's dtype; b, dw and db of its compute type (core/dtype.h).
+//
 // x outside the image reads as 0, also beyond the bottom and right edge: with `ceil` output sizes
 // the last window may run over it (the 2012 source; 224 gives 55).
 #pragma once

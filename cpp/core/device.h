@@ -16,7 +16,8 @@
 
 namespace alexnet {
 
-// C = alpha * op(A) * op(B) + beta * C, row-major. Pointers live on the stream's device.
+// C = alpha * op(A) * op(B) + beta * C, row-major. Pointers live on the stream's device. A and B
+// are of `dtype`, C of its compute type (core/dtype.h).
 struct Gemm {
   bool transpose_a = false, transpose_b = false;
   int64_t m = 0, n = 0, k = 0;

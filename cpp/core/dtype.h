@@ -1,22 +1,49 @@
-// Element types. float is what networks run in; double exists so that gradients can be checked.
+// Element types. float is what networks run in; bf16 halves the memory of what they store; double
+// exists so that gradients can be checked.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <type_traits>
 
+#include "core/bf16.h"
+
 namespace alexnet {
 
-enum class DType : int32_t { f32, f64, i32 };
+enum class DType : int32_t { f32, f64, i32, bf16 };
 
 template <class T>
 inline constexpr DType dtype_of = std::is_same_v<std::remove_const_t<T>, float>    ? DType::f32
                                   : std::is_same_v<std::remove_const_t<T>, double> ? DType::f64
+                                  : std::is_same_v<std::remove_const_t<T>, bf16>   ? DType::bf16
                                                                                    : DType::i32;
 
-inline constexpr size_t size_of(DType t) { return t == DType::f64 ? 8 : 4; }
+// What sums, scalars, parameters and their gradients, losses and probabilities are in where the
+// network's values are T.
+template <class T>
+using Compute = std::conditional_t<std::is_same_v<T, bf16>, float, T>;
+
+inline constexpr DType compute_dtype(DType t) { return t == DType::bf16 ? DType::f32 : t; }
+
+inline constexpr size_t size_of(DType t) { return t == DType::f64 ? 8 : t == DType::bf16 ? 2 : 4; }
 inline constexpr const char* name_of(DType t) {
-  return t == DType::f32 ? "float32" : t == DType::f64 ? "float64" : "int32";
+  return t == DType::f32    ? "float32"
+         : t == DType::f64  ? "float64"
+         : t == DType::bf16 ? "bfloat16"
+                            : "int32";
+}
+
+// f(T()) for the type of a network's values.
+template <class F>
+auto for_dtype(DType t, F&& f) {
+  switch (t) {
+    case DType::f64:
+      return f(double());
+    case DType::bf16:
+      return f(bf16());
+    default:
+      return f(float());
+  }
 }
 
 }  // namespace alexnet

@@ -73,8 +73,8 @@ class Builder {
     if (input < 0) {
       Shape shape = description.input;
       shape.n = options_.images;
-      input =
-          buffer(device ? format("{}@{}", kData, device) : kData, shape, options_.dtype, device);
+      input = buffer(device ? format("{}@{}", kData, device) : kData, shape,
+                     compute_dtype(options_.dtype), device);
       extend(input, 0);
     }
     return input;
@@ -95,6 +95,7 @@ class Builder {
     PlanContext context{*devices_[size_t(layer.device)], options_.dtype};
     context.reads_image = std::all_of(layer.inputs.begin(), layer.inputs.end(),
                                       [](const std::string& name) { return name == kData; });
+    for (int& b : in) b = converted(b, layer.device);
     int given = program_.buffers[in[0]].block;
     for (const int b : in)
       if (program_.buffers[b].block != given) given = 1;
@@ -103,20 +104,30 @@ class Builder {
     value_[layer.name] = add_node(layer, std::move(made), context, in);
   }
 
+  // The value in the network's dtype; one "cast" node for all its readers.
+  int converted(int b, int device) {
+    if (program_.buffers[b].dtype == options_.dtype) return b;
+    return inserted("cast", name_of(options_.dtype), {}, b, device);
+  }
+
   // The value in the wanted layout; one "reorder" node for all that want the same.
   int reordered(int b, int block, int device) {
     if (program_.buffers[b].block == block) return b;
-    const auto key = std::make_pair(b, block);
-    if (const auto found = reordered_.find(key); found != reordered_.end()) return found->second;
+    Attrs attrs;
+    attrs.set("block", int64_t(block));
+    return inserted("reorder", block > 1 ? "blocks" : "planes", attrs, b, device);
+  }
+
+  int inserted(const char* type, const char* form, const Attrs& attrs, int b, int device) {
     LayerDesc layer;
-    layer.type = "reorder";
-    layer.name = layer.whole =
-        format("{}@{}", program_.buffers[b].name, block > 1 ? "blocks" : "planes");
+    layer.type = type;
+    layer.name = layer.whole = format("{}@{}", program_.buffers[b].name, form);
+    if (const auto found = value_.find(layer.name); found != value_.end()) return found->second;
     layer.device = device;
-    layer.attrs.set("block", int64_t(block));
+    layer.attrs = attrs;
     auto made = make_layer(layer.type, layer.name, options_.dtype, layer.attrs);
     const PlanContext context{*devices_[size_t(device)], options_.dtype, program_.buffers[b].block};
-    return reordered_[key] = add_node(layer, std::move(made), context, {b});
+    return value_[layer.name] = add_node(layer, std::move(made), context, {b});
   }
 
   // Plans the layer and adds its node; returns the buffer of its output.
@@ -146,15 +157,17 @@ class Builder {
       const std::string name = format("{}.{}", layer.whole, spec.name);
       node.params.push_back({name, spec, layer.tower, layer.parts, !options_.frozen.count(name)});
     }
+    const DType compute = compute_dtype(options_.dtype);
+    const DType output = node.plan.compute_outputs ? compute : options_.dtype;
     for (const Shape& shape : node.plan.outputs) {
-      const int b = buffer(layer.name, shape, options_.dtype, layer.device, node.plan.block);
+      const int b = buffer(layer.name, shape, output, layer.device, node.plan.block);
       node.out.push_back(b);
       producer_[b] = int(program_.nodes.size());
     }
     const int out = node.out[0];
     for (size_t i = 0; i < node.plan.saved.size(); ++i)
-      node.saved.push_back(buffer(format("{} saved {}", layer.name, i), node.plan.saved[i],
-                                  options_.dtype, layer.device, node.plan.block));
+      node.saved.push_back(buffer(format("{} saved {}", layer.name, i), node.plan.saved[i], compute,
+                                  layer.device, node.plan.block));
     if (node.plan.workspace_bytes > 0) node.workspace = workspace(node);
     program_.nodes.push_back(std::move(node));
     return out;
@@ -232,22 +245,15 @@ class Builder {
         node.d_in.push_back(-1);
         continue;
       }
-      const Buffer& value = program_.buffers[b];
-      const Shape shape = value.shape;
-      const int device = value.device, block = value.block;
-      const std::string name = "d " + value.name;
-      const auto found = gradient_.find(b);
-      if (found == gradient_.end()) {
-        const int d = buffer(name, shape, options_.dtype, device, block);
-        if (node.plan.in_place && readers_.at(b) == 1 && node.d_out[0] >= 0 && node.type != "copy")
-          program_.buffers[d].alias = node.d_out[0];
-        gradient_[b] = d;
-        node.d_in.push_back(d);
-      } else {
-        const int share = buffer(name + " share", shape, options_.dtype, device, block);
-        node.d_in.push_back(share);
-        sums.push_back({share, found->second});
-      }
+      const Buffer value = program_.buffers[b];  // a copy: the list grows
+      const auto [total, first] = gradient_.insert({b, int(program_.buffers.size())});
+      const int d = buffer(format("d {}{}", value.name, first ? "" : " share"), value.shape,
+                           value.dtype, value.device, value.block);
+      node.d_in.push_back(d);
+      if (!first) sums.push_back({d, total->second});
+      if (first && node.plan.in_place && readers_.at(b) == 1 && node.d_out[0] >= 0 &&
+          node.type != "copy")
+        program_.buffers[d].alias = node.d_out[0];
     }
     if (node.plan.backward_reads_input) append(instruction.reads, node.in);
     if (node.plan.backward_reads_output) append(instruction.reads, node.out);
@@ -274,18 +280,11 @@ class Builder {
   const BuildOptions& options_;
   Program program_;
   std::map<std::string, int> value_;
-  std::map<std::pair<int, int>, int> reordered_;
   std::map<int, int> readers_, producer_, gradient_;
   std::map<int, bool> needs_gradient_;
 };
 
 }  // namespace
-
-int Program::find(const std::string& name) const {
-  for (size_t i = 0; i < buffers.size(); ++i)
-    if (buffers[i].name == name) return int(i);
-  return -1;
-}
 
 Program build_program(const Description& description, const std::vector<Device*>& devices,
                       const BuildOptions& options) {

@@ -6,11 +6,7 @@ namespace alexnet {
 namespace {
 
 void add_into(Stream& stream, const AnyView& from, const AnyView& to) {
-  if (from.dtype == DType::f64) {
-    run(stream, Add<double>{from, to});
-  } else {
-    run(stream, Add<float>{from, to});
-  }
+  for_dtype(from.dtype, [&](auto t) { run(stream, Add<decltype(t)>{from, to}); });
 }
 
 }  // namespace

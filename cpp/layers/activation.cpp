@@ -12,8 +12,8 @@ class Activation : public Layer {
 
   explicit Activation(const Attrs& attrs) {
     if constexpr (requires { f_.a; }) {
-      f_.a = T(attrs.get("a", 1.0));
-      f_.b = T(attrs.get("b", 1.0));
+      f_.a = Compute<T>(attrs.get("a", 1.0));
+      f_.b = Compute<T>(attrs.get("b", 1.0));
       require<ConfigError>(f_.a != 0 && f_.b != 0,
                            "a and b must not be 0: every output would be 0");
     }

@@ -63,7 +63,7 @@ class Conv final : public Layer {
                    .engine = engine_->name(),
                    .backward_reads_input = true,
                    .block = engine_->output_block()};
-    if (bias_) plan.params.push_back({"bias", {channels_, 1, 1, 1}, 0, bias_value_});
+    if (bias_) plan.params.push_back(ParamSpec::bias({channels_, 1, 1, 1}, bias_value_));
     return plan;
   }
 

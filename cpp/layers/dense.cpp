@@ -1,5 +1,7 @@
 // The "dense" layer: y = x W^T + b, with x flattened to (images, features) and W (channels,
 // features).
+#include <algorithm>
+
 #include "layers/registry.h"
 #include "ops/run.h"
 
@@ -8,6 +10,10 @@ namespace {
 
 template <class T>
 class Dense final : public Layer {
+  // Products are of the compute type; where the network's is another one, they pass a workspace.
+  using C = Compute<T>;
+  static constexpr bool kConverts = !std::is_same_v<T, C>;
+
  public:
   explicit Dense(const Attrs& a)
       : channels_(a.required_int("channels")),
@@ -27,25 +33,32 @@ class Dense final : public Layer {
                    .multiply_adds = images_ * channels_ * features_,
                    .engine = "gemm",
                    .backward_reads_input = true};
-    if (bias_) plan.params.push_back({"bias", {channels_, 1, 1, 1}, 0, bias_value_});
+    if (bias_) plan.params.push_back(ParamSpec::bias({channels_, 1, 1, 1}, bias_value_));
+    if (kConverts)
+      plan.workspace_bytes = size_t(images_ * std::max<int64_t>(channels_, features_)) * sizeof(C);
     return plan;
   }
 
   bool absorb_relu() override { return bias_ && (relu_ = true); }
 
   void forward(Stream& stream, const ForwardIO& io) override {
+    const AnyView product = product_view(io.out[0], io.workspace);
     stream.gemm({.transpose_b = true,
                  .m = images_,
                  .n = channels_,
                  .k = features_,
                  .a = io.in[0].data,
                  .b = io.params[0].data,
-                 .c = io.out[0].data,
+                 .c = product.data,
                  .lda = features_,
                  .ldb = features_,
                  .ldc = channels_,
                  .dtype = dtype_of<T>});
-    if (bias_) run(stream, AddBias<T>{relu_, io.params[1], io.out[0]});
+    if (bias_) {
+      run(stream, AddBias<T>{relu_, product, io.params[1], io.out[0]});
+    } else {
+      store(stream, product, io.out[0]);
+    }
   }
 
   void backward(Stream& stream, const BackwardIO& io) override {
@@ -63,20 +76,33 @@ class Dense final : public Layer {
                    .beta = 1,
                    .dtype = dtype_of<T>});
     if (bias_ && io.d_params[1]) run(stream, BiasGradient<T>{io.d_out[0], io.d_params[1]});
-    if (io.d_in[0])
+    if (io.d_in[0]) {
+      const AnyView product = product_view(io.d_in[0], io.workspace);
       stream.gemm({.m = images_,
                    .n = features_,
                    .k = channels_,
                    .a = io.d_out[0].data,
                    .b = io.params[0].data,
-                   .c = io.d_in[0].data,
+                   .c = product.data,
                    .lda = channels_,
                    .ldb = features_,
                    .ldc = features_,
                    .dtype = dtype_of<T>});
+      store(stream, product, io.d_in[0]);
+    }
   }
 
  private:
+  // Where a product for `target` is written.
+  static AnyView product_view(const AnyView& target, void* workspace) {
+    AnyView view = target;
+    if (kConverts) view.data = workspace, view.dtype = dtype_of<C>;
+    return view;
+  }
+  static void store(Stream& stream, const AnyView& product, const AnyView& target) {
+    if constexpr (kConverts) run(stream, Cast<C, T>{product, target});
+  }
+
   int channels_;
   bool bias_, relu_ = false;
   double weight_std_, bias_value_;

@@ -50,14 +50,14 @@ class DropoutLayer final : public Layer {
       run(stream, Dropout<T>{.site = {step.seed, site_},
                              .step = step.step,
                              .rate = float(rate_),
-                             .scale = T(inverted_ ? 1 / (1 - rate_) : 1),
+                             .scale = Compute<T>(inverted_ ? 1 / (1 - rate_) : 1),
                              .first_image = step.first_image,
                              .first_channel = first_channel_,
                              .total_channels = total_channels_,
                              .x = x,
                              .y = y});
     } else {
-      run(stream, Scale<T>{T(inverted_ ? 1 : 1 - rate_), x, y});
+      run(stream, Scale<T>{Compute<T>(inverted_ ? 1 : 1 - rate_), x, y});
     }
   }
 

@@ -18,12 +18,17 @@ struct ParamSpec {
   std::string name;  // "weight", "bias"
   Shape shape;       // the first dimension is the layer's output channels
   double init_std = 0, init_value = 0;
+  bool is_bias = false;  // read in the compute type (core/dtype.h), not in the network's
+
+  static ParamSpec bias(const Shape& shape, double value) {
+    return {"bias", shape, 0, value, true};
+  }
 };
 
 struct LayerPlan {
   std::vector<Shape> outputs;
   std::vector<ParamSpec> params;
-  std::vector<Shape> saved;           // kept from forward to backward, of the network's dtype
+  std::vector<Shape> saved;           // kept from forward to backward, of the compute type
   size_t workspace_bytes = 0;         // scratch, valid during one call
   int64_t multiply_adds = 0;          // forward, for this batch
   int64_t padding_multiply_adds = 0;  // those of them that a convolution's padding makes needless
@@ -34,6 +39,8 @@ struct LayerPlan {
   int block = 1;
   // out[0] may be in[0]'s memory, and d_in[0] may be d_out[0]'s.
   bool in_place = false;
+  // The outputs are of the compute type, not of the network's dtype: probabilities.
+  bool compute_outputs = false;
 };
 
 struct PlanContext {

@@ -25,6 +25,7 @@
 
 // Those that the graph puts between them.
 #define ANX_INSERTED_LAYERS(X) \
+  X(cast)                      \
   X(reorder)                   \
   X(copy)
 

@@ -29,12 +29,13 @@ class Local final : public Layer {
                    .params = {{"weight", {channels_, int(taps), y.h, y.w}, weight_std_, 0}},
                    .multiply_adds = y.count() * taps,
                    .backward_reads_input = true};
-    if (bias_) plan.params.push_back({"bias", {channels_, 1, y.h, y.w}, 0, bias_value_});
+    if (bias_) plan.params.push_back(ParamSpec::bias({channels_, 1, y.h, y.w}, bias_value_));
     return plan;
   }
 
   void forward(Stream& stream, const ForwardIO& io) override {
-    const View<const T> bias = bias_ ? View<const T>(io.params[1]) : View<const T>();
+    View<const Compute<T>> bias;
+    if (bias_) bias = io.params[1];
     run(stream, LocalForward<T>{window_, io.in[0], io.params[0], bias, io.out[0]});
   }
 

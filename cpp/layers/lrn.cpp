@@ -15,10 +15,10 @@ class Lrn final : public Layer {
                          mode);
     p_.size = a.get("size", 5);
     require<ConfigError>(p_.size > 0 && p_.size % 2 == 1, "size must be odd, got {}", p_.size);
-    p_.k = T(a.get("k", 2.0));
+    p_.k = Compute<T>(a.get("k", 2.0));
     const double alpha = a.get("alpha", 1e-4);
-    p_.alpha = T(mode == "mean" ? alpha / p_.size : alpha);
-    p_.beta = T(a.get("beta", 0.75));
+    p_.alpha = Compute<T>(mode == "mean" ? alpha / p_.size : alpha);
+    p_.beta = Compute<T>(a.get("beta", 0.75));
     groups_ = a.get("groups", 1);
   }
 
@@ -41,14 +41,15 @@ class Lrn final : public Layer {
   }
 
   void forward(Stream& stream, const ForwardIO& io) override {
-    View<T> s;
+    View<Compute<T>> s;
     if (keeps_s_) s = io.saved[0];
     run(stream, LrnForward<T>{p_, io.in[0], io.out[0], s});
   }
 
   void backward(Stream& stream, const BackwardIO& io) override {
-    View<const T> y, s;
-    if (keeps_s_) y = io.out[0], s = View<const T>(io.saved[0]);
+    View<const T> y;
+    View<const Compute<T>> s;
+    if (keeps_s_) y = io.out[0], s = io.saved[0];
     run(stream, LrnBackward<T>{p_, io.in[0], y, s, io.d_out[0], io.d_in[0]});
   }
 

@@ -15,10 +15,10 @@ class LrnWithin final : public Layer {
         "alpha_mode must be 'sum' or 'mean' (alpha / size^2, the 2012 source), not '{}'", mode);
     p_.size = a.get("size", p_.size);
     require<ConfigError>(p_.size > 0 && p_.size % 2 == 1, "size must be odd, got {}", p_.size);
-    p_.k = T(a.get("k", 1.0));
+    p_.k = Compute<T>(a.get("k", 1.0));
     const double alpha = a.get("alpha", 1e-4);
-    p_.alpha = T(mode == "mean" ? alpha / (double(p_.size) * p_.size) : alpha);
-    p_.beta = T(a.get("beta", 0.75));
+    p_.alpha = Compute<T>(mode == "mean" ? alpha / (double(p_.size) * p_.size) : alpha);
+    p_.beta = Compute<T>(a.get("beta", 0.75));
   }
 
   int input_block(int given, const Shape&, const PlanContext&) const override { return given; }

@@ -23,8 +23,7 @@ std::unique_ptr<Layer> make_one(const std::string& name, const Attrs& attrs) {
 
 template <template <class> class L>
 std::unique_ptr<Layer> make_typed(const std::string& name, DType dtype, const Attrs& attrs) {
-  if (dtype == DType::f64) return make_one<L<double>>(name, attrs);
-  return make_one<L<float>>(name, attrs);
+  return for_dtype(dtype, [&](auto t) { return make_one<L<decltype(t)>>(name, attrs); });
 }
 
 }  // namespace alexnet::detail

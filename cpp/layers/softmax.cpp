@@ -18,7 +18,10 @@ class Softmax final : public Layer {
     require<ShapeError>(x.h == 1 && x.w == 1,
                         "it takes one number a class, got {}: put a dense layer in front",
                         to_string(x));
-    return {.outputs = {x}, .saved = {{x.n, 3, 1, 1}}, .backward_reads_output = true};
+    return {.outputs = {x},
+            .saved = {{x.n, 3, 1, 1}},
+            .backward_reads_output = true,
+            .compute_outputs = true};
   }
 
   void forward(Stream& stream, const ForwardIO& io) override {
@@ -28,7 +31,8 @@ class Softmax final : public Layer {
   // d_out is not read: the loss starts here.
   void backward(Stream& stream, const BackwardIO& io) override {
     require<ConfigError>(bool(io.step.labels), "softmax: the backward pass needs labels");
-    run(stream, SoftmaxBackward<T>{T(io.step.loss_scale), io.out[0], io.step.labels, io.d_in[0]});
+    run(stream,
+        SoftmaxBackward<T>{Compute<T>(io.step.loss_scale), io.out[0], io.step.labels, io.d_in[0]});
   }
 };
 

@@ -15,65 +15,71 @@ namespace alexnet {
 template <class T>
 struct Relu {
   using Scalar = T;
+  using C = Compute<T>;
   static constexpr const char *forward = "relu_forward", *backward = "relu_backward";
   static constexpr bool reads_input = false, reads_output = true;
 
-  ANX_HD T value(T x) const { return x < 0 ? T(0) : x; }
-  ANX_HD T slope(T, T y) const { return y > 0 ? T(1) : T(0); }
+  ANX_HD C value(C x) const { return x < 0 ? C(0) : x; }
+  ANX_HD C slope(C, C y) const { return y > 0 ? C(1) : C(0); }
 };
 
 template <class T>
 struct Tanh {
   using Scalar = T;
+  using C = Compute<T>;
   static constexpr const char *forward = "tanh_forward", *backward = "tanh_backward";
   static constexpr bool reads_input = false, reads_output = true;
-  T a = 1, b = 1;
+  C a = 1, b = 1;
 
-  ANX_HD T value(T x) const { return a * std::tanh(b * x); }
-  ANX_HD T slope(T, T y) const { return b / a * (a - y) * (a + y); }
+  ANX_HD C value(C x) const { return a * std::tanh(b * x); }
+  ANX_HD C slope(C, C y) const { return b / a * (a - y) * (a + y); }
 };
 
 template <class T>
 struct Logistic {
   using Scalar = T;
+  using C = Compute<T>;
   static constexpr const char *forward = "logistic_forward", *backward = "logistic_backward";
   static constexpr bool reads_input = false, reads_output = true;
 
-  ANX_HD T value(T x) const { return T(1) / (T(1) + std::exp(-x)); }
-  ANX_HD T slope(T, T y) const { return y * (T(1) - y); }
+  ANX_HD C value(C x) const { return C(1) / (C(1) + std::exp(-x)); }
+  ANX_HD C slope(C, C y) const { return y * (C(1) - y); }
 };
 
 template <class T>
 struct Softplus {
   using Scalar = T;
+  using C = Compute<T>;
   static constexpr const char *forward = "softplus_forward", *backward = "softplus_backward";
   static constexpr bool reads_input = false, reads_output = true;
 
   // log(1 + e^x) = max(x, 0) + log(1 + e^-|x|): nothing overflows.
-  ANX_HD T value(T x) const { return (x < 0 ? T(0) : x) + std::log1p(std::exp(-std::fabs(x))); }
-  ANX_HD T slope(T, T y) const { return -std::expm1(-y); }
+  ANX_HD C value(C x) const { return (x < 0 ? C(0) : x) + std::log1p(std::exp(-std::fabs(x))); }
+  ANX_HD C slope(C, C y) const { return -std::expm1(-y); }
 };
 
 template <class T>
 struct Abs {
   using Scalar = T;
+  using C = Compute<T>;
   static constexpr const char *forward = "abs_forward", *backward = "abs_backward";
   static constexpr bool reads_input = true, reads_output = false;
 
-  ANX_HD T value(T x) const { return std::fabs(x); }
-  ANX_HD T slope(T x, T) const { return T(x > 0) - T(x < 0); }
+  ANX_HD C value(C x) const { return std::fabs(x); }
+  ANX_HD C slope(C x, C) const { return C(x > 0) - C(x < 0); }
 };
 
 template <class T>
 struct AbsTanh {
   using Scalar = T;
+  using C = Compute<T>;
   static constexpr const char *forward = "abs_tanh_forward", *backward = "abs_tanh_backward";
   static constexpr bool reads_input = true, reads_output = true;
-  T a = 1, b = 1;
+  C a = 1, b = 1;
 
-  ANX_HD T value(T x) const { return std::fabs(a * std::tanh(b * x)); }
-  ANX_HD T slope(T x, T y) const {
-    return (T(x > 0) - T(x < 0)) * std::fabs(a * b) * (T(1) - y / a * (y / a));
+  ANX_HD C value(C x) const { return std::fabs(a * std::tanh(b * x)); }
+  ANX_HD C slope(C x, C y) const {
+    return (C(x > 0) - C(x < 0)) * std::fabs(a * b) * (C(1) - y / a * (y / a));
   }
 };
 
@@ -108,7 +114,9 @@ struct ActivationBackward {
   Grid grid() const { return flat(dx); }
 
   ANX_HD void operator()(int64_t, int64_t i) const {
-    dx[i] = dy[i] * f.slope(F::reads_input ? x[i] : T(0), F::reads_output ? y[i] : T(0));
+    using C = Compute<T>;
+    const C own = F::reads_input ? C(x[i]) : C(0), out = F::reads_output ? C(y[i]) : C(0);
+    dx[i] = C(dy[i]) * f.slope(own, out);
   }
 };
 

@@ -34,7 +34,9 @@ using OpsOf = OpList<                                                           
     SoftmaxForward<T>, SoftmaxBackward<T>, SgdUpdate<T>>;
 
 using AllOps =
-    JoinLists<JoinLists<OpsOf<float>, OpsOf<double>>::type, OpList<Augment<float>>>::type;
+    JoinLists<JoinLists<JoinLists<OpsOf<float>, OpsOf<double>>::type,
+                        OpList<Augment<float>, Cast<float, bf16>, Cast<bf16, float>>>::type,
+              OpsOf<bf16>>::type;
 
 // The names of a list's ops, by index.
 template <class... Ops>

@@ -15,10 +15,11 @@ namespace alexnet {
 template <class T>
 struct Dropout {
   static constexpr const char* name = "dropout";
+  using C = Compute<T>;
   RandomSite site;
   uint64_t step = 0;
-  float rate = 0.5f;  // float in every precision: the same mask
-  T scale = 1;        // 1 in the paper's form, 1 / (1 - rate) in the inverted one
+  float rate = 0.5f;     // float in every precision: the same mask
+  C scale = 1;         // 1 in the paper's form, 1 / (1 - rate) in the inverted one
   int64_t first_image = 0;
   int first_channel = 0, total_channels = 0;  // this part of the layer, and the whole of it
   View<const T> x;
@@ -34,8 +35,8 @@ struct Dropout {
   ANX_HD int64_t first_element(int64_t n) const {
     return ((first_image + n) * total_channels + first_channel) * x.shape.plane();
   }
-  ANX_HD T value(T x, uint32_t bits) const {
-    return RandomSite::uniform(bits) >= rate ? x * scale : T(0);
+  ANX_HD C value(C x, uint32_t bits) const {
+    return RandomSite::uniform(bits) >= rate ? x * scale : C(0);
   }
   ANX_HD void operator()(int64_t n, int64_t i) const {
     const int64_t at = n * x.shape.per_image() + i;
@@ -47,7 +48,7 @@ struct Dropout {
 template <class T>
 struct Scale {
   static constexpr const char* name = "scale";
-  T a;
+  Compute<T> a;
   View<const T> x;
   View<T> y;  // may be x's memory
 
@@ -57,7 +58,7 @@ struct Scale {
   }
   Grid grid() const { return flat(y); }
 
-  ANX_HD void operator()(int64_t, int64_t i) const { y[i] = a * x[i]; }
+  ANX_HD void operator()(int64_t, int64_t i) const { y[i] = a * Compute<T>(x[i]); }
 };
 
 }  // namespace alexnet

@@ -1,4 +1,4 @@
-// Sums, biases and moves between channel ranges.
+// Sums, biases, conversions and moves between channel ranges.
 #pragma once
 
 #include "ops/op.h"
@@ -18,26 +18,43 @@ struct Add {
   }
   Grid grid() const { return flat(y); }
 
-  ANX_HD void operator()(int64_t, int64_t i) const { y[i] += x[i]; }
+  ANX_HD void operator()(int64_t, int64_t i) const { add_to(y[i], Compute<T>(x[i])); }
 };
 
-// y[n, c, p] += b[c], or with `relu` the larger of that and 0
-template <class T>
-struct AddBias {
-  static constexpr const char* name = "add_bias";
-  bool relu = false;
-  View<const T> b;
-  View<T> y;
+// The same values in another type.
+template <class X, class Y>
+struct Cast {
+  static constexpr const char* name = "cast";
+  View<const X> x;
+  View<Y> y;
 
   template <class F>
   void visit(F&& f) const {
-    f(b), f(y);
+    f(x), f(y);
+  }
+  Grid grid() const { return flat(y); }
+
+  ANX_HD void operator()(int64_t, int64_t i) const { y[i] = Y(x[i]); }
+};
+
+// y[n, c, p] = x[n, c, p] + b[c], or with `relu` the larger of that and 0
+template <class T>
+struct AddBias {
+  static constexpr const char* name = "add_bias";
+  using C = Compute<T>;
+  bool relu = false;
+  View<const C> x, b;
+  View<T> y;  // may be x's memory where T is C
+
+  template <class F>
+  void visit(F&& f) const {
+    f(x), f(b), f(y);
   }
   Grid grid() const { return planes(y); }
 
   ANX_HD void operator()(int64_t row, int64_t col) const {
-    const T sum = y.at(row, col) + b[row % y.shape.c];
-    y.at(row, col) = relu && sum <= 0 ? T(0) : sum;  // a NaN stays
+    const C sum = x.at(row, col) + b[row % y.shape.c];
+    y.at(row, col) = relu && sum <= 0 ? C(0) : sum;  // a NaN stays
   }
 };
 
@@ -45,8 +62,9 @@ struct AddBias {
 template <class T>
 struct BiasGradient {
   static constexpr const char* name = "bias_gradient";
+  using C = Compute<T>;
   View<const T> dy;
-  View<T> db;
+  View<C> db;
 
   template <class F>
   void visit(F&& f) const {
@@ -56,12 +74,13 @@ struct BiasGradient {
 
   template <class Team>
   ANX_HD void operator()(int64_t c, const Team& team) const {
-    T sum = 0;
+    C sum = 0;
     if (dy.shape.plane() == 1) {
-      sum = team.sum(dy.shape.n, [&](int64_t n) { return dy[n * dy.shape.c + c]; });
+      sum = team.sum(dy.shape.n, [&](int64_t n) { return C(dy[n * dy.shape.c + c]); });
     } else {
       for (int64_t n = 0; n < dy.shape.n; ++n)
-        sum += team.sum(dy.shape.plane(), [&](int64_t p) { return dy.at(n * dy.shape.c + c, p); });
+        sum +=
+            team.sum(dy.shape.plane(), [&](int64_t p) { return C(dy.at(n * dy.shape.c + c, p)); });
     }
     team.each(1, [&](int64_t) { db[c] += sum; });
   }

@@ -16,8 +16,10 @@ namespace alexnet {
 template <class T>
 struct LocalForward {
   static constexpr const char* name = "local_forward";
+  using C = Compute<T>;
   Window window;
-  View<const T> x, w, b;  // b may be empty
+  View<const T> x, w;
+  View<const C> b;  // may be empty
   View<T> y;
 
   template <class F>
@@ -32,13 +34,13 @@ struct LocalForward {
     const int64_t pixels = y.shape.plane(), pixel = int64_t(p) * y.shape.w + q;
     const Range rows = window.pixels(p, x.shape.h), cols = window.pixels(q, x.shape.w);
     const T* taps = w.data + o * w.shape.per_image() + pixel;
-    T sum = b.data ? b[o * pixels + pixel] : T(0);
+    C sum = b.data ? b[o * pixels + pixel] : C(0);
     for (int c = 0; c < x.shape.c; ++c) {
       const T* plane = x.data + (n * x.shape.c + c) * x.shape.plane();
       for (int i = rows.first; i < rows.last; ++i)
         for (int j = cols.first; j < cols.last; ++j) {
           const int tap = (c * k + i - window.start(p)) * k + j - window.start(q);
-          sum += taps[tap * pixels] * plane[int64_t(i) * x.shape.w + j];
+          sum += C(taps[tap * pixels]) * C(plane[int64_t(i) * x.shape.w + j]);
         }
     }
     y[row * y.shape.w + col] = sum;
@@ -49,6 +51,7 @@ struct LocalForward {
 template <class T>
 struct LocalBackwardData {
   static constexpr const char* name = "local_backward_data";
+  using C = Compute<T>;
   Window window;
   View<const T> w, dy;
   View<T> dx;
@@ -64,14 +67,14 @@ struct LocalBackwardData {
     const int64_t map = row / dx.shape.h, n = map / dx.shape.c, c = map % dx.shape.c;
     const int oh = dy.shape.h, ow = dy.shape.w, first_q = window.first_over(s);
     const int64_t pixels = dy.shape.plane();
-    T sum = 0;
+    C sum = 0;
     for (int p = window.first_over(r); p < oh && window.begins_by(p, r); ++p)
       for (int q = first_q; q < ow && window.begins_by(q, s); ++q) {
         const int64_t tap = (c * k + r - window.start(p)) * k + s - window.start(q);
         const int64_t pixel = int64_t(p) * ow + q;
         for (int o = 0; o < dy.shape.c; ++o)
-          sum += w[o * w.shape.per_image() + tap * pixels + pixel] *
-                 dy[(n * dy.shape.c + o) * pixels + pixel];
+          sum += C(w[o * w.shape.per_image() + tap * pixels + pixel]) *
+                 C(dy[(n * dy.shape.c + o) * pixels + pixel]);
       }
     dx[row * dx.shape.w + col] = sum;
   }
@@ -81,9 +84,10 @@ struct LocalBackwardData {
 template <class T>
 struct LocalBackwardWeights {
   static constexpr const char* name = "local_backward_weights";
+  using C = Compute<T>;
   Window window;
   View<const T> x, dy;
-  View<T> dw;
+  View<C> dw;
 
   template <class F>
   void visit(F&& f) const {
@@ -99,9 +103,9 @@ struct LocalBackwardWeights {
     if (r < 0 || r >= x.shape.h || s < 0 || s >= x.shape.w) return;
     const int64_t in = c * x.shape.plane() + int64_t(r) * x.shape.w + s;
     const int64_t out = o * dy.shape.plane() + int64_t(p) * dy.shape.w + q;
-    T sum = 0;
+    C sum = 0;
     for (int n = 0; n < x.shape.n; ++n)
-      sum += dy[n * dy.shape.per_image() + out] * x[n * x.shape.per_image() + in];
+      sum += C(dy[n * dy.shape.per_image() + out]) * C(x[n * x.shape.per_image() + in]);
     dw[row * dw.shape.w + col] += sum;
   }
 };
@@ -110,8 +114,9 @@ struct LocalBackwardWeights {
 template <class T>
 struct LocalBackwardBias {
   static constexpr const char* name = "local_backward_bias";
+  using C = Compute<T>;
   View<const T> dy;
-  View<T> db;
+  View<C> db;
 
   template <class F>
   void visit(F&& f) const {
@@ -120,8 +125,8 @@ struct LocalBackwardBias {
   Grid grid() const { return flat(db); }
 
   ANX_HD void operator()(int64_t, int64_t i) const {
-    T sum = 0;
-    for (int n = 0; n < dy.shape.n; ++n) sum += dy[n * dy.shape.per_image() + i];
+    C sum = 0;
+    for (int n = 0; n < dy.shape.n; ++n) sum += C(dy[n * dy.shape.per_image() + i]);
     db[i] += sum;
   }
 };

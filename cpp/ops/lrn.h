@@ -17,7 +17,7 @@ template <class T>
 struct LrnParams {
   int size = 5;   // odd, so that the window is symmetric: j in W(i) <=> i in W(j)
   int group = 1;  // channels of one group
-  T k = 2, alpha = T(1e-4), beta = T(0.75);
+  Compute<T> k = 2, alpha = Compute<T>(1e-4), beta = Compute<T>(0.75);
 };
 
 // The rows (image, channel) of the window around `row`, first..last inclusive.
@@ -33,9 +33,11 @@ struct ChannelWindow {
 template <class T>
 struct LrnForward {
   static constexpr const char* name = "lrn_forward";
+  using C = Compute<T>;
   LrnParams<T> p;
   View<const T> x;
-  View<T> y, s;  // s is kept for the backward pass
+  View<T> y;
+  View<C> s;  // kept for the backward pass
 
   template <class F>
   void visit(F&& f) const {
@@ -45,19 +47,22 @@ struct LrnForward {
 
   ANX_HD void operator()(int64_t row, int64_t col) const {
     const ChannelWindow w(row, p.size, p.group);
-    T sum = 0;
-    for (int64_t j = w.first; j <= w.last; ++j) sum += x.at(j, col) * x.at(j, col);
-    const T scale = p.k + p.alpha * sum;
+    C sum = 0;
+    for (int64_t j = w.first; j <= w.last; ++j) sum += C(x.at(j, col)) * C(x.at(j, col));
+    const C scale = p.k + p.alpha * sum;
     s.at(row, col) = scale;
-    y.at(row, col) = x.at(row, col) * inverse_power(scale, p.beta);
+    y.at(row, col) = C(x.at(row, col)) * inverse_power(scale, p.beta);
   }
 };
 
 template <class T>
 struct LrnBackward {
   static constexpr const char* name = "lrn_backward";
+  using C = Compute<T>;
   LrnParams<T> p;
-  View<const T> x, y, s, dy;
+  View<const T> x, y;
+  View<const C> s;
+  View<const T> dy;
   View<T> dx;
 
   template <class F>
@@ -68,11 +73,11 @@ struct LrnBackward {
 
   ANX_HD void operator()(int64_t row, int64_t col) const {
     const ChannelWindow w(row, p.size, p.group);
-    T cross = 0;
+    C cross = 0;
     for (int64_t j = w.first; j <= w.last; ++j)
-      cross += dy.at(j, col) * y.at(j, col) / s.at(j, col);
-    dx.at(row, col) = dy.at(row, col) * inverse_power(s.at(row, col), p.beta) -
-                      2 * p.alpha * p.beta * x.at(row, col) * cross;
+      cross += C(dy.at(j, col)) * C(y.at(j, col)) / s.at(j, col);
+    dx.at(row, col) = C(dy.at(row, col)) * inverse_power(s.at(row, col), p.beta) -
+                      2 * p.alpha * p.beta * C(x.at(row, col)) * cross;
   }
 };
 

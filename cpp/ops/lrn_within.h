@@ -16,7 +16,7 @@ namespace alexnet {
 template <class T>
 struct LrnWithinParams {
   int size = 5;  // odd, so that the window is symmetric: q in W(p) <=> p in W(q)
-  T k = 1, alpha = T(1e-4), beta = T(0.75);
+  Compute<T> k = 1, alpha = Compute<T>(1e-4), beta = Compute<T>(0.75);
 
   ANX_HD Window window() const { return {size, 1, size / 2}; }
 };
@@ -25,9 +25,11 @@ struct LrnWithinParams {
 template <class T>
 struct LrnWithinForward {
   static constexpr const char* name = "lrn_within_forward";
+  using C = Compute<T>;
   LrnWithinParams<T> p;
   View<const T> x;
-  View<T> y, s;  // s is kept for the backward pass
+  View<T> y;
+  View<C> s;  // kept for the backward pass
 
   template <class F>
   void visit(F&& f) const {
@@ -39,21 +41,24 @@ struct LrnWithinForward {
     const int h = x.shape.h, w = x.shape.w;
     const Range rows = p.window().pixels(int(row % h), h), cols = p.window().pixels(int(col), w);
     const T* plane = x.data + row / h * x.shape.plane();
-    T sum = 0;
+    C sum = 0;
     for (int i = rows.first; i < rows.last; ++i)
       for (int j = cols.first; j < cols.last; ++j)
-        sum += plane[int64_t(i) * w + j] * plane[int64_t(i) * w + j];
-    const T scale = p.k + p.alpha * sum;
+        sum += C(plane[int64_t(i) * w + j]) * C(plane[int64_t(i) * w + j]);
+    const C scale = p.k + p.alpha * sum;
     s[row * w + col] = scale;
-    y[row * w + col] = x[row * w + col] * inverse_power(scale, p.beta);
+    y[row * w + col] = C(x[row * w + col]) * inverse_power(scale, p.beta);
   }
 };
 
 template <class T>
 struct LrnWithinBackward {
   static constexpr const char* name = "lrn_within_backward";
+  using C = Compute<T>;
   LrnWithinParams<T> p;
-  View<const T> x, y, s, dy;
+  View<const T> x, y;
+  View<const C> s;
+  View<const T> dy;
   View<T> dx;
 
   template <class F>
@@ -66,13 +71,13 @@ struct LrnWithinBackward {
     const int h = x.shape.h, w = x.shape.w;
     const Range rows = p.window().pixels(int(row % h), h), cols = p.window().pixels(int(col), w);
     const int64_t plane = row / h * x.shape.plane(), at = row * w + col;
-    T cross = 0;
+    C cross = 0;
     for (int i = rows.first; i < rows.last; ++i)
       for (int j = cols.first; j < cols.last; ++j) {
         const int64_t q = plane + int64_t(i) * w + j;
-        cross += dy[q] * y[q] / s[q];
+        cross += C(dy[q]) * C(y[q]) / s[q];
       }
-    dx[at] = dy[at] * inverse_power(s[at], p.beta) - 2 * p.alpha * p.beta * x[at] * cross;
+    dx[at] = C(dy[at]) * inverse_power(s[at], p.beta) - 2 * p.alpha * p.beta * C(x[at]) * cross;
   }
 };
 

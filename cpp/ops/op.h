@@ -40,6 +40,12 @@ struct JoinLists<OpList<A...>, OpList<B...>> {
   using type = OpList<A..., B...>;
 };
 
+// a += b, rounded once.
+template <class T>
+ANX_HD void add_to(T& a, Compute<T> b) {
+  a = Compute<T>(a) + b;
+}
+
 // a^-b, with the exact rewrite for the paper's exponent: four roots are far cheaper than a power.
 template <class T>
 ANX_HD T inverse_power(T a, T b) {

@@ -30,10 +30,11 @@ ANX_HD void each_window(const Team& team, const Window& window, int oh, int ow, 
 template <class T>
 struct MaxPoolForward {
   static constexpr const char* name = "max_pool_forward";
+  using C = Compute<T>;
   Window window;
   View<const T> x;
   View<T> y;
-  View<T> tap;  // where in its window the maximum is, row * size + column: for the backward pass
+  View<C> tap;  // where in its window the maximum is, row * size + column: for the backward pass
 
   template <class F>
   void visit(F&& f) const {
@@ -45,17 +46,17 @@ struct MaxPoolForward {
     const int oy = int(row % y.shape.h), ox = int(col), w = x.shape.w;
     const Range rows = window.pixels(oy, x.shape.h), cols = window.pixels(ox, w);
     const T* plane = x.data + row / y.shape.h * x.shape.plane();
-    T best = plane[int64_t(rows.first) * w + cols.first];
+    C best = plane[int64_t(rows.first) * w + cols.first];
     int place = (rows.first - window.start(oy)) * window.size + cols.first - window.start(ox);
     for (int i = rows.first; i < rows.last; ++i)
       for (int j = cols.first; j < cols.last; ++j) {
-        const T v = plane[int64_t(i) * w + j];
+        const C v = plane[int64_t(i) * w + j];
         const bool take = v > best || v != v;
         best = take ? v : best;
         place = take ? (i - window.start(oy)) * window.size + j - window.start(ox) : place;
       }
     y[row * y.shape.w + col] = best;
-    tap[row * y.shape.w + col] = T(place);
+    tap[row * y.shape.w + col] = C(place);
   }
 };
 
@@ -63,8 +64,10 @@ struct MaxPoolForward {
 template <class T>
 struct MaxPoolBackward {
   static constexpr const char* name = "max_pool_backward";
+  using C = Compute<T>;
   Window window;
-  View<const T> tap, dy;
+  View<const C> tap;
+  View<const T> dy;
   View<T> dx;
 
   template <class F>
@@ -76,14 +79,15 @@ struct MaxPoolBackward {
   template <class Team>
   ANX_HD void operator()(int64_t plane, const Team& team) const {
     const int w = dx.shape.w, ow = dy.shape.w;
-    const T* from = tap.data + plane * dy.shape.plane();
+    const C* from = tap.data + plane * dy.shape.plane();
     const T* grad = dy.data + plane * dy.shape.plane();
     T* to = dx.data + plane * dx.shape.plane();
     team.each(dx.shape.plane(), [&](int64_t i) { to[i] = 0; });
     each_window(team, window, dy.shape.h, ow, [&](int p, int q) {
       const int64_t o = int64_t(p) * ow + q;
       const int place = int(from[o]), i = place / window.size;
-      to[int64_t(window.start(p) + i) * w + window.start(q) + place - i * window.size] += grad[o];
+      add_to(to[int64_t(window.start(p) + i) * w + window.start(q) + place - i * window.size],
+             C(grad[o]));
     });
   }
 };
@@ -106,10 +110,11 @@ struct AvgPoolForward {
     const Range rows = window.pixels(int(row % y.shape.h), x.shape.h);
     const Range cols = window.pixels(int(col), w);
     const T* plane = x.data + row / y.shape.h * x.shape.plane();
-    T sum = 0;
+    Compute<T> sum = 0;
     for (int i = rows.first; i < rows.last; ++i)
-      for (int j = cols.first; j < cols.last; ++j) sum += plane[int64_t(i) * w + j];
-    y[row * y.shape.w + col] = sum / T((rows.last - rows.first) * (cols.last - cols.first));
+      for (int j = cols.first; j < cols.last; ++j) sum += Compute<T>(plane[int64_t(i) * w + j]);
+    y[row * y.shape.w + col] =
+        sum / Compute<T>((rows.last - rows.first) * (cols.last - cols.first));
   }
 };
 
@@ -134,10 +139,10 @@ struct AvgPoolBackward {
     team.each(dx.shape.plane(), [&](int64_t i) { to[i] = 0; });
     each_window(team, window, dy.shape.h, ow, [&](int p, int q) {
       const Range rows = window.pixels(p, h), cols = window.pixels(q, w);
-      const T share =
-          grad[int64_t(p) * ow + q] / T((rows.last - rows.first) * (cols.last - cols.first));
+      const Compute<T> count = (rows.last - rows.first) * (cols.last - cols.first),
+                       share = grad[int64_t(p) * ow + q] / count;
       for (int i = rows.first; i < rows.last; ++i)
-        for (int j = cols.first; j < cols.last; ++j) to[int64_t(i) * w + j] += share;
+        for (int j = cols.first; j < cols.last; ++j) add_to(to[int64_t(i) * w + j], share);
     });
   }
 };

@@ -16,9 +16,10 @@ namespace alexnet {
 template <class T>
 struct SoftmaxForward {
   static constexpr const char* name = "softmax_forward";
+  using C = Compute<T>;
   View<const T> x;
   View<const int32_t> labels;  // (n,), or empty: then `scores` is left alone
-  View<T> p, scores;           // scores (n, 3): loss, top-1 credit, top-5 credit
+  View<C> p, scores;           // scores (n, 3): loss, top-1 credit, top-5 credit
 
   template <class F>
   void visit(F&& f) const {
@@ -30,16 +31,16 @@ struct SoftmaxForward {
   ANX_HD void operator()(int64_t n, const Team& team) const {
     const int64_t classes = x.shape.c;
     const T* logit = x.data + n * classes;
-    T* out = p.data + n * classes;
-    const T top = team.max(classes, [&](int64_t c) { return logit[c]; });
-    const T sum = team.sum(classes, [&](int64_t c) { return std::exp(logit[c] - top); });
-    const T scale = T(1) / sum;
-    team.each(classes, [&](int64_t c) { out[c] = std::exp(logit[c] - top) * scale; });
+    C* out = p.data + n * classes;
+    const C top = team.max(classes, [&](int64_t c) { return C(logit[c]); });
+    const C sum = team.sum(classes, [&](int64_t c) { return std::exp(C(logit[c]) - top); });
+    const C scale = C(1) / sum;
+    team.each(classes, [&](int64_t c) { out[c] = std::exp(C(logit[c]) - top) * scale; });
     if (!labels.data) return;
 
-    const T own = logit[labels[n]];
-    const T above = team.sum(classes, [&](int64_t c) { return T(logit[c] > own); });
-    const T equal = team.sum(classes, [&](int64_t c) { return T(logit[c] == own); });
+    const C own = logit[labels[n]];
+    const C above = team.sum(classes, [&](int64_t c) { return C(C(logit[c]) > own); });
+    const C equal = team.sum(classes, [&](int64_t c) { return C(C(logit[c]) == own); });
     team.each(3, [&](int64_t i) {
       scores[n * 3 + i] = i == 0   ? (top - own) + std::log(sum)
                           : i == 1 ? credit(1, above, equal, sum)
@@ -48,18 +49,19 @@ struct SoftmaxForward {
   }
 
  private:
-  ANX_HD static T credit(T k, T above, T equal, T sum) {
+  ANX_HD static C credit(C k, C above, C equal, C sum) {
     if (sum != sum) return 0;  // a NaN or an infinite logit makes the sum NaN
-    const T share = (k - above) / equal;
-    return share < 0 ? T(0) : share > 1 ? T(1) : share;
+    const C share = (k - above) / equal;
+    return share < 0 ? C(0) : share > 1 ? C(1) : share;
   }
 };
 
 template <class T>
 struct SoftmaxBackward {
   static constexpr const char* name = "softmax_backward";
-  T loss_scale = 1;
-  View<const T> p;
+  using C = Compute<T>;
+  C loss_scale = 1;
+  View<const C> p;
   View<const int32_t> labels;
   View<T> dx;
 
@@ -71,7 +73,7 @@ struct SoftmaxBackward {
 
   ANX_HD void operator()(int64_t n, int64_t c) const {
     const int64_t at = n * p.shape.c + c;
-    dx[at] = (p[at] - T(c == labels[n])) * loss_scale;
+    dx[at] = (p[at] - C(c == labels[n])) * loss_scale;
   }
 };
 

@@ -20,10 +20,14 @@ std::vector<AnyView> views(const std::vector<Tensor>& tensors, int block = 1) {
 }
 
 void reorder(Stream& stream, const AnyView& x, const AnyView& y) {
-  if (x.dtype == DType::f64) {
-    run(stream, Reorder<double>{x, y});
+  for_dtype(x.dtype, [&](auto t) { run(stream, Reorder<decltype(t)>{x, y}); });
+}
+
+void cast(Stream& stream, const AnyView& x, const AnyView& y) {
+  if (x.dtype == DType::f32) {
+    run(stream, Cast<float, bf16>{x, y});
   } else {
-    run(stream, Reorder<float>{x, y});
+    run(stream, Cast<bf16, float>{x, y});
   }
 }
 
@@ -36,28 +40,40 @@ void LayerRunner::poison(const Tensor& tensor) {
   stream_->synchronize();
 }
 
-std::vector<Tensor> LayerRunner::tensors(const std::vector<Shape>& shapes) {
+std::vector<Tensor> LayerRunner::tensors(const std::vector<Shape>& shapes, DType dtype) {
   std::vector<Tensor> out;
   for (const Shape& s : shapes) {
-    out.emplace_back(*device_, s, dtype_);
+    out.emplace_back(*device_, s, dtype);
     poison(out.back());
   }
   return out;
 }
 
 void LayerRunner::upload(const void* from, const AnyView& to) {
-  if (to.block == 1) return stream_->upload(from, to);
-  const Tensor planes(*device_, to.shape, to.dtype);
-  stream_->upload(from, planes.view());
-  reorder(*stream_, planes.view(), to);
+  const bool casts = to.dtype != compute_type();
+  if (to.block == 1 && !casts) return stream_->upload(from, to);
+  const Tensor given(*device_, to.shape, compute_type());
+  Tensor planes;
+  stream_->upload(from, given.view());
+  if (casts) {
+    planes = Tensor(*device_, to.shape, to.dtype);
+    cast(*stream_, given.view(), planes.view());
+  }
+  reorder(*stream_, (casts ? planes : given).view(), to);
   stream_->synchronize();
 }
 
 void LayerRunner::download(const AnyView& from, void* to) {
-  if (from.block == 1) return stream_->download(from, to);
+  const bool casts = from.dtype != compute_type();
+  if (from.block == 1 && !casts) return stream_->download(from, to);
   const Tensor planes(*device_, from.shape, from.dtype);
+  Tensor wide;
   reorder(*stream_, from, planes.view());
-  stream_->download(planes.view(), to);
+  if (casts) {
+    wide = Tensor(*device_, from.shape, compute_type());
+    cast(*stream_, planes.view(), wide.view());
+  }
+  stream_->download((casts ? wide : planes).view(), to);
   stream_->synchronize();
 }
 
@@ -77,15 +93,16 @@ LayerRunner::LayerRunner(const std::string& type, const Attrs& attrs,
       std::all_of(inputs.begin(), inputs.end(), [&](const Shape& s) { return s.c % block == 0; });
   context.block = block_ = layer_->input_block(divides ? block : 1, inputs[0], context);
   plan_ = layer_->plan(context, inputs);
-  std::vector<Shape> param_shapes;
-  for (const ParamSpec& p : plan_.params) param_shapes.push_back(p.shape);
-  in_ = tensors(inputs);
-  d_in_ = tensors(inputs);
-  out_ = tensors(plan_.outputs);
-  d_out_ = tensors(plan_.outputs);
-  params_ = tensors(param_shapes);
-  d_params_ = tensors(param_shapes);
-  saved_ = tensors(plan_.saved);
+  const DType out = plan_.compute_outputs ? compute_type() : dtype;
+  in_ = tensors(inputs, dtype);
+  d_in_ = tensors(inputs, dtype);
+  out_ = tensors(plan_.outputs, out);
+  d_out_ = tensors(plan_.outputs, out);
+  for (const ParamSpec& p : plan_.params) {
+    params_.push_back(std::move(tensors({p.shape}, p.is_bias ? compute_type() : dtype)[0]));
+    d_params_.push_back(std::move(tensors({p.shape}, compute_type())[0]));
+  }
+  saved_ = tensors(plan_.saved, compute_type());
   workspace_ = Tensor(*device_, {int(plan_.workspace_bytes / 256) + 1, 64, 1, 1}, DType::f32);
   poison(workspace_);
   labels_ = Tensor(*device_, {inputs[0].n, 1, 1, 1}, DType::i32);
@@ -97,7 +114,7 @@ void LayerRunner::forward(const std::vector<const void*>& inputs,
                           const std::vector<void*>& outputs) {
   step_ = step;
   for (size_t i = 0; i < in_.size(); ++i) upload(inputs[i], in_block(in_[i], block_));
-  for (size_t i = 0; i < params_.size(); ++i) stream_->upload(params[i], params_[i].view());
+  for (size_t i = 0; i < params_.size(); ++i) upload(params[i], params_[i].view());
   for (Tensor& t : d_params_) stream_->fill_zero(t.view());
   if (step.labels) {
     for (int i = 0; i < inputs_[0].n; ++i)

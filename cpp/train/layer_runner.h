@@ -17,7 +17,7 @@ class LayerRunner {
               const std::string& device, DType dtype, const std::string& name, int threads,
               bool reads_image);
 
-  DType dtype() const { return dtype_; }
+  DType compute_type() const { return compute_dtype(dtype_); }  // of all host memory
   const LayerPlan& plan() const { return plan_; }
   const std::vector<Shape>& inputs() const { return inputs_; }
 
@@ -30,8 +30,9 @@ class LayerRunner {
 
  private:
   void poison(const Tensor& tensor);
-  std::vector<Tensor> tensors(const std::vector<Shape>& shapes);
-  // Host memory lies in planes; the layer's own tensors may be blocked.
+  std::vector<Tensor> tensors(const std::vector<Shape>& shapes, DType dtype);
+  // Host memory lies in planes, of the compute type; the layer's own tensors may be blocked, and of
+  // the network's dtype.
   void upload(const void* from, const AnyView& to);
   void download(const AnyView& from, void* to);
 

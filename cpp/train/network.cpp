@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "ops/reorder.h"
-
 namespace alexnet {
 
 struct Network::Compiled {
@@ -188,7 +186,7 @@ StepResult Network::run(Compiled& c, const Batch& batch, const StepContext& step
   result.images = batch.count;
   if (!batch.labels) return result;
   const auto value = [&](int64_t i) {
-    return options_.dtype == DType::f64 ? reinterpret_cast<const double*>(scores.data())[i]
+    return compute_type() == DType::f64 ? reinterpret_cast<const double*>(scores.data())[i]
                                         : double(reinterpret_cast<const float*>(scores.data())[i]);
   };
   for (int64_t i = 0; i < batch.count; ++i) {
@@ -242,23 +240,19 @@ std::vector<char> Network::read(Compiled& c, int buffer) {
   stream.set_label("output", Phase::download);
   stream.download(view, values.data());
   synchronize();
-  if (view.block == 1) return values;
-  std::vector<char> planes(values.size());
-  AnyView from = view, to = view;
+  if (view.block == 1 && view.dtype == compute_type()) return values;
+  AnyView from = view;
   from.data = values.data();
-  to.data = planes.data();
-  to.block = 1;
-  const auto reorder = [](auto&& op) {
-    const Grid grid = op.grid();
+  const Grid grid{int64_t(view.shape.n) * view.shape.c, view.shape.plane()};
+  return for_dtype(view.dtype, [&](auto t) {
+    using T = decltype(t);
+    const View<const T> x = from;
+    std::vector<char> planes(size_t(view.shape.count()) * sizeof(Compute<T>));
+    auto* to = reinterpret_cast<Compute<T>*>(planes.data());
     for (int64_t row = 0; row < grid.rows; ++row)
-      for (int64_t col = 0; col < grid.cols; ++col) op(row, col);
-  };
-  if (view.dtype == DType::f64) {
-    reorder(Reorder<double>{from, to});
-  } else {
-    reorder(Reorder<float>{from, to});
-  }
-  return planes;
+      for (int64_t col = 0; col < grid.cols; ++col) *to++ = x.at(row, col);
+    return planes;
+  });
 }
 
 Shape Network::feature_shape(const std::string& layer, int images) const {
@@ -277,7 +271,7 @@ void Network::features(const Batch& batch, const std::string& layer, void* out) 
   const Shape whole = feature_shape(layer, batch.count);
   Compiled& c = compiled(batch.count, false, layer);
   run(c, {batch.images, nullptr, batch.count}, {.weights_version = parameters_->version()});
-  const size_t image_bytes = size_t(whole.per_image()) * size_of(options_.dtype);
+  const size_t image_bytes = size_t(whole.per_image()) * size_of(compute_type());
   size_t first = 0;
   for (const Node& node : c.executor.program().nodes) {
     if (node.whole != layer) continue;

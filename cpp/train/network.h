@@ -18,7 +18,7 @@ struct StepResult {  // sums over the images
   int64_t images = 0;
 };
 
-// Borrowed host memory: images of the network's dtype, labels or null.
+// Borrowed host memory: images of the network's compute type, labels or null. So are all results.
 struct Batch {
   const void* images = nullptr;
   const int32_t* labels = nullptr;
@@ -72,7 +72,8 @@ class Network {
 
   const Shape& input() const { return description_.input; }
   Shape output() const { return output_; }
-  DType dtype() const { return options_.dtype; }
+  // What images, parameters and results are given in.
+  DType compute_type() const { return compute_dtype(options_.dtype); }
   std::vector<std::string> layer_names() const;
   Parameters& parameters() { return *parameters_; }
   void set_update(const std::string& name, const UpdateRule& rule);
@@ -105,7 +106,7 @@ class Network {
   Program build(int images, bool training, const std::set<std::string>& keep) const;
   Compiled& compiled(int images, bool training, const std::string& feature = "");
   StepResult run(Compiled& compiled, const Batch& batch, const StepContext& step);
-  std::vector<char> read(Compiled& compiled, int buffer);  // in planes; blocking
+  std::vector<char> read(Compiled& compiled, int buffer);  // in planes, compute type; blocking
   void check_labels(const Batch& batch) const;
   Stream& stream_of(const Program& program, int buffer);
   void synchronize();

@@ -21,17 +21,25 @@ std::vector<T> initial_values(const std::string& name, const Shape& shape, doubl
   return values;
 }
 
+// T: the type of the shadow, or where there is none that of the values.
 template <class T>
 void enqueue_update(Stream& stream, const UpdateRule& rule, const AnyView& w, const AnyView& v,
-                    const AnyView& g) {
-  run(stream, SgdUpdate<T>{T(rule.lr), T(rule.momentum), T(rule.decay), w, v, g});
+                    const AnyView& g, const AnyView& shadow) {
+  using C = Compute<T>;
+  View<T> rounded;
+  if (shadow) rounded = shadow;
+  run(stream, SgdUpdate<T>{C(rule.lr), C(rule.momentum), C(rule.decay), w, v, g, rounded});
 }
 
 }  // namespace
 
 Parameters::Parameters(const Program& program, const std::vector<Device*>& devices,
                        const std::vector<Stream*>& streams, uint64_t seed)
-    : devices_(devices), streams_(streams), dtype_(program.dtype), seed_(seed) {
+    : devices_(devices),
+      streams_(streams),
+      dtype_(program.dtype),
+      compute_(compute_dtype(program.dtype)),
+      seed_(seed) {
   for (const Node& node : program.nodes) {
     for (const ParamUse& use : node.params) {
       Param& p = params_[use.name];
@@ -46,6 +54,7 @@ Parameters::Parameters(const Program& program, const std::vector<Device*>& devic
       Part& part = p.parts[size_t(use.part)];
       part.device = size_t(node.device);
       part.shape = use.spec.shape;
+      part.is_bias = use.spec.is_bias;
     }
   }
 }
@@ -64,11 +73,10 @@ void Parameters::ensure_values() {
   if (ready_) return;
   for (const std::string& name : names_) {
     Param& p = params_.at(name);
-    if (dtype_ == DType::f64) {
-      start(p, initial_values<double>(name, p.shape, p.init_std, p.init_value, seed_));
-    } else {
-      start(p, initial_values<float>(name, p.shape, p.init_std, p.init_value, seed_));
-    }
+    for_dtype(dtype_, [&](auto t) {
+      start(p,
+            initial_values<Compute<decltype(t)>>(name, p.shape, p.init_std, p.init_value, seed_));
+    });
   }
   ready_ = true;  // last: when memory runs out half-way, the next call begins again
 }
@@ -77,11 +85,21 @@ template <class T>
 void Parameters::start(Param& p, const std::vector<T>& values) {
   const T* from = values.data();
   for (Part& part : p.parts) {
-    if (!part.value) part.value = Tensor(*devices_[part.device], part.shape, dtype_);
-    streams_[part.device]->upload(from, part.value.view());
-    streams_[part.device]->synchronize();
+    if (!part.value) part.value = Tensor(*devices_[part.device], part.shape, compute_);
+    if (has_shadow(part) && !part.shadow)
+      part.shadow = Tensor(*devices_[part.device], part.shape, dtype_);
+    upload(part, from);
     from += part.shape.count();
   }
+}
+
+bool Parameters::has_shadow(const Part& part) const { return dtype_ != compute_ && !part.is_bias; }
+
+void Parameters::upload(Part& part, const void* from) {
+  Stream& stream = *streams_[part.device];
+  stream.upload(from, part.value.view());
+  if (part.shadow) run(stream, Cast<float, bf16>{part.value.view(), part.shadow.view()});
+  stream.synchronize();
 }
 
 AnyView Parameters::view(Part& part, ParamKind kind) {
@@ -90,7 +108,7 @@ AnyView Parameters::view(Part& part, ParamKind kind) {
                    : kind == ParamKind::momentum ? part.momentum
                                                  : part.gradient;
   if (!tensor) {
-    tensor = Tensor(*devices_[part.device], part.shape, dtype_);
+    tensor = Tensor(*devices_[part.device], part.shape, compute_);
     streams_[part.device]->fill_zero(tensor.view());
   }
   return tensor.view();
@@ -111,8 +129,12 @@ void Parameters::write(const std::string& name, ParamKind kind, const void* data
   const char* from = static_cast<const char*>(data);
   for (Part& part : find(name).parts) {
     const AnyView v = view(part, kind);
-    streams_[part.device]->upload(from, v);
-    streams_[part.device]->synchronize();
+    if (kind == ParamKind::value) {
+      upload(part, from);
+    } else {
+      streams_[part.device]->upload(from, v);
+      streams_[part.device]->synchronize();
+    }
     from += v.bytes();
   }
 }
@@ -120,6 +142,7 @@ void Parameters::write(const std::string& name, ParamKind kind, const void* data
 ParamViews Parameters::views(const ParamUse& use, bool training) {
   Part& part = find(use.name).parts[size_t(use.part)];
   ParamViews v{view(part, ParamKind::value), {}};
+  if (part.shadow) v.value = part.shadow.view();
   if (training && use.trainable) v.gradient = view(part, ParamKind::gradient);
   return v;
 }
@@ -134,8 +157,9 @@ void Parameters::update() {
       stream.set_label(name.c_str(), Phase::update);
       const AnyView w = view(part, ParamKind::value), v = view(part, ParamKind::momentum),
                     g = view(part, ParamKind::gradient);
-      (dtype_ == DType::f64 ? enqueue_update<double> : enqueue_update<float>)(stream, p.rule, w, v,
-                                                                              g);
+      for_dtype(part.shadow ? dtype_ : compute_, [&](auto t) {
+        enqueue_update<decltype(t)>(stream, p.rule, w, v, g, part.shadow.view());
+      });
     }
   }
 }
@@ -147,11 +171,13 @@ int64_t Parameters::count() const {
 }
 
 size_t Parameters::bytes(size_t device, bool training) const {
-  int64_t elements = 0;
+  size_t total = 0;
   for (const auto& [name, p] : params_)
     for (const Part& part : p.parts)
-      if (part.device == device) elements += part.shape.count();
-  return size_t(elements) * size_of(dtype_) * (training ? 3 : 1);
+      if (part.device == device)
+        total += size_t(part.shape.count()) * (size_of(compute_) * (training ? 3 : 1) +
+                                               (has_shadow(part) ? size_of(dtype_) : 0));
+  return total;
 }
 
 }  // namespace alexnet

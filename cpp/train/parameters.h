@@ -1,6 +1,10 @@
 // The parameters of a network: whole ones by name for the user, parts on devices for the program.
 // A part is a range of rows (output channels) of the whole, so files and placements are
 // independent.
+//
+// Values, momenta and gradients are of the network's compute type (core/dtype.h). Where the
+// network's own is another one (bf16), layers read the weights from a shadow in it, which every
+// change renews.
 #pragma once
 
 #include <map>
@@ -29,7 +33,7 @@ class Parameters {
   const std::vector<std::string>& names() const { return names_; }
   Shape shape(const std::string& name) const { return find(name).shape; }
 
-  // Blocking. `data` holds the whole parameter, of the network's dtype.
+  // Blocking. `data` holds the whole parameter, of the compute type.
   void read(const std::string& name, ParamKind kind, void* data);
   void write(const std::string& name, ParamKind kind, const void* data);
 
@@ -51,7 +55,9 @@ class Parameters {
   struct Part {
     size_t device = 0;
     Shape shape;
+    bool is_bias = false;
     Tensor value, momentum, gradient;
+    Tensor shadow;  // of a weight in the network's dtype, where that is not the compute type
   };
   struct Param {
     Shape shape;
@@ -63,13 +69,15 @@ class Parameters {
   Param& find(const std::string& name);
   const Param& find(const std::string& name) const;
   AnyView view(Part& part, ParamKind kind);  // allocates and fills on first use
+  bool has_shadow(const Part& part) const;
+  void upload(Part& part, const void* from);  // the values; blocking
   void ensure_values();
   template <class T>
   void start(Param& p, const std::vector<T>& values);
 
   std::vector<Device*> devices_;
   std::vector<Stream*> streams_;
-  DType dtype_;
+  DType dtype_, compute_;
   uint64_t seed_;
   std::vector<std::string> names_;
   std::map<std::string, Param> params_;

@@ -15,7 +15,7 @@ PlanInfo Network::plan(int images, bool training) {
       info.edges.push_back({value, device_name(source), device_name(node.device), out.bytes,
                             node.d_in.empty() || node.d_in[0] < 0 ? 0 : out.bytes});
     }
-    if (node.type == "reorder") continue;  // a matter of layout, not of the network
+    if (node.type == "reorder" || node.type == "cast") continue;  // a matter of storage
     LayerInfo layer{node.name, node.type, device_name(node.device), node.plan.engine, out.shape};
     for (const ParamUse& p : node.params) {
       layer.parameters += p.spec.shape.count();

@@ -1,8 +1,9 @@
 """The native core, as cpp/bindings offers it. Wrapped by alexnet_native.net; use Net.
 
 Images are float32 (float64 with precision "fp64"), (N, C, H, W), C-contiguous, as the network takes
-them; labels are int32 (N,). Calls release the GIL while they compute. One Network must not be used
-from two threads at once; several Networks may.
+them, and so are parameters and results, also with precision "bf16"; labels are int32 (N,). Calls
+release the GIL while they compute. One Network must not be used from two threads at once; several
+Networks may.
 """
 
 from collections.abc import Mapping, Sequence
@@ -90,7 +91,7 @@ class Network:
         *,
         devices: Sequence[str] = ("cpu:0",),  # two: the towers of a two-tower network
         seed: int = 0,
-        precision: str = "fp32",  # or "fp64"
+        precision: str = "fp32",  # or "bf16", "fp64"
         threads: int = 0,  # CPU threads in all; 0 = those this process may use
         fuse: bool = True,  # ReLU inside the convolution or dense layer before it
     ) -> None: ...

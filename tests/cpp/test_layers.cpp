@@ -60,6 +60,7 @@ const std::vector<LayerCase> kCases = {
     {"slice", {{"first", int64_t(2)}, {"channels", int64_t(3)}}, {kImage}},
     {"sum", {}, {kImage, kImage, kImage}},
     {"copy", {}, {kImage}},
+    {"cast", {}, {kImage}},
     {"reorder", {{"block", int64_t(8)}}, {{2, 16, 3, 5}}},
 };
 

@@ -64,20 +64,21 @@ ANX_TEST(one_device_two_devices_and_grouped_convolutions_train_alike) {
 }
 
 ANX_TEST(two_devices_equal_one_bit_for_bit_in_float) {
-  for (const int width : {1, 8}) {
-    const auto one = trained<float>(two_towers(width), options({"cpu:0", "cpu:0"}, DType::f32));
-    const auto two = trained<float>(two_towers(width), options({"cpu:0", "cpu:1"}, DType::f32));
-    ANX_CHECK(one == two);
-  }
+  for (const DType dtype : {DType::f32, DType::bf16})
+    for (const int width : {1, 8}) {
+      const auto one = trained<float>(two_towers(width), options({"cpu:0", "cpu:0"}, dtype));
+      const auto two = trained<float>(two_towers(width), options({"cpu:0", "cpu:1"}, dtype));
+      ANX_CHECK(one == two);
+    }
 }
 
 ANX_TEST(training_is_the_same_bit_for_bit_for_any_number_of_threads) {
-  for (const int width : {1, 8}) {
-    const auto first = trained<float>(two_towers(width), options({"cpu:0"}, DType::f32, 1));
-    for (const int threads : {2, 3, 5})
-      ANX_CHECK(trained<float>(two_towers(width), options({"cpu:0"}, DType::f32, threads)) ==
-                first);
-  }
+  for (const DType dtype : {DType::f32, DType::bf16})
+    for (const int width : {1, 8}) {
+      const auto first = trained<float>(two_towers(width), options({"cpu:0"}, dtype, 1));
+      for (const int threads : {2, 3, 5})
+        ANX_CHECK(trained<float>(two_towers(width), options({"cpu:0"}, dtype, threads)) == first);
+    }
 }
 
 ANX_TEST(a_graph_with_branches_trains_alike_in_both_precisions) {

@@ -1,4 +1,6 @@
 // Ops through run(): operands of the wrong device, empty grids, and the published vectors.
+#include <limits>
+
 #include "backends/cpu/kernels.h"
 #include "check.h"
 #include "device_memory.h"
@@ -90,6 +92,26 @@ ANX_TEST(a_constant_predictor_scores_k_of_its_classes_exactly) {
   ANX_CHECK_CLOSE(got[0], std::log(1000.0), 1e-12);
   ANX_CHECK_EQUAL(got[1], 1 / 1000.0);
   ANX_CHECK_EQUAL(got[2], 5 / 1000.0);
+}
+
+ANX_TEST(bfloat16_is_the_nearest_with_ties_to_even) {
+  for (int bits = 0; bits < 1 << 16; ++bits) {
+    bf16 value;
+    value.bits = uint16_t(bits);
+    const float wide = value;
+    if (wide != wide) {
+      ANX_CHECK(float(bf16(wide)) != float(bf16(wide)));
+    } else {
+      ANX_CHECK_EQUAL(bf16(wide).bits, bits);
+    }
+  }
+  // Between 1 and its successor, 1 + 2^-7; between that and the next one.
+  const float half = 1.0f / 256, bit = 1.0f / (1 << 23);
+  ANX_CHECK_EQUAL(float(bf16(1 + half)), 1.0f);
+  ANX_CHECK_EQUAL(float(bf16(1 + half + bit)), 1 + 2 * half);
+  ANX_CHECK_EQUAL(float(bf16(1 + 3 * half)), 1 + 4 * half);
+  ANX_CHECK_EQUAL(float(bf16(-1 - 3 * half + bit)), -1 - 2 * half);
+  ANX_CHECK_EQUAL(float(bf16(3.4e38f)), std::numeric_limits<float>::infinity());
 }
 
 ANX_TEST(every_instruction_set_computes_the_same) {

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import reference
-from helpers import FORWARD, Array, assert_close, normals, run_layer
+from helpers import FORWARD, Array, assert_close, held, normals, run_layer
 from numpy.typing import NDArray
 
 SHAPE = (3, 5, 2, 3)
@@ -31,7 +31,7 @@ def dropped(x: Array, keep: NDArray[np.bool_], rate: float, mode: str) -> Array:
 def test_training_multiplies_by_the_philox_mask_forward_and_backward(
     device: str, precision: str, mode: str, rate: float
 ) -> None:
-    x, dy = normals(SHAPE), normals(SHAPE, seed=1)
+    x, dy = held(normals(SHAPE), precision), held(normals(SHAPE, seed=1), precision)
     draw: dict[str, Any] = {"seed": 2**40 + 7, "step": 2**33 + 11, "first_image": 6}
     keep = mask(SHAPE, rate, site="fc6", **draw)
 
@@ -54,7 +54,7 @@ def test_training_multiplies_by_the_philox_mask_forward_and_backward(
 def test_testing_multiplies_by_the_kept_share_in_the_2012_form(
     device: str, precision: str, mode: str, factor: float
 ) -> None:
-    x, dy = normals(SHAPE), normals(SHAPE, seed=1)
+    x, dy = held(normals(SHAPE), precision), held(normals(SHAPE, seed=1), precision)
     ran = run_layer(
         "dropout",
         {"rate": 0.3, "mode": mode},

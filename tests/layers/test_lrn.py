@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import reference
-from helpers import assert_close, check_layer, normals, run_layer
+from helpers import BF16, assert_close, check_layer, normals, run_layer
 
 # alpha = 1e-4 hides the cross-channel term (dropping it moves dx by 3e-4 only): 0.5 shows it.
 STRONG = {"size": 3, "k": 1.0, "alpha": 0.5, "beta": 0.75}
@@ -71,7 +71,7 @@ def test_lrn_gives_the_known_vectors(
 ) -> None:
     x = np.arange(100.0, 900.0, 100.0).reshape(1, 8, 1, 1)
     ran = run_layer("lrn", params, [x], device=device, precision=precision)
-    assert_close(ran.y.ravel(), want, rel=1e-6 if precision == "fp32" else 2e-8)
+    assert_close(ran.y.ravel(), want, rel={"fp32": 1e-6, "fp64": 2e-8, "bf16": BF16}[precision])
     assert_close(reference.lrn(x, **params).ravel(), want, rel=2e-8)  # eight printed digits
 
 

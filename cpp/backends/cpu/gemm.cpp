@@ -1,6 +1,7 @@
 #include "backends/cpu/gemm.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "backends/cpu/kernels.h"
 
@@ -16,9 +17,37 @@ extern "C" void scipy_openblas_set_num_threads(int);
 
 namespace alexnet {
 
+namespace {
+
+// The rows of a bf16 matrix as floats.
+std::vector<float> widened(const void* matrix, int64_t rows, int64_t columns, int64_t ld) {
+  std::vector<float> out(size_t(rows * columns));
+  for (int64_t i = 0; i < rows; ++i) {
+    const bf16* row = static_cast<const bf16*>(matrix) + i * ld;
+    std::copy(row, row + columns, out.data() + i * columns);
+  }
+  return out;
+}
+
+// Products of bf16 numbers are exact in float, so this rounds as float's product does.
+void converted_gemm(const Gemm& g) {
+  Gemm wide = g;
+  wide.dtype = DType::f32;
+  wide.lda = g.transpose_a ? g.m : g.k;
+  wide.ldb = g.transpose_b ? g.k : g.n;
+  const std::vector<float> a = widened(g.a, g.transpose_a ? g.k : g.m, wide.lda, g.lda);
+  const std::vector<float> b = widened(g.b, g.transpose_b ? g.n : g.k, wide.ldb, g.ldb);
+  wide.a = a.data();
+  wide.b = b.data();
+  serial_gemm(wide);
+}
+
+}  // namespace
+
 #if defined(ANX_CBLAS)
 
 void serial_gemm(const Gemm& g) {
+  if (g.dtype == DType::bf16) return converted_gemm(g);
 #if defined(ANX_BLAS_WHEEL)
   // Our own pool runs above it.
   [[maybe_unused]] static const bool single = (scipy_openblas_set_num_threads(1), true);
@@ -42,6 +71,7 @@ const char* blas_name() { return "OpenBLAS"; }
 #else
 
 void serial_gemm(const Gemm& g) {
+  if (g.dtype == DType::bf16) return converted_gemm(g);
   (g.dtype == DType::f32 ? kernels().gemm_f32 : kernels().gemm_f64)(g);
 }
 
@@ -75,18 +105,18 @@ void parallel_gemm(ThreadPool& pool, const Gemm& g) {
   const int64_t side = by_columns ? g.n : g.m;
   const int64_t wanted = std::clamp<int64_t>(2 * g.m * g.n * g.k / kFlopsPerTile, 1, kMaxTiles);
   const int64_t tile = (side + wanted * kStep - 1) / (wanted * kStep) * kStep;
-  const int64_t size = int64_t(size_of(g.dtype));
+  const int64_t size = int64_t(size_of(g.dtype)), size_c = int64_t(size_of(compute_dtype(g.dtype)));
   pool.parallel_for((side + tile - 1) / tile, [&](int64_t item, int) {
     const int64_t first = item * tile, count = std::min(tile, side - first);
     Gemm part = g;
     if (by_columns) {
       part.n = count;
       part.b = static_cast<const char*>(g.b) + first * size * (g.transpose_b ? g.ldb : 1);
-      part.c = static_cast<char*>(g.c) + first * size;
+      part.c = static_cast<char*>(g.c) + first * size_c;
     } else {
       part.m = count;
       part.a = static_cast<const char*>(g.a) + first * size * (g.transpose_a ? 1 : g.lda);
-      part.c = static_cast<char*>(g.c) + first * size * g.ldc;
+      part.c = static_cast<char*>(g.c) + first * size_c * g.ldc;
     }
     serial_gemm(part);
   });

@@ -6,7 +6,6 @@
 #pragma once
 
 #include <algorithm>
-#include <cstring>
 
 #include "core/conv.h"
 
@@ -45,23 +44,22 @@ void for_each_tap_row(const ConvProblem& p, const TapBlock& block, F&& f) {
 }
 
 // x: the channels of one image and group. col: (taps, rows * width).
-template <class T>
-void im2col(const ConvProblem& p, const TapBlock& block, const T* x, T* col) {
+template <class T, class C>
+void im2col(const ConvProblem& p, const TapBlock& block, const T* x, C* col) {
   for_each_tap_row(p, block, [&](int64_t at, int64_t source, int64_t shift, ColumnRange range) {
-    T* out = col + at;
+    C* out = col + at;
     if (source < 0) {
-      std::fill(out, out + p.y.w, T(0));
+      std::fill(out, out + p.y.w, C(0));
       return;
     }
-    std::fill(out, out + range.first, T(0));
+    std::fill(out, out + range.first, C(0));
     const T* in = x + source + shift;
     if (p.stride_w == 1) {
-      std::memcpy(out + range.first, in + range.first,
-                  size_t(range.last - range.first) * sizeof(T));
+      std::copy(in + range.first, in + range.last, out + range.first);
     } else {
       for (int64_t q = range.first; q < range.last; ++q) out[q] = in[q * p.stride_w];
     }
-    std::fill(out + range.last, out + p.y.w, T(0));
+    std::fill(out + range.last, out + p.y.w, C(0));
   });
 }
 

@@ -39,7 +39,12 @@ class TrainConfig:
         "initial weights: the network's own, or He's, which let a deep network start at once",
         choices=("own", "he"),
     )
-    precision: str = _setting("fp32", "net", "arithmetic", choices=("fp32", "fp64"))
+    precision: str = _setting(
+        "fp32",
+        "net",
+        "arithmetic; bf16: values and products in bfloat16, sums and parameters in float32",
+        choices=("fp32", "bf16", "fp64"),
+    )
     init_from: str | None = _setting(
         None, "net", "a checkpoint whose matching weights replace the initial ones", optional=True
     )

@@ -45,7 +45,7 @@ class Net:
         classes: outputs; None keeps the network's own number.
         devices: one, or two for the towers of a two-tower network: ("cpu:0", "cpu:1").
         seed: key of the initial weights and of every dropout mask.
-        precision: "fp32", or "fp64" for gradient checks.
+        precision: "fp32", "bf16" (docs/numerics.md), or "fp64" for gradient checks.
         threads: CPU threads in all; 0 takes those that this process may use.
         options: of the named network, as ``activation="tanh"`` of figure1.
 
@@ -254,9 +254,14 @@ class Net:
 
     @classmethod
     def load(
-        cls, path: str | Path, *, devices: Sequence[str] | str = ("cpu:0",), threads: int = 0
+        cls,
+        path: str | Path,
+        *,
+        devices: Sequence[str] | str = ("cpu:0",),
+        threads: int = 0,
+        precision: str | None = None,
     ) -> Net:
-        """Builds the network of a checkpoint, on the given devices.
+        """Builds the network of a checkpoint, by default in the precision that it was saved in.
 
         Raises:
             CheckpointError: the file is missing, damaged, or no checkpoint.
@@ -268,7 +273,7 @@ class Net:
             saved.description,
             devices=devices,
             seed=saved.seed,
-            precision=saved.precision,
+            precision=precision or saved.precision,
             threads=threads,
         )
         checkpoint.restore(net, saved)
@@ -277,8 +282,7 @@ class Net:
     def describe(self, batch: int = 128, *, training: bool = True) -> dict[str, Any]:
         """Layers, totals, memory and traffic between devices, planned for steps of `batch` images.
 
-        Returns:
-            A :class:`alexnet_native.reports.describe.Summary`: a dictionary that prints as a table.
+        Returns a :class:`alexnet_native.reports.describe.Summary`, which prints as a table.
         """
         from alexnet_native.reports.describe import summarise
 
