@@ -44,3 +44,17 @@ def test_the_door_for_comparisons_offers_training_and_inference() -> None:
         assert probabilities.shape == (1, 1000)
     with pytest.raises(ValueError, match="task is 'rest'"):
         peer.step("paper", "rest", batch=1, threads=1)
+
+
+@pytest.mark.slow
+def test_the_prepare_benchmark_reports_both_sides(tmp_path: Path) -> None:
+    report = tmp_path / "prepare.json"
+    command = [
+        *(sys.executable, BENCHMARKS / "data_prepare.py", "--images", "8", "--rounds", "1"),
+        *("--workers", "2", "--json", report),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(report.read_text())["rows"]
+    assert set(rows) == {"ours", "pillow"}
+    assert all(row["images_per_second"] > 0 for row in rows.values())

@@ -1,0 +1,61 @@
+"""``alexnet-native prepare`` as a process: what it prints, what it leaves, how it ends."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+from PIL import Image
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """Two classes of two pictures each, one of them grey; one file that is no picture."""
+    for name, mode in (("a/1", "RGB"), ("a/2", "L"), ("b/3", "RGB"), ("b/4", "RGB")):
+        file = tmp_path / "photos" / f"{name}.jpg"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.effect_noise((70, 60), 40).convert(mode).save(file)
+    (tmp_path / "photos" / "b" / "notes.txt").write_text("hello")
+    return tmp_path
+
+
+def test_it_says_what_it_needs_and_what_became_of_the_inputs(pictures: Path) -> None:
+    done = tiny.run("prepare", "photos", "shards", "--size", 48, "--workers", 1, cwd=pictures)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert lines[0] == "listing photos"
+    assert lines[1] == "folder: 5 training images, 2 classes"
+    assert lines[2].startswith("shards needs 0.0") and lines[2].endswith("GB are free")
+    assert lines[3] == "shards is finished: 4 training records of 48 x 48"
+    assert lines[4:6] == ["converted: 1 grey", "left out: 1 no picture"]
+    assert np.fromfile(pictures / "shards" / "train-00000.bin", np.uint8).size == 4 * 48 * 48 * 3
+
+
+def test_a_finished_set_is_said_to_be_finished_and_json_is_for_programs(pictures: Path) -> None:
+    first = tiny.run("prepare", "photos", "shards", "--size", 48, "--json", cwd=pictures)
+    again = tiny.run("prepare", "photos", "shards", "--json", cwd=pictures)
+    assert json.loads(first.stdout) == json.loads(again.stdout)
+    assert json.loads(first.stdout)["images"] == {"train": 4}
+    done = tiny.run("prepare", "photos", "shards", cwd=pictures)
+    assert done.stdout.startswith("shards is finished already: 4 training records of 48 x 48")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("nowhere", "out"), "there is no file or folder nowhere"),
+        (("photos", "photos/out"), "name a folder outside of it"),
+        (("photos", "out", "--size", "-3"), "must be 1 or more"),
+        (("photos", "out", "--size", "2000000"), "make room, or take a smaller --size"),
+    ],
+)
+def test_mistakes_are_told_in_a_sentence(
+    pictures: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    done = tiny.run("prepare", *arguments, cwd=pictures)
+    assert done.returncode == 1
+    assert message in done.stderr and done.stderr.count("\n") == 1
+    assert not (pictures / "out").exists()
