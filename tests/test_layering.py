@@ -53,6 +53,7 @@ PYTHON_FLOORS = {
     "interop": 4,
     "reports": 4,
     "training": 5,
+    "gpu_check": 6,
     "cli": 6,
     "__main__": 7,
     "__init__": 7,
