@@ -19,9 +19,9 @@ NETS = {"paper": "alexnet", "one-tower": "alexnet-single", "torchvision": "torch
 LR, MOMENTUM, WEIGHT_DECAY = 0.01, 0.9, 5e-4
 
 
-def network(net: str, threads: int) -> Net:
-    """The network with its 1000 classes, on one device."""
-    return Net(NETS.get(net, net), threads=threads)
+def network(net: str, threads: int, devices: str = "cpu:0") -> Net:
+    """The network with its 1000 classes."""
+    return Net(NETS.get(net, net), threads=threads, devices=devices)
 
 
 def multiply_adds(net: Net) -> tuple[int, int]:
@@ -37,21 +37,24 @@ def train_flops(net: Net) -> int:
     return 2 * (3 * every - first)
 
 
-def step(net: str, task: str, batch: int, threads: int) -> Callable[[], object]:
+def step(
+    net: str, task: str, batch: int, threads: int, devices: str = "cpu:0"
+) -> Callable[[], object]:
     """One step of ``task`` on random images, to be called and timed.
 
     Args:
         net: ``paper``, ``one-tower``, ``torchvision``, or a name of ours.
         task: ``train`` (loss, every gradient, dropout, momentum and decay, update) or ``infer``.
         batch: images of a step.
-        threads: CPU threads.
+        threads: CPU threads in all.
+        devices: one, or two for the towers of a two-tower network.
 
     Raises:
         ValueError: the task is another one.
     """
     if task not in ("train", "infer"):
         raise ValueError(f"task is {task!r}; it must be 'train' or 'infer'")
-    model = network(net, threads)
+    model = network(net, threads, devices)
     rng = np.random.default_rng(1)
     images = rng.standard_normal((batch, *model.input_shape), dtype=np.float32)
     labels = rng.integers(0, model.classes, batch, dtype=np.int32)

@@ -2,6 +2,8 @@
 
     python benchmarks/step.py                              the three nets, batch 128, 2 threads
     python benchmarks/step.py --nets alexnet --rounds 7 --json step.json
+    python benchmarks/step.py --peers --json peers.json --resume    see comparison.py
+    python benchmarks/step.py --cell train/alexnet/fp32 infer-1/alexnet/fp32
 
 Each measurement runs in a process of its own; the rows take turns, round after round, and each
 row reports the median of its rounds. Both sides do the same work: loss, all gradients, dropout,
@@ -27,11 +29,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-TUNED_HEAP = {
-    "MALLOC_MMAP_MAX_": "0",
-    "MALLOC_TRIM_THRESHOLD_": str(1 << 35),
-    "MALLOC_TOP_PAD_": str(1 << 28),
-}
+import comparison
+from comparison import TUNED_HEAP, machine_seconds
+
 ROWS = {  # name: (channels_last, compiled, tuned heap); None is ours
     "ours": None,
     "torch": (False, False, False),
@@ -54,13 +54,6 @@ def make_step(row: str, net: str, batch: int, threads: int) -> Callable[[], obje
     return torch_net.step(net, batch, threads, channels_last=settings[0], compiled=settings[1])
 
 
-def machine_seconds() -> float:
-    """CPU time that all programs of the machine have used."""
-    fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
-    user, nice, system, _, _, irq, softirq, steal = map(int, fields)
-    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
-
-
 def own_seconds() -> float:
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_utime + usage.ru_stime
@@ -74,10 +67,10 @@ def peak_bytes() -> int:
     return 0
 
 
-def measure(row: str, net: str, batch: int, threads: int, steps: int) -> dict[str, float]:
-    """In the child process: one warm-up, then `steps` timed ones."""
-    step = make_step(row, net, batch, threads)
-    step()
+def measure(step: Callable[[], object], steps: int, warm_up: int = 1) -> dict[str, Any]:
+    """In the child process: the seconds of each of `steps`, after those of warm-up."""
+    for _ in range(warm_up):
+        step()
     busy, own, began = machine_seconds(), own_seconds(), time.perf_counter()
     times = []
     for _ in range(steps):
@@ -87,13 +80,13 @@ def measure(row: str, net: str, batch: int, threads: int, steps: int) -> dict[st
     wall = time.perf_counter() - began
     others = machine_seconds() - busy - (own_seconds() - own)
     return {
-        "seconds": statistics.median(times),
+        "seconds": times,
         "peak_bytes": peak_bytes(),
         "others": max(0.0, others / wall / (os.cpu_count() or 1)),
     }
 
 
-def in_process(row: str, args: argparse.Namespace, net: str) -> dict[str, float]:
+def in_process(row: str, args: argparse.Namespace, net: str) -> dict[str, Any]:
     settings = ROWS[row]
     env = dict(os.environ)
     for library in ("OMP", "MKL", "OPENBLAS"):
@@ -105,14 +98,14 @@ def in_process(row: str, args: argparse.Namespace, net: str) -> dict[str, float]
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"{row}, {net}: {(done.stderr.strip().splitlines() or ['no output'])[-1]}")
-    result: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return result
 
 
-def summary(row: str, net: str, batch: int, rounds: list[dict[str, float]]) -> dict[str, Any]:
+def summary(row: str, net: str, batch: int, rounds: list[dict[str, Any]]) -> dict[str, Any]:
     import peer
 
-    times = [r["seconds"] for r in rounds]
+    times = [statistics.median(r["seconds"]) for r in rounds]
     seconds = statistics.median(times)
     flops = peer.train_flops(peer.network(net, 1))
     return {
@@ -156,9 +149,43 @@ def chosen_rows(names: list[str] | None) -> list[str]:
     return rows
 
 
+def measure_cell_row(
+    cell: str, row: dict[str, Any], batch: int, threads: int, steps: int
+) -> dict[str, Any]:
+    step = comparison.make_step(comparison.CELLS[cell], comparison.Row(**row), batch, threads)
+    return measure(step, steps, warm_up=5 if steps > 10 else 1)
+
+
+def compare(args: argparse.Namespace) -> None:
+    """Each cell is written as soon as it is done, so that a run can be resumed."""
+    comparison.load_peers()
+    done: dict[str, dict[str, Any]] = {}
+    if args.resume and args.json and args.json.is_file():
+        done = {cell["cell"]: cell for cell in json.loads(args.json.read_text())["cells"]}
+    machine = {"machine": platform.machine(), "cpus": os.cpu_count()}
+    for name in args.cell or comparison.CELLS:
+        if name in done:
+            comparison.report(done[name])
+            continue
+        done[name] = comparison.run_cell(
+            name,
+            batch=args.batch,
+            threads=args.threads,
+            rounds=args.rounds or 3,
+            quiet=args.quiet,
+        )
+        if args.json:
+            args.json.write_text(json.dumps({**machine, "cells": list(done.values())}, indent=1))
+    comparison.targets(list(done.values()))
+
+
 def main() -> None:
     if sys.argv[1:2] == ["--measure"]:
-        print(json.dumps(measure(*json.loads(sys.argv[2]))))
+        row, net, batch, threads, steps = json.loads(sys.argv[2])
+        print(json.dumps(measure(make_step(row, net, batch, threads), steps)))
+        return
+    if sys.argv[1:2] == ["--cell-row"]:
+        print(json.dumps(measure_cell_row(*json.loads(sys.argv[2]))))
         return
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -167,16 +194,34 @@ def main() -> None:
     parser.add_argument(
         "--rows", nargs="+", choices=list(ROWS), metavar="ROW", help=f"of {', '.join(ROWS)}"
     )
-    parser.add_argument("--batch", type=int, default=128, help="images of a step (128)")
+    parser.add_argument("--batch", type=int, help="images of a step (128; of the cell)")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads (2)")
-    parser.add_argument("--rounds", type=int, default=5, help="processes per row (5)")
+    parser.add_argument("--rounds", type=int, help="processes per row (5; of a cell 3)")
     parser.add_argument("--steps", type=int, default=3, help="timed steps of a process (3)")
     parser.add_argument("--json", type=Path, help="file for every number")
+    parser.add_argument(
+        "--peers", action="store_true", help="the table of targets: see comparison.py"
+    )
+    parser.add_argument(
+        "--cell", nargs="+", choices=list(comparison.CELLS), metavar="CELL",
+        help=f"with --peers, of {', '.join(comparison.CELLS)} (all)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--quiet", type=float, default=20, metavar="S",
+        help="with --peers: wait at most so many seconds for a quiet machine (20)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--resume", action="store_true", help="with --peers: keep the cells that --json has"
+    )
     args = parser.parse_args()
+    if args.peers or args.cell:
+        compare(args)
+        return
+    args.batch, args.rounds = args.batch or 128, args.rounds or 5
     rows = chosen_rows(args.rows)
     results = []
     for net in args.nets:
-        rounds: dict[str, list[dict[str, float]]] = {row: [] for row in rows}
+        rounds: dict[str, list[dict[str, Any]]] = {row: [] for row in rows}
         for _ in range(args.rounds):
             for row in rows:
                 rounds[row].append(in_process(row, args, net))
