@@ -221,3 +221,18 @@ def test_time_is_not_part_of_the_result(source: Path, tmp_path: Path) -> None:
     time.sleep(1.1)  # two files of one second could hide a time stamp
     prepare(source, tmp_path / "b")
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
+
+
+@pytest.mark.slow
+def test_the_photos_have_their_counts_labels_and_mean(shared: Path, tmp_path: Path) -> None:
+    photos = shared / "data" / "photos"
+    index = prepare(photos, tmp_path, size=64).index
+    for split, count in (("train", 270), ("val", 60)):
+        labels = read_labels(tmp_path, index, split)
+        assert np.bincount(labels).tolist() == [count] * 10
+        names = read_record_names(tmp_path, index, split)
+        assert [index.classes[label] for label in labels] == [n.split("/")[1] for n in names]
+    images = records(tmp_path, index, "train")
+    with np.load(tmp_path / STATISTICS) as archive:
+        np.testing.assert_allclose(archive["mean"], images.mean(axis=0), rtol=1e-13)
+    assert prepare(photos, tmp_path, size=64).findings["converted", "grey"] == 61

@@ -200,6 +200,12 @@ def test_a_compressed_archive_is_refused_with_the_command_that_unpacks_it(tmp_pa
         prepare(tmp_path, tmp_path.with_name("out"))
 
 
+def test_archives_without_a_picture_are_refused_with_the_reason(tmp_path: Path) -> None:
+    write(tmp_path / "in", {"a.tar": b"junk" * 400})
+    with pytest.raises(DataError, match=r"to train on \(a\.tar: it is no tar archive\)"):
+        prepare(tmp_path / "in", tmp_path / "out")
+
+
 def test_cifar_keeps_its_pixels(tmp_path: Path) -> None:
     images, labels = write_cifar10(tmp_path / "in")
     index = prepare(tmp_path / "in", tmp_path / "out", size=0).index

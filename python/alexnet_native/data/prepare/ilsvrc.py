@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from alexnet_native.data.prepare.archive import Archive
-from alexnet_native.data.prepare.inputs import Finding, Inputs, Listing, left_out
+from alexnet_native.data.prepare.inputs import Finding, Inputs, Listing, because, left_out
 from alexnet_native.data.prepare.matlab import read_matlab
 from alexnet_native.data.prepare.tar_index import Member
 from alexnet_native.errors import DataError
@@ -99,7 +99,9 @@ def list_ilsvrc(source: Path, year: str) -> Listing:
                 f"{len(splits[split])}"
             )
     if not len(splits["train"]):
-        raise DataError(f"{source / _TRAIN[year]} holds no images of the kit's classes")
+        raise DataError(
+            f"{source / _TRAIN[year]} holds no images of the kit's classes{because(findings)}"
+        )
     details = {"synsets": list(kit.synsets)}
     return Listing(f"ILSVRC-{year}", kit.words, splits, tuple(findings), tuple(notes), details)
 

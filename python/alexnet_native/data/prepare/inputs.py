@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from alexnet_native.data.decode import Picture, Scratch, decode
 
-__all__ = ["WHOLE_FILE", "Finding", "Inputs", "Listing", "converted", "left_out"]
+__all__ = ["WHOLE_FILE", "Finding", "Inputs", "Listing", "because", "converted", "left_out"]
 
 WHOLE_FILE = -1  # as the size of an input: the file, from its first byte to its last
 
@@ -34,6 +34,11 @@ def converted(split: str, name: str, kind: str, detail: str) -> Finding:
 
 def left_out(split: str, name: str, kind: str, detail: str) -> Finding:
     return Finding(split, name, "left out", kind, detail)
+
+
+def because(findings: list[Finding]) -> str:
+    """The first finding as the end of a sentence that says that there is nothing to use."""
+    return f" ({findings[0].name}: {findings[0].detail})" if findings else ""
 
 
 @dataclass

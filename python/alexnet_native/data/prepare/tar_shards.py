@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 
 from alexnet_native.data.images import EXTENSIONS
 from alexnet_native.data.prepare.archive import Archive
-from alexnet_native.data.prepare.inputs import Finding, Inputs, Listing, left_out
+from alexnet_native.data.prepare.inputs import Finding, Inputs, Listing, because, left_out
 from alexnet_native.data.prepare.tar_index import Member
 from alexnet_native.errors import DataError
 
@@ -77,7 +77,7 @@ def list_tars(source: Path) -> Listing:
             inputs = splits.setdefault(split, Inputs(root, files))
             inputs.add_part(name, label, place, member.offset, member.size)
     if not len(splits["train"]):
-        raise DataError(f"the archives of {source} hold no pictures to train on")
+        raise DataError(f"the archives of {source} hold no pictures to train on{because(findings)}")
     return Listing("tar", classes, splits, tuple(findings))
 
 
