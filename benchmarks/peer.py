@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from alexnet_native import Net
 
-__all__ = ["NETS", "multiply_adds", "network", "step", "train_flops"]
+__all__ = ["NETS", "multiply_adds", "network", "step", "step_bf16", "train_flops"]
 
 # The names that comparisons of frameworks use, and ours.
 NETS = {"paper": "alexnet", "one-tower": "alexnet-single", "torchvision": "torchvision-alexnet"}
@@ -19,9 +19,9 @@ NETS = {"paper": "alexnet", "one-tower": "alexnet-single", "torchvision": "torch
 LR, MOMENTUM, WEIGHT_DECAY = 0.01, 0.9, 5e-4
 
 
-def network(net: str, threads: int, devices: str = "cpu:0") -> Net:
+def network(net: str, threads: int, devices: str = "cpu:0", precision: str = "fp32") -> Net:
     """The network with its 1000 classes."""
-    return Net(NETS.get(net, net), threads=threads, devices=devices)
+    return Net(NETS.get(net, net), threads=threads, devices=devices, precision=precision)
 
 
 def multiply_adds(net: Net) -> tuple[int, int]:
@@ -38,7 +38,12 @@ def train_flops(net: Net) -> int:
 
 
 def step(
-    net: str, task: str, batch: int, threads: int, devices: str = "cpu:0"
+    net: str,
+    task: str,
+    batch: int,
+    threads: int,
+    devices: str = "cpu:0",
+    precision: str = "fp32",
 ) -> Callable[[], object]:
     """One step of ``task`` on random images, to be called and timed.
 
@@ -48,13 +53,14 @@ def step(
         batch: images of a step.
         threads: CPU threads in all.
         devices: one, or two for the towers of a two-tower network.
+        precision: of the network; images and results are float32.
 
     Raises:
         ValueError: the task is another one.
     """
     if task not in ("train", "infer"):
         raise ValueError(f"task is {task!r}; it must be 'train' or 'infer'")
-    model = network(net, threads, devices)
+    model = network(net, threads, devices, precision)
     rng = np.random.default_rng(1)
     images = rng.standard_normal((batch, *model.input_shape), dtype=np.float32)
     labels = rng.integers(0, model.classes, batch, dtype=np.int32)
@@ -71,3 +77,8 @@ def step(
         count += 1
 
     return train
+
+
+def step_bf16(net: str, task: str, batch: int, threads: int) -> Callable[[], object]:
+    """`step` in bfloat16, with sums, masters and update in float32."""
+    return step(net, task, batch, threads, precision="bf16")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
@@ -42,6 +43,8 @@ def test_the_door_for_comparisons_offers_training_and_inference() -> None:
     for net in ("paper", "one-tower", "torchvision"):
         probabilities = peer.step(net, "infer", batch=1, threads=1)()
         assert probabilities.shape == (1, 1000)
+    probabilities = peer.step_bf16("paper", "infer", batch=1, threads=1)()
+    assert probabilities.dtype == np.float32
     with pytest.raises(ValueError, match="task is 'rest'"):
         peer.step("paper", "rest", batch=1, threads=1)
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ops/run.h"
+#include "train/precision.h"
 
 namespace alexnet {
 namespace {
@@ -82,6 +83,7 @@ LayerRunner::LayerRunner(const std::string& type, const Attrs& attrs,
                          const std::string& name, int threads, bool reads_image)
     : dtype_(dtype), inputs_(inputs), reads_image_(reads_image) {
   const DeviceId id = parse_device(device);
+  require_precision(id, dtype);
   device_ = backend(id.kind).make_device(id, threads > 0 ? threads : available_threads());
   stream_ = device_->make_stream();
   stream_->set_label("layer", Phase::other);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "train/precision.h"
+
 namespace alexnet {
 
 struct Network::Compiled {
@@ -19,6 +21,7 @@ Network::Network(Description description, const NetworkOptions& options)
                        "a network runs on one device or two, not {}", options.devices.size());
   std::vector<DeviceId> ids;
   for (const std::string& name : options.devices) ids.push_back(parse_device(name));
+  for (const DeviceId id : ids) require_precision(id, options.dtype);
   const bool two = ids.size() == 2;
   const bool shared = two && ids[0] == ids[1];
   const int threads = options.threads > 0 ? options.threads : available_threads();

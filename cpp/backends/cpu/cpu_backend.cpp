@@ -35,7 +35,8 @@ const KernelTable& choose_kernels() {
 
 std::vector<DeviceInfo> list_devices() {
   return {{"cpu:0",
-           format("{} threads, {} kernels, {}", available_threads(), kernels().name, blas_name()),
+           format("{} threads, {} kernels, {}, bf16 by conversion to fp32", available_threads(),
+                  kernels().name, blas_name()),
            kernels().name}};
 }
 
