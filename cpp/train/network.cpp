@@ -110,7 +110,8 @@ Network::Compiled& Network::compiled(int images, bool training, const std::strin
 
   const std::vector<size_t>& sizes = c.executor.program().arena_bytes;
   arenas_.resize(sizes.size());
-  std::vector<void*> arenas;
+  std::vector<void*>& arenas = arena_data_;
+  arenas.clear();
   for (size_t i = 0; i < sizes.size(); ++i) {
     const int64_t units = int64_t(sizes[i] / 256) + 1;
     if (!arenas_[i] || arenas_[i].view().shape.n < units) {
@@ -162,7 +163,6 @@ StepResult Network::run(Compiled& c, const Batch& batch, const StepContext& step
       stream_list_[i]->set_label(kData, Phase::upload);
       stream_list_[i]->upload(batch.images, c.executor.view(program.inputs[i]));
     }
-  std::vector<char> scores;
   if (batch.labels) {
     const AnyView labels = c.executor.view(program.labels);
     Stream& stream = stream_of(program, program.labels);
@@ -174,10 +174,10 @@ StepResult Network::run(Compiled& c, const Batch& batch, const StepContext& step
     c.executor.run(context);
     if (batch.labels) {
       const AnyView view = c.executor.view(program.scores);
-      scores.resize(size_t(view.bytes()));
+      scores_.resize(size_t(view.bytes()));
       Stream& stream = stream_of(program, program.scores);
       stream.set_label("scores", Phase::download);
-      stream.download(view, scores.data());
+      stream.download(view, scores_.data());
     }
   } catch (...) {
     synchronize();
@@ -189,8 +189,8 @@ StepResult Network::run(Compiled& c, const Batch& batch, const StepContext& step
   result.images = batch.count;
   if (!batch.labels) return result;
   const auto value = [&](int64_t i) {
-    return compute_type() == DType::f64 ? reinterpret_cast<const double*>(scores.data())[i]
-                                        : double(reinterpret_cast<const float*>(scores.data())[i]);
+    return compute_type() == DType::f64 ? reinterpret_cast<const double*>(scores_.data())[i]
+                                        : double(reinterpret_cast<const float*>(scores_.data())[i]);
   };
   for (int64_t i = 0; i < batch.count; ++i) {
     result.loss += value(3 * i);

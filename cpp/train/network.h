@@ -123,6 +123,9 @@ class Network {
   Shape output_;
   std::unique_ptr<Parameters> parameters_;
   std::vector<Tensor> arenas_;
+  // Kept from step to step, so that no step allocates.
+  std::vector<void*> arena_data_;
+  std::vector<char> scores_;
   std::list<std::unique_ptr<Compiled>> cache_;  // the most recent first
   bool profiling_ = false;
   std::vector<ProfiledLane> lanes_;

@@ -1,0 +1,55 @@
+// A training step allocates nothing, once the first two have planned and grown what they need.
+#include <atomic>
+#include <cstdlib>
+#include <new>
+
+#include "check.h"
+#include "small_nets.h"
+#include "train/network.h"
+
+namespace {
+std::atomic<int64_t> allocations{0};
+}
+
+// Of the whole program: every thread of every test counts here.
+void* operator new(size_t size) {
+  ++allocations;
+  if (void* data = std::malloc(size ? size : 1)) return data;
+  throw std::bad_alloc();
+}
+void operator delete(void* data) noexcept { std::free(data); }
+void operator delete(void* data, size_t) noexcept { std::free(data); }
+
+using namespace alexnet;
+using namespace alexnet::test;
+
+namespace {
+
+int64_t allocations_of_three_steps(const std::vector<std::string>& devices, int width) {
+  constexpr int images = 6;
+  Network net(two_towers(width), {.devices = devices, .threads = 2});
+  const std::vector<float> x(size_t(net.input().per_image()) * images, 0.5f);
+  const std::vector<int32_t> labels = {4, 0, 1, 3, 2, 1};
+  uint64_t step = 0;
+  const auto train = [&] { net.train_step({x.data(), labels.data(), images}, step++); };
+  train();
+  train();
+  const int64_t before = allocations;
+  for (int i = 0; i < 3; ++i) train();
+  return allocations - before;
+}
+
+}  // namespace
+
+ANX_TEST(allocations_are_counted) {
+  const int64_t before = allocations;
+  const std::vector<int> some(10);
+  ANX_CHECK(some.size() == 10 && allocations > before);
+}
+
+ANX_TEST(a_training_step_allocates_nothing) {
+  for (const int width : {1, 8}) {  // planes, and channel blocks
+    ANX_CHECK_EQUAL(allocations_of_three_steps({"cpu:0"}, width), int64_t(0));
+    ANX_CHECK_EQUAL(allocations_of_three_steps({"cpu:0", "cpu:1"}, width), int64_t(0));
+  }
+}
