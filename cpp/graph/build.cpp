@@ -1,26 +1,23 @@
-// Builds a program: plans every layer for the batch, then lists the forward and backward
-// instructions with the buffers that each reads and writes.
+// Builds a program from planned nodes: lists the forward and backward instructions with the buffers
+// that each reads and writes.
 #include <algorithm>
-#include <map>
 
 #include "core/errors.h"
-#include "graph/passes.h"
+#include "graph/plan_nodes.h"
 
 namespace alexnet {
 namespace {
 
 class Builder {
  public:
-  Builder(const std::vector<Device*>& devices, const BuildOptions& options)
-      : devices_(devices), options_(options) {
-    program_.images = options.images;
-    program_.training = options.training;
-    program_.dtype = options.dtype;
-    program_.inputs.assign(devices.size(), -1);
-  }
+  Builder(PlannedNodes planned, const BuildOptions& options)
+      : options_(options),
+        program_(std::move(planned.program)),
+        readers_(std::move(planned.readers)),
+        producer_(std::move(planned.producer)) {}
 
-  Program run(const Description& description) {
-    for (const LayerDesc& layer : description.layers) plan_layer(description, layer);
+  Program run() {
+    for (const int input : program_.inputs) extend(input, 0);
     for (int i = 0; i < int(program_.nodes.size()); ++i) forward(i);
     Node& last = program_.nodes.back();
     program_.output = last.out[0];
@@ -33,7 +30,8 @@ class Builder {
       for (int i = int(program_.nodes.size()) - 1; i >= 0; --i) backward(i);
     }
     if (last.type == "softmax") {
-      program_.labels = buffer("labels", {options_.images, 1, 1, 1}, DType::i32, last.device);
+      program_.labels =
+          add_buffer(program_, "labels", {options_.images, 1, 1, 1}, DType::i32, last.device);
       extend(program_.labels, 0);
       extend(program_.labels, end());
       extend(program_.scores, end());
@@ -46,18 +44,6 @@ class Builder {
  private:
   int end() const { return int(program_.instructions.size()); }
 
-  int buffer(const std::string& name, const Shape& shape, DType dtype, int device, int block = 1) {
-    Buffer b;
-    b.name = name;
-    b.shape = shape;
-    b.dtype = dtype;
-    b.block = block;
-    b.bytes = size_t(shape.count()) * size_of(dtype);
-    b.device = device;
-    program_.buffers.push_back(std::move(b));
-    return int(program_.buffers.size()) - 1;
-  }
-
   // The buffer lives until instruction `at` (and from it, if it is the first).
   void extend(int b, int at) {
     for (; b >= 0; b = program_.buffers[b].alias) {
@@ -65,118 +51,6 @@ class Builder {
       if (buffer.first < 0) buffer.first = at;
       buffer.last = std::max(buffer.last, at);
     }
-  }
-
-  int input_buffer(const Description& description, const std::string& name, int device) {
-    if (name != kData) return value_.at(name);
-    int& input = program_.inputs[device];
-    if (input < 0) {
-      Shape shape = description.input;
-      shape.n = options_.images;
-      input = buffer(device ? format("{}@{}", kData, device) : kData, shape,
-                     compute_dtype(options_.dtype), device);
-      extend(input, 0);
-    }
-    return input;
-  }
-
-  void plan_layer(const Description& description, const LayerDesc& layer) {
-    std::vector<int> in;
-    for (const std::string& name : layer.inputs)
-      in.push_back(input_buffer(description, name, layer.device));
-    for (const int b : in) {
-      const int device = program_.buffers[b].device;
-      require<DeviceError>(layer.type == "copy" || device == layer.device,
-                           "layer '{}' on {} reads '{}' on {}: a copy is missing", layer.name,
-                           to_string(devices_[size_t(layer.device)]->id()),
-                           program_.buffers[b].name, to_string(devices_[size_t(device)]->id()));
-    }
-    auto made = make_layer(layer.type, layer.name, options_.dtype, layer.attrs);
-    PlanContext context{*devices_[size_t(layer.device)], options_.dtype};
-    context.reads_image = std::all_of(layer.inputs.begin(), layer.inputs.end(),
-                                      [](const std::string& name) { return name == kData; });
-    for (int& b : in) b = converted(b, layer.device);
-    int given = program_.buffers[in[0]].block;
-    for (const int b : in)
-      if (program_.buffers[b].block != given) given = 1;
-    context.block = made->input_block(given, program_.buffers[in[0]].shape, context);
-    for (int& b : in) b = reordered(b, context.block, layer.device);
-    value_[layer.name] = add_node(layer, std::move(made), context, in);
-  }
-
-  // The value in the network's dtype; one "cast" node for all its readers.
-  int converted(int b, int device) {
-    if (program_.buffers[b].dtype == options_.dtype) return b;
-    return inserted("cast", name_of(options_.dtype), {}, b, device);
-  }
-
-  // The value in the wanted layout; one "reorder" node for all that want the same.
-  int reordered(int b, int block, int device) {
-    if (program_.buffers[b].block == block) return b;
-    Attrs attrs;
-    attrs.set("block", int64_t(block));
-    return inserted("reorder", block > 1 ? "blocks" : "planes", attrs, b, device);
-  }
-
-  int inserted(const char* type, const char* form, const Attrs& attrs, int b, int device) {
-    LayerDesc layer;
-    layer.type = type;
-    layer.name = layer.whole = format("{}@{}", program_.buffers[b].name, form);
-    if (const auto found = value_.find(layer.name); found != value_.end()) return found->second;
-    layer.device = device;
-    layer.attrs = attrs;
-    auto made = make_layer(layer.type, layer.name, options_.dtype, layer.attrs);
-    const PlanContext context{*devices_[size_t(device)], options_.dtype, program_.buffers[b].block};
-    return value_[layer.name] = add_node(layer, std::move(made), context, {b});
-  }
-
-  // Plans the layer and adds its node; returns the buffer of its output.
-  int add_node(const LayerDesc& layer, std::unique_ptr<Layer> made, const PlanContext& context,
-               const std::vector<int>& in) {
-    Node node;
-    node.name = layer.name;
-    node.whole = layer.whole;
-    node.type = layer.type;
-    node.device = layer.device;
-    node.part = layer.tower;
-    node.parts = layer.parts;
-    node.layer = std::move(made);
-    node.in = in;
-    std::vector<Shape> shapes;
-    for (const int b : in) {
-      shapes.push_back(program_.buffers[b].shape);
-      ++readers_[b];
-    }
-    try {
-      node.plan = node.layer->plan(context, shapes);
-    } catch (const ShapeError& e) {
-      fail<ShapeError>("layer '{}' ({}) with input {}: {}", layer.name, layer.type,
-                       to_string(shapes[0]), e.what());
-    }
-    for (const ParamSpec& spec : node.plan.params) {
-      const std::string name = format("{}.{}", layer.whole, spec.name);
-      node.params.push_back({name, spec, layer.tower, layer.parts, !options_.frozen.count(name)});
-    }
-    const DType compute = compute_dtype(options_.dtype);
-    const DType output = node.plan.compute_outputs ? compute : options_.dtype;
-    for (const Shape& shape : node.plan.outputs) {
-      const int b = buffer(layer.name, shape, output, layer.device, node.plan.block);
-      node.out.push_back(b);
-      producer_[b] = int(program_.nodes.size());
-    }
-    const int out = node.out[0];
-    for (size_t i = 0; i < node.plan.saved.size(); ++i)
-      node.saved.push_back(buffer(format("{} saved {}", layer.name, i), node.plan.saved[i], compute,
-                                  layer.device, node.plan.block));
-    if (node.plan.workspace_bytes > 0) node.workspace = workspace(node);
-    program_.nodes.push_back(std::move(node));
-    return out;
-  }
-
-  int workspace(const Node& node) {
-    const int b = buffer(node.name + " workspace", {0, 0, 0, 0}, options_.dtype, node.device);
-    program_.buffers[b].bytes = node.plan.workspace_bytes;
-    return b;
   }
 
   // The output may overwrite the input when nobody reads the input afterwards.
@@ -204,6 +78,7 @@ class Builder {
 
   void forward(int index) {
     Node& node = program_.nodes[index];
+    if (node.absorbed_by >= 0) return;
     if (in_place(node)) {
       program_.buffers[node.out[0]].alias = node.in[0];
       Node& producer = program_.nodes[producer_.at(node.in[0])];
@@ -247,8 +122,8 @@ class Builder {
       }
       const Buffer value = program_.buffers[b];  // a copy: the list grows
       const auto [total, first] = gradient_.insert({b, int(program_.buffers.size())});
-      const int d = buffer(format("d {}{}", value.name, first ? "" : " share"), value.shape,
-                           value.dtype, value.device, value.block);
+      const int d = add_buffer(program_, format("d {}{}", value.name, first ? "" : " share"),
+                               value.shape, value.dtype, value.device, value.block);
       node.d_in.push_back(d);
       if (!first) sums.push_back({d, total->second});
       if (first && node.plan.in_place && readers_.at(b) == 1 && node.d_out[0] >= 0 &&
@@ -261,7 +136,7 @@ class Builder {
     append(instruction.reads, node.d_out);
     append(instruction.writes, node.d_in);
     if (node.plan.workspace_bytes > 0) {
-      node.backward_workspace = workspace(node);
+      node.backward_workspace = add_workspace(program_, node);
       instruction.writes.push_back(node.backward_workspace);
     }
     emit(std::move(instruction));
@@ -276,10 +151,8 @@ class Builder {
     }
   }
 
-  const std::vector<Device*>& devices_;
   const BuildOptions& options_;
   Program program_;
-  std::map<std::string, int> value_;
   std::map<int, int> readers_, producer_, gradient_;
   std::map<int, bool> needs_gradient_;
 };
@@ -288,7 +161,7 @@ class Builder {
 
 Program build_program(const Description& description, const std::vector<Device*>& devices,
                       const BuildOptions& options) {
-  return Builder(devices, options).run(description);
+  return Builder(plan_nodes(description, devices, options), options).run();
 }
 
 }  // namespace alexnet

@@ -26,6 +26,14 @@ std::string places(const Program& program, const std::vector<int>& buffers) {
   return text;
 }
 
+// The node, with those whose work it does.
+std::string title(const Program& program, int node) {
+  std::string text = program.nodes[size_t(node)].name;
+  for (const Node& other : program.nodes)
+    if (other.absorbed_by == node) text = format("{}+{}", other.name, text);
+  return text;
+}
+
 }  // namespace
 
 std::vector<std::string> print(const Program& program) {
@@ -35,9 +43,8 @@ std::vector<std::string> print(const Program& program) {
     std::string waits;
     for (const int w : in.waits) waits += format(" {}", w);
     lines.push_back(format("{}: stream {} {} {} | reads {} | writes {}{}{}", i, in.stream,
-                           kind_name(in.kind), program.nodes[size_t(in.node)].name,
-                           places(program, in.reads), places(program, in.writes),
-                           waits.empty() ? "" : " | waits for", waits));
+                           kind_name(in.kind), title(program, in.node), places(program, in.reads),
+                           places(program, in.writes), waits.empty() ? "" : " | waits for", waits));
   }
   return lines;
 }

@@ -37,6 +37,7 @@ struct Node {
   // Buffers; -1 where there is none (the gradient of the input image, say).
   std::vector<int> in, out, saved, d_in, d_out;
   int workspace = -1, backward_workspace = -1;
+  int absorbed_by = -1;  // the node that does this one's work, which then has no instruction
 };
 
 struct Instruction {

@@ -87,6 +87,12 @@ class Layer {
   }
   // Called once, before forward and backward. Throws ShapeError with what was expected.
   virtual LayerPlan plan(const PlanContext& context, const std::vector<Shape>& in) = 0;
+  // Takes over both passes of the layer before it, which nobody else reads: from then on this layer
+  // is given that one's input, in the layout that it had. Called before plan(); false: it cannot.
+  virtual bool absorb_producer(const Layer& producer) {
+    (void)producer;
+    return false;
+  }
   // Takes over the forward pass of a ReLU that overwrites this layer's output; false: it cannot.
   virtual bool absorb_relu() { return false; }
   virtual void forward(Stream& stream, const ForwardIO& io) = 0;

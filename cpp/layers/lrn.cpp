@@ -1,4 +1,5 @@
 // The "lrn" layer: shapes and wiring only; the mathematics is in ops/lrn.h.
+#include "layers/lrn_params.h"
 #include "layers/registry.h"
 #include "ops/run.h"
 
@@ -6,7 +7,7 @@ namespace alexnet {
 namespace {
 
 template <class T>
-class Lrn final : public Layer {
+class Lrn final : public Layer, public LrnSource<T> {
  public:
   explicit Lrn(const Attrs& a) {
     const std::string mode = a.get("alpha_mode", "sum");
@@ -39,6 +40,8 @@ class Lrn final : public Layer {
             .backward_reads_output = keeps_s_,
             .block = context.block};
   }
+
+  const LrnParams<T>* recomputed() const override { return keeps_s_ ? nullptr : &p_; }
 
   void forward(Stream& stream, const ForwardIO& io) override {
     View<Compute<T>> s;

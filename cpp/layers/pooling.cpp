@@ -1,4 +1,5 @@
 // The "max_pool" and "avg_pool" layers: shapes and wiring; the mathematics is in ops/pooling.h.
+#include "layers/lrn_params.h"
 #include "layers/registry.h"
 #include "layers/windows.h"
 #include "ops/run.h"
@@ -22,25 +23,48 @@ class Pool : public Layer {
   bool ceil_;
 };
 
+// Alone, or with the normalisation before it.
 template <class T>
 class MaxPool final : public Pool {
  public:
   using Pool::Pool;
 
+  bool absorb_producer(const Layer& producer) override {
+    const auto* lrn = dynamic_cast<const LrnSource<T>*>(&producer);
+    if (!lrn || !lrn->recomputed()) return false;
+    lrn_ = *lrn->recomputed();
+    with_lrn_ = true;
+    return true;
+  }
+
   LayerPlan plan(const PlanContext& context, const std::vector<Shape>& in) override {
     const Shape out = output(in[0]);
     return {.outputs = {out},
             .saved = {out},  // where in its window each maximum is
+            .backward_reads_input = with_lrn_,
             .block = context.block};
   }
 
   void forward(Stream& stream, const ForwardIO& io) override {
-    run(stream, MaxPoolForward<T>{window_, io.in[0], io.out[0], io.saved[0]});
+    if (with_lrn_) {
+      run(stream, LrnMaxPoolForward<T>{lrn_, window_, io.in[0], io.out[0], io.saved[0]});
+    } else {
+      run(stream, MaxPoolForward<T>{window_, io.in[0], io.out[0], io.saved[0]});
+    }
   }
 
   void backward(Stream& stream, const BackwardIO& io) override {
-    run(stream, MaxPoolBackward<T>{window_, io.saved[0], io.d_out[0], io.d_in[0]});
+    if (with_lrn_) {
+      run(stream,
+          LrnMaxPoolBackward<T>{lrn_, window_, io.in[0], io.saved[0], io.d_out[0], io.d_in[0]});
+    } else {
+      run(stream, MaxPoolBackward<T>{window_, io.saved[0], io.d_out[0], io.d_in[0]});
+    }
   }
+
+ private:
+  LrnParams<T> lrn_;
+  bool with_lrn_ = false;
 };
 
 template <class T>

@@ -9,6 +9,7 @@
 #include "ops/elementwise.h"
 #include "ops/local.h"
 #include "ops/lrn.h"
+#include "ops/lrn_pool.h"
 #include "ops/lrn_within.h"
 #include "ops/op.h"
 #include "ops/pooling.h"
@@ -19,16 +20,17 @@
 namespace alexnet {
 
 template <class T>
-using OpsOf = OpList<                                                                      //
-    Add<T>, AddBias<T>, BiasGradient<T>, SliceChannels<T>, PlaceChannels<T>, Reorder<T>,   //
-    ActivationForward<Relu<T>>, ActivationBackward<Relu<T>>,                               //
-    ActivationForward<Tanh<T>>, ActivationBackward<Tanh<T>>,                               //
-    ActivationForward<Logistic<T>>, ActivationBackward<Logistic<T>>,                       //
-    ActivationForward<Softplus<T>>, ActivationBackward<Softplus<T>>,                       //
-    ActivationForward<Abs<T>>, ActivationBackward<Abs<T>>,                                 //
-    ActivationForward<AbsTanh<T>>, ActivationBackward<AbsTanh<T>>,                         //
-    LrnForward<T>, LrnBackward<T>, LrnWithinForward<T>, LrnWithinBackward<T>,              //
-    MaxPoolForward<T>, MaxPoolBackward<T>, AvgPoolForward<T>, AvgPoolBackward<T>,          //
+using OpsOf = OpList<                                                                     //
+    Add<T>, AddBias<T>, BiasGradient<T>, SliceChannels<T>, PlaceChannels<T>, Reorder<T>,  //
+    ActivationForward<Relu<T>>, ActivationBackward<Relu<T>>,                              //
+    ActivationForward<Tanh<T>>, ActivationBackward<Tanh<T>>,                              //
+    ActivationForward<Logistic<T>>, ActivationBackward<Logistic<T>>,                      //
+    ActivationForward<Softplus<T>>, ActivationBackward<Softplus<T>>,                      //
+    ActivationForward<Abs<T>>, ActivationBackward<Abs<T>>,                                //
+    ActivationForward<AbsTanh<T>>, ActivationBackward<AbsTanh<T>>,                        //
+    LrnForward<T>, LrnBackward<T>, LrnWithinForward<T>, LrnWithinBackward<T>,             //
+    MaxPoolForward<T>, MaxPoolBackward<T>, AvgPoolForward<T>, AvgPoolBackward<T>,
+    LrnMaxPoolForward<T>, LrnMaxPoolBackward<T>,                                           //
     Dropout<T>, Scale<T>,                                                                  //
     LocalForward<T>, LocalBackwardData<T>, LocalBackwardWeights<T>, LocalBackwardBias<T>,  //
     SoftmaxForward<T>, SoftmaxBackward<T>, SgdUpdate<T>>;

@@ -54,3 +54,55 @@ def test_the_program_shows_what_is_fused() -> None:
 
     assert len(lines(False)) == 3
     assert lines(True) == []
+
+
+def normalised_and_pooled(channels: int, pool: dict[str, Any], **lrn: Any) -> list[dict[str, Any]]:
+    return [
+        {"name": "conv1", "type": "conv", "channels": channels, "kernel": 3, "weight_std": 0.3},
+        {"name": "relu1", "type": "relu"},
+        {"name": "norm1", "type": "lrn", "alpha": 0.5, **lrn},
+        {"name": "pool1", "type": "max_pool", **pool},
+        {"name": "conv2", "type": "conv", "channels": channels, "kernel": 3, "weight_std": 0.2},
+        {"name": "fc3", "type": "dense", "channels": 4, "weight_std": 0.2},
+        {"name": "prob", "type": "softmax"},
+    ]
+
+
+@pytest.mark.parametrize("lrn", [{"size": 5}, {"size": 5, "groups": 2}, {"size": 9, "beta": 0.6}])
+@pytest.mark.parametrize(
+    "pool",
+    [
+        {"size": 3, "stride": 2},
+        {"size": 3, "stride": 2, "ceil": True, "pad": 1},
+        {"size": 2, "stride": 2},
+        {"size": 4, "stride": 3, "ceil": True},
+    ],
+)
+def test_normalisation_and_pooling_in_one_pass_compute_the_same_bits(
+    pool: dict[str, Any], lrn: dict[str, Any]
+) -> None:
+    rng = np.random.default_rng(0)
+    images = rng.normal(size=(3, 3, 15, 14)).astype(np.float32)
+    labels = np.array([0, 3, 1], np.int32)
+    description = normalised_and_pooled(32, pool, **lrn)
+    nets = [_core.Network(description, (3, 15, 14), seed=1, fuse=fuse) for fuse in (True, False)]
+    for net in nets:
+        for step in range(3):
+            net.train_step(images, labels, step=step)
+    for name in nets[0].param_names():
+        np.testing.assert_array_equal(nets[0].get(name), nets[1].get(name))
+    for layer in ("norm1", "pool1", "prob"):
+        got, want = (net.features(images, layer) for net in nets)
+        np.testing.assert_array_equal(got, want)
+
+
+def test_the_program_shows_a_normalisation_in_its_pooling() -> None:
+    layers = normalised_and_pooled(32, {"size": 3, "stride": 2})
+    fused = _core.Network(layers, (3, 15, 14)).program(2)
+    assert sum("norm1+pool1" in line for line in fused) == 2
+    assert not any(re.search(r"ward norm1 ", line) for line in fused)
+    # Another reader of the normalised values: they must be there.
+    layers.insert(4, {"name": "map", "type": "slice", "first": 0, "channels": 16, "input": "norm1"})
+    layers[5]["input"] = "pool1"
+    unread = _core.Network(layers, (3, 15, 14)).program(2)
+    assert any(re.search(r"forward norm1 ", line) for line in unread)

@@ -142,3 +142,35 @@ ANX_TEST(every_instruction_set_computes_the_same) {
     for (size_t i = 0; i < w.size(); ++i) ANX_CHECK_CLOSE(w[i], first[i], 1e-6);
   }
 }
+
+// The op in one against the two that it stands for, in planes and in double precision.
+ANX_TEST(normalisation_and_pooling_in_one_are_the_two_after_each_other) {
+  const auto device = cpu(0);
+  const auto stream = device->make_stream();
+  const Shape in{2, 7, 9, 8}, out{2, 7, 5, 4};
+  const Window window{3, 2, 1};
+  LrnParams<double> p;
+  p.size = 3, p.group = 7, p.k = 2, p.alpha = 0.3, p.beta = 0.75;
+  const Tensor x = upload(*device, *stream, in, random_values<double>(in.count(), 1));
+  const Tensor dy = upload(*device, *stream, out, random_values<double>(out.count(), 2));
+  const auto tensor = [&](const Shape& shape) { return Tensor(*device, shape, DType::f64); };
+  const Tensor normal = tensor(in), s = tensor(in), d_normal = tensor(in), dx = tensor(in);
+  const Tensor y = tensor(out), tap = tensor(out), one_y = tensor(out), one_tap = tensor(out);
+  const Tensor one_dx = tensor(in);
+  run(*stream, LrnForward<double>{p, x.view(), normal.view(), s.view()});
+  run(*stream, MaxPoolForward<double>{window, normal.view(), y.view(), tap.view()});
+  run(*stream, MaxPoolBackward<double>{window, tap.view(), dy.view(), d_normal.view()});
+  run(*stream,
+      LrnBackward<double>{p, x.view(), normal.view(), s.view(), d_normal.view(), dx.view()});
+  run(*stream, LrnMaxPoolForward<double>{p, window, x.view(), one_y.view(), one_tap.view()});
+  run(*stream,
+      LrnMaxPoolBackward<double>{p, window, x.view(), one_tap.view(), dy.view(), one_dx.view()});
+  const auto same = [&](const Tensor& got, const Tensor& want, double tolerance) {
+    const auto a = download<double>(*stream, got.view()),
+               b = download<double>(*stream, want.view());
+    for (size_t i = 0; i < a.size(); ++i) ANX_CHECK_CLOSE(a[i], b[i], tolerance);
+  };
+  same(one_y, y, 0);
+  same(one_tap, tap, 0);
+  same(one_dx, dx, 1e-14);
+}

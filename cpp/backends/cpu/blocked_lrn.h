@@ -125,20 +125,19 @@ class LrnPixel {
   Vec *terms_, *cross_, *own_;
 };
 
-// f(pixel, first): `first` is where the group of an image begins, in vectors.
+// f(pixel, block) for each group of each image; `block` is the group's first.
 template <int kSize, class F>
 void each_group(const Shape& s, const LrnParams<float>& p, ThreadPool& pool, F&& f) {
   const int groups = s.c / p.group;
-  pool.parallel_for(int64_t(s.n) * groups, [&](int64_t item, int) {
-    f(LrnPixel<kSize>(p), item * (p.group / kLanes) * s.plane());
-  });
+  pool.parallel_for(int64_t(s.n) * groups,
+                    [&](int64_t item, int) { f(LrnPixel<kSize>(p), item * (p.group / kLanes)); });
 }
 
 template <int kSize>
 void lrn_forward(const LrnForward<float>& op, ThreadPool& pool) {
   const int64_t plane = op.x.shape.plane() * kLanes;
-  each_group<kSize>(op.x.shape, op.p, pool, [&](const LrnPixel<kSize>& pixel, int64_t first) {
-    for (int64_t at = first * kLanes, end = at + plane; at < end; at += kLanes) {
+  each_group<kSize>(op.x.shape, op.p, pool, [&](const LrnPixel<kSize>& pixel, int64_t block) {
+    for (int64_t at = block * plane, end = at + plane; at < end; at += kLanes) {
       const float* x = op.x.data + at;
       float* y = op.y.data + at;
       pixel.forward([&](int v) { return load(x + v * plane); },
@@ -150,8 +149,8 @@ void lrn_forward(const LrnForward<float>& op, ThreadPool& pool) {
 template <int kSize>
 void lrn_backward(const LrnBackward<float>& op, ThreadPool& pool) {
   const int64_t plane = op.x.shape.plane() * kLanes;
-  each_group<kSize>(op.x.shape, op.p, pool, [&](const LrnPixel<kSize>& pixel, int64_t first) {
-    for (int64_t at = first * kLanes, end = at + plane; at < end; at += kLanes) {
+  each_group<kSize>(op.x.shape, op.p, pool, [&](const LrnPixel<kSize>& pixel, int64_t block) {
+    for (int64_t at = block * plane, end = at + plane; at < end; at += kLanes) {
       const float *x = op.x.data + at, *dy = op.dy.data + at;
       float* dx = op.dx.data + at;
       pixel.backward([&](int v) { return load(x + v * plane); },

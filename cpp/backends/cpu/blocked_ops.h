@@ -4,6 +4,7 @@
 #pragma once
 
 #include "backends/cpu/blocked_lrn.h"
+#include "backends/cpu/blocked_pool.h"
 #include "backends/cpu/thread_pool.h"
 #include "backends/cpu/vector.h"
 #include "ops/all_ops.h"
@@ -70,28 +71,14 @@ bool launch_blocked(const LrnWithinBackward<float>& op, ThreadPool& pool) {
 bool launch_blocked(const MaxPoolForward<float>& op, ThreadPool& pool) {
   const Shape &in = op.x.shape, &out = op.y.shape;
   each_block_row(blocks_of(out), out.h, pool, [&](int64_t block, int oy) {
-    const Range rows = op.window.pixels(oy, in.h);
+    const float* plane = op.x.data + block * in.plane() * kLanes;
     for (int ox = 0; ox < out.w; ++ox) {
-      const Range cols = op.window.pixels(ox, in.w);
-      const float* plane = op.x.data + block * in.plane() * kLanes;
-      const auto value = [&](int i, int j) {
+      const PooledMax max = max_of_window(op.window, in, oy, ox, [&](int i, int j) {
         return load(plane + (int64_t(i) * in.w + j) * kLanes);
-      };
-      const auto place_of = [&](int i, int j) {
-        return broadcast(
-            float((i - op.window.start(oy)) * op.window.size + j - op.window.start(ox)));
-      };
-      Vec best = value(rows.first, cols.first), place = place_of(rows.first, cols.first);
-      for (int i = rows.first; i < rows.last; ++i)
-        for (int j = cols.first; j < cols.last; ++j) {
-          const Vec v = value(i, j);
-          const auto take = (v > best) | (v != v);
-          best = take ? v : best;
-          place = take ? place_of(i, j) : place;
-        }
+      });
       const int64_t at = (block * out.plane() + int64_t(oy) * out.w + ox) * kLanes;
-      store(op.y.data + at, best);
-      store(op.tap.data + at, place);
+      store(op.y.data + at, max.value);
+      store(op.tap.data + at, max.place);
     }
   });
   return true;
@@ -112,17 +99,16 @@ bool launch_blocked(const MaxPoolBackward<float>& op, ThreadPool& pool) {
   pool.parallel_for(blocks_of(in), [&](int64_t block, int) {
     float* dx = op.dx.data + block * in.plane() * kLanes;
     std::fill(dx, dx + in.plane() * kLanes, 0.0f);
-    each_pool_window(
-        op.window, in, out, block, [&](Range rows, Range cols, int oy, int ox, int64_t at) {
-          const Vec place = load(op.tap.data + at), grad = load(op.dy.data + at);
-          for (int i = rows.first; i < rows.last; ++i)
-            for (int j = cols.first; j < cols.last; ++j) {
-              const float tap =
-                  float((i - op.window.start(oy)) * op.window.size + j - op.window.start(ox));
-              float* to = dx + (int64_t(i) * in.w + j) * kLanes;
-              store(to, load(to) + (place == broadcast(tap) ? grad : Vec{}));
-            }
-        });
+    each_pool_window(op.window, in, out, block,
+                     [&](Range rows, Range cols, int oy, int ox, int64_t at) {
+                       const Vec place = load(op.tap.data + at), grad = load(op.dy.data + at);
+                       for (int i = rows.first; i < rows.last; ++i)
+                         for (int j = cols.first; j < cols.last; ++j) {
+                           const float tap = float(place_in(op.window, oy, ox, i, j));
+                           float* to = dx + (int64_t(i) * in.w + j) * kLanes;
+                           store(to, load(to) + (place == broadcast(tap) ? grad : Vec{}));
+                         }
+                     });
   });
   return true;
 }
