@@ -13,8 +13,9 @@ from alexnet_native.errors import DataError
 __all__ = ["ArraySource", "Dataset", "Source", "open_data"]
 
 _FORMS = (
-    "demo, a CIFAR-10 folder (data_batch_1.bin, ...), an MNIST folder (train-images-idx3-ubyte, "
-    "...), a picture folder (train/<class>/*.jpg, val/<class>/*.jpg) or an .npz file"
+    "demo, a prepared folder (dataset.json), a CIFAR-10 folder (data_batch_1.bin, ...), an MNIST "
+    "folder (train-images-idx3-ubyte, ...), a picture folder (train/<class>/*.jpg, "
+    "val/<class>/*.jpg) or an .npz file"
 )
 
 
@@ -23,7 +24,8 @@ def open_data(spec: str | Path | Dataset | tuple[NDArray[Any], ...]) -> Dataset:
 
     Args:
         spec: "demo" (or "demo:200:50" for other numbers of training and validation pictures; the
-            pictures are drawn, see :mod:`alexnet_native.data.demo`); a folder with CIFAR-10 in the
+            pictures are drawn, see :mod:`alexnet_native.data.demo`); a folder that
+            `alexnet-native prepare` wrote; a folder with CIFAR-10 in the
             binary layout, with IDX files as MNIST has them, or with train/<class>/ and
             val/<class>/; an .npz file; (images, labels) or (images, labels, val_images,
             val_labels); or a Dataset, which is returned as it is.
@@ -61,7 +63,12 @@ def _open_demo(spec: str) -> Dataset:
 
 def _open_folder(path: Path) -> Dataset:
     from alexnet_native.data import cifar10, folder, mnist
+    from alexnet_native.data.shards.index import find_shards
 
+    if find_shards(path):
+        from alexnet_native.data.shards.source import read_shards
+
+        return read_shards(path)
     batches = cifar10.find_cifar10(path)
     if batches is not None:
         return cifar10.read_cifar10(batches)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,14 +98,21 @@ class Moments:
         return Statistics(mean, np.sqrt(eigenvalues).astype(np.float32), vectors.astype(np.float32))
 
 
+@runtime_checkable
+class _Measured(Protocol):
+    def statistics(self) -> Statistics: ...
+
+
 def statistics(source: Source) -> Statistics:
-    """One pass over all images of `source`.
+    """One pass over all images of `source`, unless it was measured before.
 
     Raises:
         DataError: there are no images, or one cannot be decoded.
     """
     if len(source) == 0:
         raise DataError("the mean image of no images was asked for")
+    if isinstance(source, _Measured):
+        return source.statistics()
     moments = Moments.none(source.image_shape)
     for block in _blocks(source):
         moments.add(block)

@@ -1,0 +1,98 @@
+"""Reads a prepared data set: records are mapped into memory, none is held there."""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alexnet_native.data.shards.columns import (
+    read_checksums,
+    read_labels,
+    read_record_names,
+    read_statistics,
+)
+from alexnet_native.data.shards.index import Index, read_index
+from alexnet_native.data.source import Dataset
+from alexnet_native.data.statistics import Statistics
+from alexnet_native.errors import DataError
+
+__all__ = ["ShardSource", "read_shards"]
+
+
+class ShardSource:
+    """One split of a folder that `alexnet-native prepare` wrote; a :class:`Source`.
+
+    Args:
+        folder: with dataset.json.
+        index: that file, read.
+        split: "train" or "val".
+
+    Raises:
+        DataError: a file that is missing, too short, or of another set.
+    """
+
+    def __init__(self, folder: Path, index: Index, split: str) -> None:
+        self.labels = read_labels(folder, index, split)
+        self.image_shape = index.record_shape
+        self._folder, self._index, self._split = folder, index, split
+        self._each = index.splits[split].records_per_shard
+        self._names: list[str] | None = None
+        self._shards = [
+            np.memmap(folder / shard.file, np.uint8, "r", shape=(shard.images, *index.record_shape))
+            for shard in index.splits[split].shards
+        ]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def gather(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
+        images = np.empty((len(indices), *self.image_shape), np.uint8)
+        for place, index in enumerate(indices.tolist()):
+            images[place] = self._shards[index // self._each][index % self._each]
+        return images
+
+    def item_name(self, index: int) -> str:
+        if self._names is None:
+            self._names = read_record_names(self._folder, self._index, self._split)
+        return self._names[index]
+
+    def statistics(self) -> Statistics:
+        """Those of the training records, as they were measured while preparing."""
+        return read_statistics(self._folder, self._index)
+
+    def verify(self) -> None:
+        """Compares every record with its checksum.
+
+        Raises:
+            DataError: the first that differs, by name.
+        """
+        for index, checksum in enumerate(read_checksums(self._folder, self._index, self._split)):
+            record = self._shards[index // self._each][index % self._each]
+            if zlib.crc32(record) != checksum:
+                file = self._index.splits[self._split].shards[index // self._each].file
+                raise DataError(
+                    f"record {index % self._each} of {self._folder / file} "
+                    f"({self.item_name(index)}) is damaged; prepare the data set again"
+                )
+
+
+def read_shards(folder: Path) -> Dataset:
+    """Opens a prepared data set.
+
+    Raises:
+        DataError: no index, no training records, a damaged or missing file.
+    """
+    index = read_index(folder)
+    if "train" not in index.splits:
+        raise DataError(f"{folder} has no training records; prepare a set with a train split")
+    sources = {
+        split: ShardSource(folder, index, split)
+        for split in ("train", "val")
+        if split in index.splits and index.splits[split].images
+    }
+    if "train" not in sources:
+        raise DataError(f"{folder} has no training records; prepare a set with a train split")
+    return Dataset(index.name, index.classes, sources["train"], sources.get("val"))
