@@ -178,6 +178,18 @@ ANX_TEST(the_direct_engine_is_the_defining_sum) {
     for (const int threads : {1, 3}) check_engine<float>(p, "direct", threads, 1e-5);
 }
 
+ANX_TEST(the_winograd_engine_is_the_defining_sum) {
+  const int lanes = cpu(0)->channel_block(DType::f32);
+  for (const int kernel : {3, 5})
+    for (const int size : {4, 13})
+      for (const int threads : {1, 3}) {
+        const Shape x{2, 2 * lanes, size, size + 1}, y{2, 6 * lanes, size, size + 1};
+        const int pad = kernel / 2;
+        check_engine<float>({x, y, kernel, kernel, 1, 1, pad, pad, 2, DType::f32, lanes},
+                            "winograd", threads, 3e-5);
+      }
+}
+
 ANX_TEST(an_unknown_engine_is_refused_with_those_that_exist) {
   ANX_CHECK_THROWS(ConfigError, "gemm", cpu(0)->make_conv("cudnn", kProblems[0]));
 }

@@ -6,6 +6,7 @@
 
 #include "backends/cpu/conv_direct.h"
 #include "backends/cpu/conv_gemm.h"
+#include "backends/cpu/conv_winograd.h"
 #include "backends/cpu/cpu_stream.h"
 #include "backends/cpu/limits.h"
 
@@ -37,14 +38,21 @@ std::unique_ptr<Stream> CpuDevice::make_stream() { return std::make_unique<CpuSt
 
 std::unique_ptr<ConvEngine> CpuDevice::make_conv(const std::string& name,
                                                  const ConvProblem& problem) {
-  require<ConfigError>(name == "auto" || name == "direct" || name == "gemm",
-                       "there is no convolution engine '{}' on {}: choose auto, direct or gemm",
-                       name, to_string(id_));
+  require<ConfigError>(
+      name == "auto" || name == "direct" || name == "winograd" || name == "gemm",
+      "there is no convolution engine '{}' on {}: choose auto, direct, winograd or gemm", name,
+      to_string(id_));
   const bool fits = fits_conv_direct(problem);
   require<ConfigError>(name != "direct" || fits,
                        "engine direct needs float32, {} channels or a multiple in each group, and "
                        "stride 1 (the first layer: any stride): choose auto or gemm",
                        kernels().direct.lanes);
+  require<ConfigError>(name != "winograd" || fits_conv_winograd(problem),
+                       "engine winograd needs float32, {} channels or a multiple in each group, "
+                       "stride 1 and a kernel of 3 or 5: choose auto or direct",
+                       kernels().direct.lanes);
+  if (name == "winograd" || (name == "auto" && prefers_conv_winograd(problem)))
+    return make_conv_winograd(*this, problem);
   if (name != "gemm" && fits) return make_conv_direct(*this, problem);
   require<InternalError>(problem.block == 1, "engine gemm was given a blocked input");
   return make_conv_gemm(*this, problem);

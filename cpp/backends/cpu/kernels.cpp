@@ -100,6 +100,7 @@ constexpr KernelTable make_table(OpList<Ops...>) {
   return {ANX_TEXT(ANX_KERNELS),
           {kLanes, kPair, &pack_input, &pack_weights, &add_unpacked, &direct_forward,
            &direct_backward_weights},
+          &ANX_JOIN(winograd_, ANX_KERNELS),
           {&launch_op<Ops>...},
           &own_gemm<float>,
           &own_gemm<double>,

@@ -3,6 +3,7 @@
 
 #include "backends/cpu/direct_conv_shape.h"
 #include "backends/cpu/thread_pool.h"
+#include "backends/cpu/winograd_kernels.h"
 #include "core/device.h"
 #include "ops/all_ops.h"
 
@@ -31,6 +32,7 @@ struct LimitLoops {
 struct KernelTable {
   const char* name;
   DirectKernels direct;
+  const WinogradKernels* winograd;
   void (*launch[AllOps::size])(const void* op, Grid grid, ThreadPool& pool);
   void (*gemm_f32)(const Gemm& gemm);  // single-threaded, used where there is no BLAS
   void (*gemm_f64)(const Gemm& gemm);
