@@ -18,8 +18,8 @@ struct Dropout {
   using C = Compute<T>;
   RandomSite site;
   uint64_t step = 0;
-  float rate = 0.5f;     // float in every precision: the same mask
-  C scale = 1;         // 1 in the paper's form, 1 / (1 - rate) in the inverted one
+  float rate = 0.5f;  // float in every precision: the same mask
+  C scale = 1;        // 1 in the paper's form, 1 / (1 - rate) in the inverted one
   int64_t first_image = 0;
   int first_channel = 0, total_channels = 0;  // this part of the layer, and the whole of it
   View<const T> x;
