@@ -11,7 +11,7 @@ namespace {
 std::atomic<int64_t> allocations{0};
 }
 
-// Of the whole program, which holds these tests alone: a sanitizer's own operators serve the others.
+// Of the whole program: these tests are alone in it, and the others keep a sanitizer's operators.
 void* operator new(size_t size, const std::nothrow_t&) noexcept {
   ++allocations;
   return std::malloc(size ? size : 1);
