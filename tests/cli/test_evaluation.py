@@ -16,6 +16,7 @@ from alexnet_native.net.scores import score
 from alexnet_native.recipes import read_recipe
 from alexnet_native.training import fit, prepare
 from alexnet_native.training.predictions import Predictions
+from PIL import Image
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +56,23 @@ def test_one_view_and_ten_stand_beside_what_was_published(
     assert rows[2].split() == ["published:", "ILSVRC-2012", "validation", "40.7", "18.2"]
     assert last.startswith("published, on the sets named, for paper: this training's recipe, with ")
     assert last.endswith(" 6 deviations")  # net, crop, scale, batch_size, epochs, final_views
+
+
+def test_a_test_split_is_evaluated_where_there_is_one(capsys: pytest.CaptureFixture[str]) -> None:
+    for name, value in (("train/a", 0), ("train/b", 9), ("test/a", 200), ("test/b", 250)):
+        Path("pictures", name).mkdir(parents=True)
+        Image.new("RGB", (10, 10), (value, 40, 90)).save(Path("pictures", name, "x.png"))
+    assert main(["prepare", "pictures", "shards", "--size", "10", "--json"]) == 0
+    capsys.readouterr()
+    assert main(["evaluate", "b", "--data", "shards", "--split", "test", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    images = np.empty((2, 10, 10, 3), np.uint8)
+    images[:] = np.array([[200, 40, 90], [250, 40, 90]])[:, None, None]
+    assert result["images"] == 2
+    want = Net.load("b").evaluate(images, np.arange(2))
+    assert result["loss"] == pytest.approx(want.loss, rel=1e-6)
+    assert main(["evaluate", "b", "--data", "shards"]) == 1
+    assert "has no val images; there are --split train and test" in capsys.readouterr().err
 
 
 def test_a_network_without_a_recipe_has_no_figures(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from alexnet_native.data.prepare.preparation import Preparation, Summary, finished
 from alexnet_native.data.prepare.settings import Request
+from alexnet_native.data.shards.columns import STATISTICS
 from alexnet_native.data.shards.index import Index
 from data_files import pixels
 from numpy.typing import NDArray
@@ -35,14 +36,15 @@ def jpeg(seed: int = 0, size: tuple[int, int] = (50, 40)) -> bytes:
     return encoded(picture(seed, size), quality=90)
 
 
+def png_chunk(body: bytes) -> bytes:
+    """`body`: the name of the chunk and its content."""
+    return struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+
+
 def png_header(width: int, height: int) -> bytes:
     """A PNG that declares a size and holds hardly any pixels."""
-
-    def chunk(body: bytes) -> bytes:
-        return struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
-
-    header = chunk(b"IHDR" + struct.pack(">2I5B", width, height, 8, 2, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT" + zlib.compress(bytes(9)))
+    header = png_chunk(b"IHDR" + struct.pack(">2I5B", width, height, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + png_chunk(b"IDAT" + zlib.compress(bytes(9)))
 
 
 def write(folder: Path, files: dict[str, bytes]) -> Path:
@@ -77,10 +79,29 @@ def records(folder: Path, index: Index, split: str) -> NDArray[np.uint8]:
     return np.concatenate(files).reshape(-1, *index.record_shape)
 
 
+def require_numpys_statistics(folder: Path, index: Index) -> None:
+    """Mean image, covariance and its components, from the records alone, in float64."""
+    images = records(folder, index, "train").astype(np.float64)
+    with np.load(folder / STATISTICS) as archive:
+        mean, covariance = archive["mean"], archive["covariance"]
+        values, vectors = archive["eigenvalues"], archive["eigenvectors"]
+    np.testing.assert_allclose(mean, images.mean(axis=0), rtol=1e-13)
+    want = np.cov(images.reshape(-1, 3).T, bias=True)
+    np.testing.assert_allclose(covariance, want, rtol=1e-10)
+    np.testing.assert_allclose(vectors @ want, values[:, None] * vectors, atol=1e-8 * values.max())
+    np.testing.assert_allclose(vectors @ vectors.T, np.eye(3), atol=1e-12)
+    assert (np.diff(values) >= 0).all()
+
+
 def report(folder: Path) -> set[tuple[str, str, str]]:
     """File, outcome and kind of each row."""
+    return {row[:3] for row in reasons(folder)}
+
+
+def reasons(folder: Path) -> list[tuple[str, str, str, str]]:
+    """File, outcome, kind and detail of each row."""
     with (folder / "report.csv").open(encoding="utf-8", newline="") as file:
-        return {(row["name"], row["outcome"], row["kind"]) for row in csv.DictReader(file)}
+        return [(r["name"], r["outcome"], r["kind"], r["detail"]) for r in csv.DictReader(file)]
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -54,6 +54,19 @@ def test_a_class_may_lack_validation_pictures_and_a_folder_validation(tmp_path: 
     assert open_data(tmp_path).val is None
 
 
+def test_a_test_folder_is_a_split_of_its_own(tmp_path: Path) -> None:
+    write_pictures(tmp_path)
+    file = tmp_path / "test/red/t.png"
+    file.parent.mkdir(parents=True)
+    flat_picture((200, 10, 10)).save(file)
+    data = open_data(tmp_path)
+    assert data.test is not None and data.test.labels.tolist() == [1]
+    assert list(data.splits) == ["train", "val", "test"]
+    (tmp_path / "test/green").mkdir()
+    with pytest.raises(DataError, match=r"test/green is a class that .*train lacks"):
+        open_data(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [

@@ -17,7 +17,6 @@ import pytest
 from alexnet_native.data.folder import read_folder
 from alexnet_native.data.prepare.preparation import Preparation
 from alexnet_native.data.shards.columns import (
-    STATISTICS,
     read_checksums,
     read_labels,
     read_record_names,
@@ -26,7 +25,15 @@ from alexnet_native.data.shards.columns import (
 from alexnet_native.data.shards.index import INDEX, WORK, read_index
 from alexnet_native.data.statistics import statistics
 from alexnet_native.errors import DataError
-from prepared import contents, jpeg, prepare, records, request, write
+from prepared import (
+    contents,
+    jpeg,
+    prepare,
+    records,
+    request,
+    require_numpys_statistics,
+    write,
+)
 
 SHARD = 5 * 3 * 32 * 32  # bytes of five records
 
@@ -72,15 +79,7 @@ def test_checksums_and_names_are_those_of_the_records(source: Path, tmp_path: Pa
 
 def test_statistics_are_those_of_numpy_in_float64(source: Path, tmp_path: Path) -> None:
     index = prepare(source, tmp_path).index
-    images = records(tmp_path, index, "train").astype(np.float64)
-    with np.load(tmp_path / STATISTICS) as archive:
-        mean, covariance = archive["mean"], archive["covariance"]
-        values, vectors = archive["eigenvalues"], archive["eigenvectors"]
-    np.testing.assert_allclose(mean, images.mean(axis=0), rtol=1e-14)
-    want = np.cov(images.reshape(-1, 3).T, bias=True)
-    np.testing.assert_allclose(covariance, want, rtol=1e-10)
-    np.testing.assert_allclose(vectors @ want, values[:, None] * vectors, atol=1e-8 * values.max())
-    np.testing.assert_allclose(vectors @ vectors.T, np.eye(3), atol=1e-12)
+    require_numpys_statistics(tmp_path, index)
     got, same = read_statistics(tmp_path, index), statistics(read_folder_of(tmp_path))
     for field in ("mean", "pca_std", "pca_vectors"):
         np.testing.assert_array_equal(getattr(got, field), getattr(same, field))
@@ -232,7 +231,5 @@ def test_the_photos_have_their_counts_labels_and_mean(shared: Path, tmp_path: Pa
         assert np.bincount(labels).tolist() == [count] * 10
         names = read_record_names(tmp_path, index, split)
         assert [index.classes[label] for label in labels] == [n.split("/")[1] for n in names]
-    images = records(tmp_path, index, "train")
-    with np.load(tmp_path / STATISTICS) as archive:
-        np.testing.assert_allclose(archive["mean"], images.mean(axis=0), rtol=1e-13)
+    require_numpys_statistics(tmp_path, index)
     assert prepare(photos, tmp_path, size=64).findings["converted", "grey"] == 61

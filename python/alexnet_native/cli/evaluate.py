@@ -34,7 +34,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("checkpoint", metavar="CHECKPOINT", help="a checkpoint or a run folder")
     parser.add_argument("--data", help="the data (default: that of the training)")
     parser.add_argument(
-        "--split", choices=("val", "train"), default="val", help="its part (default: val)"
+        "--split", choices=("val", "test", "train"), default="val", help="its part (default: val)"
     )
     parser.add_argument(
         "--views",
@@ -78,9 +78,11 @@ def _run(args: argparse.Namespace) -> None:
     data = open_data(args.data or (config.data if config else ""))
     net = Net.load(saved.path, devices=args.devices, threads=args.threads)
     _require_same_classes(net, data)
-    source = data.val if args.split == "val" else data.train
+    source = data.splits.get(args.split)
     if source is None:
-        raise ConfigError(f"{data.name} has no validation images; take --split train")
+        raise ConfigError(
+            f"{data.name} has no {args.split} images; there are --split {' and '.join(data.splits)}"
+        )
     found = examine(
         net,
         source,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["add"]
 
 _SHARD_MIB = 384  # 2048 records of 256 x 256
-_SPLITS = {"train": "training", "val": "validation"}
+_SPLITS = {"train": "training", "val": "validation", "test": "test"}
 
 
 def add(commands: Commands) -> None:

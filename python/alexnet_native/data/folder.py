@@ -1,4 +1,4 @@
-"""Picture folders: train/<class>/*.jpg and val/<class>/*.jpg (also .png, .webp and others)."""
+"""Picture folders: train/<class>/*.jpg, val/<class>/*.jpg (also .png, .webp and others), test/."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from alexnet_native.errors import DataError
 
 __all__ = ["find_folder", "read_folder"]
 
-_TRAIN, _VAL = "train", "val"
+_TRAIN, _OTHERS = "train", ("val", "test")
 
 
 def find_folder(folder: Path) -> bool:
@@ -28,8 +28,8 @@ def read_folder(
 ) -> Dataset:
     """Lists the pictures; they are decoded when they are used.
 
-    Classes are the folders of train/, sorted by name; val/ may be absent or lack classes. Names
-    that start with a dot and files with other extensions are passed over.
+    Classes are the folders of train/, sorted by name; val/ and test/ may be absent or lack classes.
+    Names that start with a dot and files with other extensions are passed over.
 
     Args:
         resize: every picture becomes (resize, resize, 3): shorter side scaled to it, up or down,
@@ -38,7 +38,7 @@ def read_folder(
         cache_bytes: a split whose decoded pictures fit in here is decoded once and kept.
 
     Raises:
-        DataError: no class, an empty class folder, a class in val/ that train/ lacks. Damaged
+        DataError: no class, an empty class folder, a class elsewhere that train/ lacks. Damaged
             pictures are reported when they are used, or by :meth:`Dataset.load`.
     """
     if resize < 1:
@@ -46,15 +46,13 @@ def read_folder(
     classes = _subfolders(folder / _TRAIN)
     if not classes:
         raise DataError(f"{folder / _TRAIN} has no class folders; put pictures in train/<class>/")
-    val = folder / _VAL
-    extra = sorted(set(_subfolders(val)) - set(classes)) if val.is_dir() else []
-    if extra:
-        raise DataError(
-            f"{val / extra[0]} is a class that {folder / _TRAIN} lacks; give it training pictures "
-            "or remove it"
-        )
 
     def source(split: Path) -> LazySource:
+        if extra := sorted(set(_subfolders(split)) - set(classes)):
+            raise DataError(
+                f"{split / extra[0]} is a class that {folder / _TRAIN} lacks; give it training "
+                "pictures or remove it"
+            )
         labels, files = _pictures(split, classes)
         shape = (resize, resize, 3)
         return LazySource(
@@ -70,7 +68,7 @@ def read_folder(
         name=str(folder),
         classes=tuple(classes),
         train=source(folder / _TRAIN),
-        val=source(val) if val.is_dir() else None,
+        **{name: source(folder / name) for name in _OTHERS if (folder / name).is_dir()},
     )
 
 

@@ -158,7 +158,11 @@ class LazySource:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A named set of classes with training images and, where there are any, validation images.
+    """A named set of classes with training images and, where they exist, others.
+
+    Attributes:
+        val: looked at during a training, after each epoch.
+        test: for :command:`evaluate` alone.
 
     Raises:
         DataError: no training image, splits of different image shapes, a label without a class.
@@ -168,11 +172,18 @@ class Dataset:
     classes: tuple[str, ...]
     train: Source
     val: Source | None = None
+    test: Source | None = None
 
     def __post_init__(self) -> None:
-        for source, split in ((self.train, "training"), (self.val, "validation")):
-            if source is not None:
-                self._check(source, split)
+        words = {"train": "training", "val": "validation"}
+        for split, source in self.splits.items():
+            self._check(source, words.get(split, split))
+
+    @property
+    def splits(self) -> dict[str, Source]:
+        """Those that there are, by name: train, val, test."""
+        named = {"train": self.train, "val": self.val, "test": self.test}
+        return {name: source for name, source in named.items() if source is not None}
 
     def load(self) -> None:
         """Decodes or draws now what will be kept in memory, so that damage is found early.
@@ -180,7 +191,7 @@ class Dataset:
         Raises:
             DataError: a file that cannot be decoded, by name.
         """
-        for source in (self.train, self.val):
+        for source in self.splits.values():
             if isinstance(source, LazySource):
                 source.load()
 

@@ -1,4 +1,4 @@
-"""Folders of pictures: train/<class>/ and val/<class>/, or <class>/ alone."""
+"""Folders of pictures: train/<class>/, val/<class>/ and test/<class>/, or <class>/ alone."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 
 from alexnet_native.data.images import EXTENSIONS
 from alexnet_native.data.prepare.inputs import Finding, Inputs, Listing, left_out
+from alexnet_native.data.shards.index import SPLITS
 from alexnet_native.errors import DataError
 
 __all__ = ["find_folders", "list_folders"]
 
-_SPLITS = ("train", "val")
 _LOOK_AT = 1000  # entries of a folder that decide whether it holds pictures
 
 
@@ -38,15 +38,16 @@ def list_folders(source: Path) -> Listing:
         raise DataError(f"{root} has no class folders; put pictures in {root}/<class>/")
     findings: list[Finding] = []
     splits = {"train": _list_split(source, "train", root, classes, findings)}
-    if nested and (source / "val").is_dir():
-        splits["val"] = _list_split(source, "val", source / "val", classes, findings)
+    for split in SPLITS[1:]:
+        if nested and (source / split).is_dir():
+            splits[split] = _list_split(source, split, source / split, classes, findings)
     if not len(splits["train"]):
         raise DataError(f"the class folders of {root} hold no files; put pictures there")
     if nested:
         findings += [
-            left_out("", name, "not used", "it is neither train/ nor val/")
+            left_out("", name, "not used", "it is neither train/ nor val/ nor test/")
             for name in sorted(os.listdir(source))  # noqa: PTH208
-            if name not in _SPLITS
+            if name not in splits
         ]
     return Listing("folder", tuple(classes), splits, tuple(findings))
 
@@ -58,7 +59,7 @@ def _list_split(
     labels = {name: label for label, name in enumerate(classes)}
     for entry in _entries(root):
         name = os.path.relpath(entry.path, source)
-        if not entry.is_dir() or entry.name.startswith("."):
+        if not _is_folder(entry) or entry.name.startswith("."):
             findings.append(left_out(split, name, *(_oddity(entry) or _NO_CLASS)))
             continue
         label = labels.get(entry.name)
@@ -81,7 +82,12 @@ _NO_CLASS = ("no class", "it lies beside the class folders")
 
 def _below(folder: Path) -> Iterator[tuple[str, tuple[str, str] | None]]:
     """All files in a class folder, at any depth, and why one is none."""
-    for entry in _entries(folder):
+    try:
+        entries = _entries(folder)
+    except OSError as error:
+        yield str(folder), ("unreadable", str(error.strerror))
+        return
+    for entry in entries:
         why = _oddity(entry)
         if why is None and entry.is_dir():
             yield from _below(Path(entry.path))
@@ -92,13 +98,17 @@ def _below(folder: Path) -> Iterator[tuple[str, tuple[str, str] | None]]:
 def _oddity(entry: os.DirEntry[str]) -> tuple[str, str] | None:
     if entry.name.startswith("."):
         return "hidden", "its name starts with a dot"
-    if entry.is_symlink() and entry.is_dir():
+    if entry.is_symlink() and _is_folder(entry):
         return "link", "it is a link to a folder"
-    if entry.is_symlink() and not entry.is_file():
+    if entry.is_symlink() and not os.path.isfile(entry.path):  # noqa: PTH113
         return "link", "it is a link to nothing"
     if not entry.is_file() and not entry.is_dir():
         return "no file", "it is a pipe, a socket or a device"
     return None
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    return os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir()  # noqa: PTH112
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
@@ -110,11 +120,14 @@ def _folders(folder: Path) -> list[Path]:
     return [
         Path(entry.path)
         for entry in _entries(folder)
-        if entry.is_dir() and not entry.name.startswith(".")
+        if _is_folder(entry) and not entry.name.startswith(".")
     ]
 
 
 def _holds_pictures(folder: Path) -> bool:
-    with os.scandir(folder) as entries:
-        some = [entry.name for _, entry in zip(range(_LOOK_AT), entries, strict=False)]
+    try:
+        with os.scandir(folder) as entries:
+            some = [entry.name for _, entry in zip(range(_LOOK_AT), entries, strict=False)]
+    except OSError:  # reported when it is listed
+        return False
     return any(Path(name).suffix.lower() in EXTENSIONS for name in some)

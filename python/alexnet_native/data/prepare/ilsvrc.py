@@ -1,17 +1,20 @@
 """ILSVRC-2010 and ILSVRC-2012 as they are downloaded: archives of archives, and a development kit.
 
-=============  ============================  ============================
-               2010                          2012
-=============  ============================  ============================
-training       ILSVRC2010_images_train.tar   ILSVRC2012_img_train.tar
-validation     ILSVRC2010_images_val.tar     ILSVRC2012_img_val.tar
-kit            ILSVRC2010_devkit-1.0.tar.gz  ILSVRC2012_devkit_t12.tar.gz
+=============  ================================  ============================
+               2010                              2012
+=============  ================================  ============================
+training       ILSVRC2010_images_train.tar       ILSVRC2012_img_train.tar
+validation     ILSVRC2010_images_val.tar         ILSVRC2012_img_val.tar
+test           ILSVRC2010_images_test.tar        (its labels were not published)
+test labels    ILSVRC2010_test_ground_truth.txt
+kit            ILSVRC2010_devkit-1.0.tar.gz      ILSVRC2012_devkit_t12.tar.gz
 mended files   patch_images.tar
-=============  ============================  ============================
+=============  ================================  ============================
 
 The training archive holds one archive for each class, named by its WordNet number (n01440764.tar).
-The kit's data/meta.mat numbers the classes; a label is that ILSVRC number less one. Line i of its
-..._validation_ground_truth.txt is the number of ..._val_<i>.JPEG. Source: readme.txt of both kits.
+The kit's data/meta.mat numbers the classes; a label is that ILSVRC number less one. Line i of a
+ground truth is the number of ..._val_<i>.JPEG, or of ..._test_<i>.JPEG. Source: readme.txt of both
+kits.
 """
 
 from __future__ import annotations
@@ -31,15 +34,24 @@ from alexnet_native.errors import DataError
 
 __all__ = ["find_ilsvrc", "list_ilsvrc"]
 
-_TRAIN = {"2012": "ILSVRC2012_img_train.tar", "2010": "ILSVRC2010_images_train.tar"}
-_VAL = {"2012": "ILSVRC2012_img_val.tar", "2010": "ILSVRC2010_images_val.tar"}
+_ARCHIVES = {
+    "2012": {"train": "ILSVRC2012_img_train.tar", "val": "ILSVRC2012_img_val.tar"},
+    "2010": {
+        "train": "ILSVRC2010_images_train.tar",
+        "val": "ILSVRC2010_images_val.tar",
+        "test": "ILSVRC2010_images_test.tar",
+    },
+}
+_TEST_TRUTH = "ILSVRC2010_test_ground_truth.txt"
 _KITS = {
     "2012": ("ILSVRC2012_devkit_t12", "ILSVRC2012_devkit_t3"),
     "2010": ("ILSVRC2010_devkit-1.0", "devkit-1.0"),
 }
 _PATCH = "patch_images.tar"
 _WORDNET = re.compile(r"n\d{8}")
-_VAL_NUMBER = re.compile(r"_val_(\d{8})")
+_NUMBER = re.compile(r"_(?:val|test)_(\d{8})")
+
+_Label = int | tuple[str, str]  # or why there is none
 
 
 @dataclass(frozen=True)
@@ -52,64 +64,95 @@ class _Kit:
 
 def find_ilsvrc(source: Path) -> str | None:
     """The year whose archives `source` holds."""
-    for year in _TRAIN:
-        if (source / _TRAIN[year]).is_file() or (source / _VAL[year]).is_file():
+    for year, archives in _ARCHIVES.items():
+        if any((source / archives[split]).is_file() for split in ("train", "val")):
             return year
     return None
 
 
 def list_ilsvrc(source: Path, year: str) -> Listing:
-    """Lists the images of both archives.
+    """Lists the images of all archives that have labels.
 
     Raises:
-        DataError: the training archive or the kit is missing or damaged.
+        DataError: the training archive or the kit is missing or damaged, or the labels of the test
+            images are.
     """
-    if not (source / _TRAIN[year]).is_file():
-        raise DataError(f"{source} has no {_TRAIN[year]}; download it to there")
+    archives = {split: source / name for split, name in _ARCHIVES[year].items()}
+    if not archives["train"].is_file():
+        raise DataError(f"{source} has no {archives['train'].name}; download it to there")
     kit = _read_kit(source, year)
-    labels = {synset: label for label, synset in enumerate(kit.synsets)}
+    truth = {"val": kit.truth, "test": _read_test_truth(source, len(kit.synsets))}
     findings: list[Finding] = []
+    splits = {"train": _list(archives["train"], "train", _by_synset(kit.synsets), findings)}
+    for split in ("val", "test"):
+        if split in archives and archives[split].is_file() and truth[split]:
+            splits[split] = _list(archives[split], split, _by_number(truth[split]), findings)
+    notes = []
+    if (source / _PATCH).is_file():
+        mended = sum(_patch(inputs, source / _PATCH) for inputs in splits.values())
+        notes.append(f"{mended} images are taken from {_PATCH}")
+    expected = {"train": kit.train_images, **{split: len(lines) for split, lines in truth.items()}}
+    for split, inputs in splits.items():
+        if expected[split] not in (0, len(inputs)):
+            notes.append(
+                f"there should be {expected[split]} images for {split}, the archive holds "
+                f"{len(inputs)}"
+            )
+    if not len(splits["train"]):
+        raise DataError(
+            f"{archives['train']} holds no images of the kit's classes{because(findings)}"
+        )
+    used = {archives[split].name for split in splits} | {_TEST_TRUTH, _PATCH}
+    findings += _not_used(source, used)
+    details = {"synsets": list(kit.synsets)}
+    return Listing(f"ILSVRC-{year}", kit.words, splits, tuple(findings), tuple(notes), details)
 
-    def train_label(member: Member) -> int | tuple[str, str]:
+
+def _by_synset(synsets: tuple[str, ...]) -> Callable[[Member], _Label]:
+    labels = {synset: label for label, synset in enumerate(synsets)}
+
+    def label_of(member: Member) -> _Label:
         for part in PurePosixPath(member.name).parts:
             if found := _WORDNET.match(part):
                 label = labels.get(found[0])
                 return ("unknown class", "the kit has no such number") if label is None else label
         return "no class", "its name holds no WordNet number"
 
-    def val_label(member: Member) -> int | tuple[str, str]:
-        found = _VAL_NUMBER.search(member.name)
+    return label_of
+
+
+def _by_number(truth: tuple[int, ...]) -> Callable[[Member], _Label]:
+    def label_of(member: Member) -> _Label:
+        found = _NUMBER.search(member.name)
         if not found:
             return "no label", "its name holds no number"
-        if not 1 <= int(found[1]) <= len(kit.truth):
-            return "no label", f"the kit's ground truth has {len(kit.truth)} lines"
-        return kit.truth[int(found[1]) - 1]
+        if not 1 <= int(found[1]) <= len(truth):
+            return "no label", f"the ground truth has {len(truth)} lines"
+        return truth[int(found[1]) - 1]
 
-    splits = {"train": _list(source / _TRAIN[year], "train", train_label, findings)}
-    if (source / _VAL[year]).is_file():
-        splits["val"] = _list(source / _VAL[year], "val", val_label, findings)
-    notes = []
-    if (source / _PATCH).is_file():
-        mended = sum(_patch(inputs, source / _PATCH) for inputs in splits.values())
-        notes.append(f"{mended} images are taken from {_PATCH}")
-    for split, expected in (("train", kit.train_images), ("val", len(kit.truth))):
-        if split in splits and expected not in (0, len(splits[split])):
-            notes.append(
-                f"the kit counts {expected} images for {split}, the archive holds "
-                f"{len(splits[split])}"
-            )
-    if not len(splits["train"]):
-        raise DataError(
-            f"{source / _TRAIN[year]} holds no images of the kit's classes{because(findings)}"
-        )
-    details = {"synsets": list(kit.synsets)}
-    return Listing(f"ILSVRC-{year}", kit.words, splits, tuple(findings), tuple(notes), details)
+    return label_of
+
+
+def _not_used(source: Path, used: set[str]) -> Iterator[Finding]:
+    """What else lies there: archives without labels, of other tasks, kits."""
+    for path in sorted(source.iterdir()):
+        if path.name in used or any(
+            path.name.startswith(k) for kits in _KITS.values() for k in kits
+        ):
+            continue
+        if path.name == _ARCHIVES["2010"]["test"]:
+            why = f"its labels are missing; download {_TEST_TRUTH} to there"
+        elif path.name.startswith("ILSVRC2012_img_test"):
+            why = "the labels of its images were not published"
+        else:
+            why = "it is none of the files that are read"
+        yield left_out("", path.name, "not used", why)
 
 
 def _list(
     file: Path,
     split: str,
-    label_of: Callable[[Member], int | tuple[str, str]],
+    label_of: Callable[[Member], _Label],
     findings: list[Finding],
 ) -> Inputs:
     inputs = Inputs(file.parent, [file])
@@ -176,7 +219,7 @@ def _kit(files: dict[str, bytes], place: Path, year: str) -> _Kit:
         synsets = read_matlab(files["meta.mat"], f"{place}/data/meta.mat")["synsets"]
         leaves = {int(s[number][0]): s for s in synsets if int(s["num_children"][0]) == 0}
         chosen = [leaves[i + 1] for i in range(len(leaves))]
-        truth = tuple(int(line) - 1 for line in files[truth_file].split())
+        truth = _read_truth(files[truth_file], len(chosen), f"{place}: {truth_file}")
         kit = _Kit(
             synsets=tuple(str(s["WNID"]) for s in chosen),
             words=_distinct([(str(s["words"]), str(s["WNID"])) for s in chosen]),
@@ -187,9 +230,26 @@ def _kit(files: dict[str, bytes], place: Path, year: str) -> _Kit:
         if isinstance(error, DataError):
             raise
         raise DataError(f"{place} is not the kit of ILSVRC-{year} ({error!r})") from error
-    if any(not 0 <= label < len(chosen) for label in truth):
-        raise DataError(f"{place}: {truth_file} holds numbers outside 1 to {len(chosen)}")
     return kit
+
+
+def _read_truth(data: bytes, classes: int, name: str) -> tuple[int, ...]:
+    """The labels of a ground truth: ILSVRC numbers, one a line, less one."""
+    try:
+        truth = tuple(int(line) - 1 for line in data.split())
+    except ValueError as error:
+        raise DataError(f"{name} holds something else than numbers; download it again") from error
+    if any(not 0 <= label < classes for label in truth):
+        raise DataError(f"{name} holds numbers outside 1 to {classes}; download it again")
+    return truth
+
+
+def _read_test_truth(source: Path, classes: int) -> tuple[int, ...]:
+    """Of ILSVRC-2010; without the file, nothing."""
+    file = source / _TEST_TRUTH
+    if not file.is_file():
+        return ()
+    return _read_truth(file.read_bytes(), classes, str(file))
 
 
 def _distinct(names: list[tuple[str, str]]) -> tuple[str, ...]:

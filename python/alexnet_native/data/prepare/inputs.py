@@ -90,7 +90,7 @@ class Listing:
     Attributes:
         kind: what it was recognised as.
         classes: names in the order of the labels.
-        splits: "train" and, where there is one, "val".
+        splits: "train" and, where they exist, "val" and "test".
         findings: what was left out already, with reasons.
         notes: what the user should know before the work begins.
         details: of the source, for dataset.json.

@@ -6,7 +6,9 @@
 - By class: the folder that a member lies in, or else the name of the archive, is its class.
 
 An archive is of the validation split if its path, or that of a member, holds the word val, valid or
-validation. Source: https://github.com/webdataset/webdataset, "The WebDataset Format".
+validation, of the test split if it holds the word test.
+
+Source: https://github.com/webdataset/webdataset, "The WebDataset Format".
 """
 
 from __future__ import annotations
@@ -19,13 +21,15 @@ from alexnet_native.data.images import EXTENSIONS
 from alexnet_native.data.prepare.archive import Archive
 from alexnet_native.data.prepare.inputs import Finding, Inputs, Listing, because, left_out
 from alexnet_native.data.prepare.tar_index import Member
+from alexnet_native.data.shards.index import SPLITS
 from alexnet_native.errors import DataError
 
 __all__ = ["find_tars", "list_tars"]
 
 _NAMES = "classes.txt"
-_VAL_WORDS = {"val", "valid", "validation"}
-_SPLIT_WORDS = {*_VAL_WORDS, "train"}
+_SPLIT_WORDS = {
+    "val": "val", "valid": "val", "validation": "val", "test": "test", "train": "train",
+}  # fmt: skip
 _LONGEST_LABEL = 6  # digits
 
 _Found = tuple[str, str, str | int, int, Member]  # split, name, class, archive, picture
@@ -50,7 +54,7 @@ def list_tars(source: Path) -> Listing:
     numbered: set[bool] = set()
     for place, file in enumerate(files):
         relative = file.relative_to(root).as_posix()
-        split = "val" if _words(relative) & _VAL_WORDS else "train"
+        split = _split_of(re.split(r"[^a-z]+", relative.lower())) or "train"
         with Archive(file) as archive:
             all_members = list(archive.members(split, findings))
             if any(_key(member)[1] == "cls" for member in all_members):
@@ -67,15 +71,15 @@ def list_tars(source: Path) -> Listing:
     labels: dict[str | int, int] = {name: label for label, name in enumerate(classes)}
     if True in numbered:
         labels = {label: label for label in range(len(classes))}
-    splits = {"train": Inputs(root, files)}
+    order = ["train", *(s for s in SPLITS[1:] if any(split == s for split, *_ in found))]
+    splits = {split: Inputs(root, files) for split in order}
     for split, name, name_or_number, place, member in found:
         label = labels.get(name_or_number)
         if label is None:
             detail = f"there is no class {name_or_number}"
             findings.append(left_out(split, name, "unknown class", detail))
         else:
-            inputs = splits.setdefault(split, Inputs(root, files))
-            inputs.add_part(name, label, place, member.offset, member.size)
+            splits[split].add_part(name, label, place, member.offset, member.size)
     if not len(splits["train"]):
         raise DataError(f"the archives of {source} hold no pictures to train on{because(findings)}")
     return Listing("tar", classes, splits, tuple(findings))
@@ -118,8 +122,7 @@ def _by_class(
     for member in all_members:
         name = f"{file}/{member.name}"
         folders = PurePosixPath(member.name).parts[:-1]
-        words = [part for part in folders if part.lower() in _SPLIT_WORDS]
-        own = split if not words else "train" if words[0].lower() == "train" else "val"
+        own = _split_of(part.lower() for part in folders) or split
         if folders and folders[-1].lower() in _SPLIT_WORDS:
             findings.append(left_out(own, name, "no class", "it lies beside the class folders"))
         else:
@@ -157,5 +160,6 @@ def _key(member: Member) -> tuple[str, str]:
     return f"{folder}/{stem}" if folder else stem, kind.lower()
 
 
-def _words(path: str) -> set[str]:
-    return set(re.split(r"[^a-z]+", path.lower()))
+def _split_of(words: Iterable[str]) -> str | None:
+    """What the first word that names a split names."""
+    return next((_SPLIT_WORDS[word] for word in words if word in _SPLIT_WORDS), None)

@@ -7,7 +7,7 @@ A folder of shards holds::
     train.labels.npy     int32 (N,), 0 to classes - 1, in record order
     train.crc32.npy      uint32 (N,), the CRC-32 of each record
     train.names.txt      where each record came from, one a line (see record_names.py)
-    val-00000.bin ...    the same for the other split
+    val-00000.bin ...    the same for each other split: val, test
     statistics.npz       of the training split (see columns.py)
     report.csv           inputs that were converted or left out, and why
 
@@ -29,7 +29,7 @@ __all__ = ["INDEX", "SPLITS", "WORK", "Index", "Shard", "Split", "find_shards", 
 
 INDEX = "dataset.json"
 WORK = ".prepare"  # the folder of a preparation that is not finished
-SPLITS = ("train", "val")
+SPLITS = ("train", "val", "test")
 
 _FORMAT = "alexnet-native shards"
 _VERSION = 1
@@ -62,7 +62,7 @@ class Index:
         size: height and width of every record, pixels.
         channels: of every record; 3 is red, green, blue.
         classes: names, in the order of the labels.
-        splits: by name, "train" and, where there is one, "val".
+        splits: by name, "train" and, where they exist, "val" and "test".
         settings: how the set was made; not needed to read it.
     """
 

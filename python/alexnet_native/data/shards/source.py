@@ -14,7 +14,7 @@ from alexnet_native.data.shards.columns import (
     read_record_names,
     read_statistics,
 )
-from alexnet_native.data.shards.index import Index, read_index
+from alexnet_native.data.shards.index import SPLITS, Index, read_index
 from alexnet_native.data.source import Dataset
 from alexnet_native.data.statistics import Statistics
 from alexnet_native.errors import DataError
@@ -28,7 +28,7 @@ class ShardSource:
     Args:
         folder: with dataset.json.
         index: that file, read.
-        split: "train" or "val".
+        split: one that the index has.
 
     Raises:
         DataError: a file that is missing, too short, or of another set.
@@ -90,9 +90,9 @@ def read_shards(folder: Path) -> Dataset:
         raise DataError(f"{folder} has no training records; prepare a set with a train split")
     sources = {
         split: ShardSource(folder, index, split)
-        for split in ("train", "val")
+        for split in SPLITS
         if split in index.splits and index.splits[split].images
     }
     if "train" not in sources:
         raise DataError(f"{folder} has no training records; prepare a set with a train split")
-    return Dataset(index.name, index.classes, sources["train"], sources.get("val"))
+    return Dataset(index.name, index.classes, **sources)
