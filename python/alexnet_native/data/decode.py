@@ -18,14 +18,8 @@ _FRACTIONS = (8, 4, 2)
 _MOST_PIXELS = 2 * 89_478_485  # more are an attack on memory, says Pillow too
 _HARMLESS = "extraneous bytes before marker 0xd9"  # after the last pixel
 _CUT_OFF = ("premature end", "truncated", "unexpected end", "end of file", "not enough image data")
-_FAILURES = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    MemoryError,
-    Image.DecompressionBombError,
-    Image.DecompressionBombWarning,
-)
+# Pillow's names. Others would depend on how it was built, and EPS on a program that it starts.
+_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -84,7 +78,8 @@ def decode(data: bytes, size: int, scratch: Scratch | None = None) -> Picture:
 
     EXIF rotation is applied; grey, CMYK and palette pictures are converted, 16-bit ones reduced to
     8, transparent ones laid on white; colour profiles are not used, of animations the first picture
-    is taken. What the bytes are counts, not a file's extension.
+    is taken. CMYK is taken as Adobe stores it in JPEGs, inverted. What the bytes are counts, not a
+    file's extension.
 
     Args:
         data: the whole file.
@@ -99,8 +94,10 @@ def decode(data: bytes, size: int, scratch: Scratch | None = None) -> Picture:
     try:
         picture = _jpeg(data, size, scratch or Scratch()) if data[:2] == b"\xff\xd8" else None
         return picture or _other(data)
-    except _FAILURES as error:
-        raise _named(error) from error
+    except Damaged:
+        raise
+    except Exception as error:  # damaged bytes make decoders raise what they never meant to
+        raise _named(error, jpeg=data[:2] == b"\xff\xd8") from error
 
 
 def _jpeg(data: bytes, size: int, scratch: Scratch) -> Picture | None:
@@ -134,14 +131,19 @@ def _jpeg(data: bytes, size: int, scratch: Scratch) -> Picture | None:
 
 
 def _other(data: bytes) -> Picture:
-    with Image.open(io.BytesIO(data)) as image:
+    with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
         width, height = image.size
         _check_pixels(height, width)
         kind = image.format or ""
         notes: list[tuple[str, str]] = []
         if getattr(image, "is_animated", False) and kind != "MPO":
             notes.append(("animation", "the first picture is taken"))
+        if any(";16" in str(tile.args) for tile in image.tile) and not image.mode.startswith("I"):
+            notes.append(("16-bit", "reduced to 8 bits"))
+        turned = _orientation(image) if kind == "TIFF" else None  # by Pillow, as it loads it
         pixels = np.asarray(_to_rgb(image, notes))
+        if turned in _TURNS:
+            notes.append(("rotated", f"EXIF orientation {turned}"))
         pixels = _upright(pixels, _orientation(image), notes)
     return Picture(pixels, (height, width), kind, tuple(notes))
 
@@ -211,11 +213,13 @@ def _check_pixels(height: int, width: int) -> None:
         raise Damaged("too large", f"it declares {width} x {height} pixels")
 
 
-def _named(error: BaseException) -> Damaged:
+def _named(error: Exception, *, jpeg: bool) -> Damaged:
     if isinstance(error, UnidentifiedImageError):
-        return Damaged("no picture", "no picture format is recognised")
-    text = " ".join(str(error).strip().rstrip(".").split()) or type(error).__name__
+        if jpeg:
+            return Damaged("damaged", "the header of this JPEG is incomplete or damaged")
+        return Damaged("no picture", f"it is none of {', '.join(_FORMATS)}")
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
-        return Damaged("too large", text)
+        return Damaged("too large", f"it declares more than {_MOST_PIXELS:,} pixels")
+    text = " ".join(str(error).strip().rstrip(".").split()) or type(error).__name__
     cut_off = any(words in text.lower() for words in _CUT_OFF)
     return Damaged("cut off" if cut_off else "damaged", text)
