@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import signal
-import subprocess
-import sys
 import time
 import zlib
 from collections.abc import Callable
@@ -22,7 +19,7 @@ from alexnet_native.data.shards.columns import (
     read_record_names,
     read_statistics,
 )
-from alexnet_native.data.shards.index import INDEX, WORK, read_index
+from alexnet_native.data.shards.index import WORK, read_index
 from alexnet_native.data.statistics import statistics
 from alexnet_native.errors import DataError
 from prepared import (
@@ -99,46 +96,6 @@ def test_any_number_of_workers_gives_the_same_bytes(
     for workers in (1, 4):
         prepare(source, tmp_path / str(workers), workers=workers, shard_bytes=SHARD)
     assert contents(tmp_path / "1") == contents(tmp_path / "4")
-
-
-KILLED = """
-import sys, time
-from pathlib import Path
-sys.path[:0] = sys.argv[3:]
-from alexnet_native.data.prepare import run
-from prepared import Preparation, request
-run.SECONDS_BETWEEN_STATES = 0.0
-run._CHUNK_BYTES = 2 * 3 * 32 * 32
-asked = request(Path(sys.argv[1]), Path(sys.argv[2]), shard_bytes=5 * 3 * 32 * 32)
-def show(split, done, total):
-    print(split, done, flush=True)
-    time.sleep(0.02)
-Preparation(asked).run(2, show)
-"""
-
-
-@pytest.mark.parametrize("when", ["train 6", "train 14", "val 2"])
-def test_killed_and_started_again_it_gives_the_same_bytes(
-    source: Path, tmp_path: Path, when: str
-) -> None:
-    prepare(source, tmp_path / "want", shard_bytes=SHARD)
-    folder = tmp_path / "got"
-    command = [sys.executable, "-c", KILLED, str(source), str(folder), *filter(None, sys.path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if line.strip() == when:
-                process.send_signal(signal.SIGKILL)
-                break
-    assert process.returncode == -signal.SIGKILL
-    assert not (folder / INDEX).exists() and (folder / WORK / "state.npz").exists()
-    with pytest.raises(DataError, match="is not finished; run the same"):
-        read_index(folder)
-    seen: list[tuple[str, int]] = []
-    asked = request(source, folder, shard_bytes=SHARD)
-    Preparation(asked).run(2, lambda split, done, total: seen.append((split, done)))
-    assert seen[0][1] > 0, "it began from the start"
-    assert contents(folder) == contents(tmp_path / "want")
 
 
 def test_a_finished_set_is_left_alone(source: Path, tmp_path: Path) -> None:

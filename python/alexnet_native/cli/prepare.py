@@ -103,7 +103,7 @@ def _show_plan(preparation: Preparation) -> None:
     for note in listing.notes:
         log.line(f"note: {note}")
     if listing.findings:
-        _show_kinds(Counter((f.outcome, f.kind) for f in listing.findings), "already")
+        _show_kinds(Counter((f.outcome, f.kind) for f in listing.findings), "so far")
     log.line(
         f"{request.folder} needs {preparation.bytes_needed / 1e9:.2f} GB for records of "
         f"{preparation.size} x {preparation.size}; {preparation.bytes_free / 1e9:.2f} GB are free"

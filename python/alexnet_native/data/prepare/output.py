@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -43,14 +45,25 @@ class Growing:
         self._file.seek(length)
 
     def write(self, data: bytes | NDArray[np.generic]) -> None:
-        self._file.write(data if isinstance(data, bytes) else data.data)
+        with self._named():
+            self._file.write(data if isinstance(data, bytes) else data.data)
 
     def sync(self) -> None:
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        with self._named():
+            self._file.flush()
+            os.fsync(self._file.fileno())
 
     def close(self) -> None:
-        self._file.close()
+        with suppress(OSError):  # what was not synced does not count
+            self._file.close()
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """An OSError without a file name gets this one's."""
+        try:
+            yield
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, self._file.name) from error
 
 
 class SplitOutput:

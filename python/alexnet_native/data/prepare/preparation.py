@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import shutil
 from collections import Counter
@@ -30,6 +31,7 @@ from alexnet_native.errors import DataError
 __all__ = ["Preparation", "Summary", "finished"]
 
 _LOCK = "lock"
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _SPARE_BYTES = 64 * 1024**2  # for what is small: statistics, report, index
 
 
@@ -100,9 +102,20 @@ class Preparation:
             progress: called with split, inputs done and inputs in all.
 
         Raises:
-            DataError: no training input can be used, or the folder is in use.
-            OSError: full disk, or the source cannot be read.
+            DataError: the disk is full, no training input can be used, or the folder is in use.
+            OSError: the source cannot be read.
         """
+        try:
+            return self._run(workers, progress)
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            raise DataError(
+                f"{error.filename or self.request.folder} cannot be written ({error.strerror}); "
+                "make room and run the same again, it goes on where it stopped"
+            ) from error
+
+    def _run(self, workers: int, progress: Progress | None) -> Summary:
         folder, listing = self.request.folder, self.listing
         settings = settings_of(self.request, listing)
         per_shard = int(settings["records_per_shard"])
