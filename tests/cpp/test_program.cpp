@@ -48,7 +48,8 @@ void expect_none(const Findings& findings) {
 }
 
 // A layer without an instruction of its own runs inside the one that makes its input: what is
-// written there is the fused layer's output.
+// written there is the fused layer's output. Or inside its only reader, which takes the layer's
+// input in place of its output.
 std::map<int, int> fused_outputs(const Program& p) {
   std::set<int> run_forward;
   for (const Instruction& i : p.instructions)
@@ -57,6 +58,12 @@ std::map<int, int> fused_outputs(const Program& p) {
   for (int n = 0; n < int(p.nodes.size()); ++n) {
     const Node& node = p.nodes[size_t(n)];
     if (run_forward.count(n)) continue;
+    if (node.absorbed_by >= 0) {
+      if (!run_forward.count(node.absorbed_by) ||
+          p.nodes[size_t(node.absorbed_by)].in[0] != node.in[0])
+        report(__FILE__, __LINE__, node.name + " is not run by the node that absorbed it");
+      continue;
+    }
     if (p.buffers[size_t(node.out[0])].alias != node.in[0])
       report(__FILE__, __LINE__, node.name + " is not run and not fused");
     fused[node.in[0]] = node.out[0];
