@@ -9,15 +9,19 @@
 #include "core/errors.h"
 #include "graph/description.h"
 #include "train/parameters.h"
+#include "train/precision.h"
 
 namespace alexnet {
 
 namespace py = pybind11;
 
-inline DType parse_precision(const std::string& precision) {
-  require<ConfigError>(precision == "fp32" || precision == "bf16" || precision == "fp64",
-                       "unknown precision '{}': choose fp32, bf16 or fp64", precision);
-  return precision == "fp64" ? DType::f64 : precision == "bf16" ? DType::bf16 : DType::f32;
+inline Precision parse_precision(const std::string& name) {
+  if (name == "fp32") return {};
+  if (name == "tf32") return {DType::f32, true};
+  if (name == "bf16") return {DType::bf16};
+  require<ConfigError>(name == "fp64", "unknown precision '{}': choose fp32, tf32, bf16 or fp64",
+                       name);
+  return {DType::f64};
 }
 
 inline ParamKind parse_kind(const std::string& kind) {

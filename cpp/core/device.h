@@ -92,6 +92,9 @@ class Device {
   virtual int threads() const = 0;  // CPU threads of this device; 0 on a GPU
   // The channel block that its convolutions like best; 1: planes.
   virtual int channel_block(DType dtype) const = 0;
+  // From now on float products may be rounded to TF32 (10 bits of mantissa), on tensor cores.
+  // False: the device has none.
+  virtual bool allow_tf32() { return false; }
   virtual DeviceLimits measure_limits() { return {}; }  // takes about a second; blocking
 
   virtual void* allocate(size_t bytes) = 0;  // 64-byte aligned; throws DeviceError when full

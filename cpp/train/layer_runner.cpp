@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "ops/run.h"
-#include "train/precision.h"
 
 namespace alexnet {
 namespace {
@@ -79,12 +78,14 @@ void LayerRunner::download(const AnyView& from, void* to) {
 }
 
 LayerRunner::LayerRunner(const std::string& type, const Attrs& attrs,
-                         const std::vector<Shape>& inputs, const std::string& device, DType dtype,
-                         const std::string& name, int threads, bool reads_image)
-    : dtype_(dtype), inputs_(inputs), reads_image_(reads_image) {
+                         const std::vector<Shape>& inputs, const std::string& device,
+                         const Precision& precision, const std::string& name, int threads,
+                         bool reads_image)
+    : dtype_(precision.dtype), inputs_(inputs), reads_image_(reads_image) {
   const DeviceId id = parse_device(device);
-  require_precision(id, dtype);
+  const DType dtype = dtype_;
   device_ = backend(id.kind).make_device(id, threads > 0 ? threads : available_threads());
+  apply(*device_, precision);
   stream_ = device_->make_stream();
   stream_->set_label("layer", Phase::other);
   layer_ = make_layer(type, name, dtype, attrs);

@@ -8,14 +8,15 @@
 #include "core/backend.h"
 #include "core/tensor.h"
 #include "layers/layer.h"
+#include "train/precision.h"
 
 namespace alexnet {
 
 class LayerRunner {
  public:
   LayerRunner(const std::string& type, const Attrs& attrs, const std::vector<Shape>& inputs,
-              const std::string& device, DType dtype, const std::string& name, int threads,
-              bool reads_image);
+              const std::string& device, const Precision& precision, const std::string& name,
+              int threads, bool reads_image);
 
   DType compute_type() const { return compute_dtype(dtype_); }  // of all host memory
   const LayerPlan& plan() const { return plan_; }

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "train/precision.h"
-
 namespace alexnet {
 
 struct Network::Compiled {
@@ -21,7 +19,6 @@ Network::Network(Description description, const NetworkOptions& options)
                        "a network runs on one device or two, not {}", options.devices.size());
   std::vector<DeviceId> ids;
   for (const std::string& name : options.devices) ids.push_back(parse_device(name));
-  for (const DeviceId id : ids) require_precision(id, options.dtype);
   const bool two = ids.size() == 2;
   const bool shared = two && ids[0] == ids[1];
   const int threads = options.threads > 0 ? options.threads : available_threads();
@@ -31,12 +28,13 @@ Network::Network(Description description, const NetworkOptions& options)
   for (size_t i = 0; i < count; ++i) {
     const int share = std::max(1, (threads + int(i == 0 ? count - 1 : 0)) / int(count));
     devices_.push_back(backend(ids[i].kind).make_device(ids[i], share));
+    apply(*devices_[i], options.precision);
     streams_.push_back(devices_[i]->make_stream());
     device_list_.push_back(devices_[i].get());
     stream_list_.push_back(streams_[i].get());
   }
 
-  shapes_ = output_shapes(description_, *devices_[0], options.dtype, 1);
+  shapes_ = output_shapes(description_, *devices_[0], options.precision.dtype, 1);
   output_ = shapes_.at(description_.layers.back().name);
   bool has_towers = false;
   for (const LayerDesc& layer : description_.layers) {
@@ -71,7 +69,7 @@ void Network::set_update(const std::string& name, const UpdateRule& rule) {
 
 Program Network::build(int images, bool training, const std::set<std::string>& keep) const {
   require<ConfigError>(images > 0, "a batch must hold at least one image, got {}", images);
-  BuildOptions options{images, training, options_.fuse, options_.dtype, {}, keep};
+  BuildOptions options{images, training, options_.fuse, options_.precision.dtype, {}, keep};
   if (parameters_)
     for (const std::string& name : parameters_->names())
       if (parameters_->rule(name).lr == 0) options.frozen.insert(name);

@@ -10,6 +10,7 @@
 #include "graph/costs.h"
 #include "graph/passes.h"
 #include "train/parameters.h"
+#include "train/precision.h"
 
 namespace alexnet {
 
@@ -28,7 +29,7 @@ struct Batch {
 struct NetworkOptions {
   std::vector<std::string> devices = {"cpu:0"};
   uint64_t seed = 0;
-  DType dtype = DType::f32;
+  Precision precision;
   int threads = 0;   // in all; 0 = those this process may use
   bool fuse = true;  // see BuildOptions
 };
@@ -73,7 +74,7 @@ class Network {
   const Shape& input() const { return description_.input; }
   Shape output() const { return output_; }
   // What images, parameters and results are given in.
-  DType compute_type() const { return compute_dtype(options_.dtype); }
+  DType compute_type() const { return compute_dtype(options_.precision.dtype); }
   std::vector<std::string> layer_names() const;
   Parameters& parameters() { return *parameters_; }
   void set_update(const std::string& name, const UpdateRule& rule);

@@ -91,7 +91,7 @@ class Network:
         *,
         devices: Sequence[str] = ("cpu:0",),  # two: the towers of a two-tower network
         seed: int = 0,
-        precision: str = "fp32",  # or "bf16", "fp64"
+        precision: str = "fp32",  # or "tf32" (GPUs), "bf16", "fp64"
         threads: int = 0,  # CPU threads in all; 0 = those this process may use
         fuse: bool = True,  # ReLU inside the convolution or dense layer before it
     ) -> None: ...

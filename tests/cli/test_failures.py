@@ -83,7 +83,7 @@ def test_a_label_out_of_range_is_named(place: Path) -> None:
         (("--data", "data.npz", "--schedule", "cosine"), ("cosine", "plateau")),
         (("--data", "data.npz", "--classes", "2"), ("classes is 2", "4")),
         (("--data", "data.npz", "--crop", "64"), ("64", "10")),
-        (("--data", "data.npz", "--precision", "fp8"), ("precision", "fp32 or bf16 or fp64")),
+        (("--data", "data.npz", "--precision", "fp8"), ("precision", "tf32 or bf16 or fp64")),
         (("--data", "data.npz", "--set", "rate=1"), ("rate", "training.lr")),
     ],
 )  # fmt: skip

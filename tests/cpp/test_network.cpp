@@ -23,7 +23,7 @@ std::vector<T> images(const Network& net, int count = kImages) {
 const std::vector<int32_t> kLabels = {4, 0, 1, 3, 2, 1};
 
 NetworkOptions options(const std::vector<std::string>& devices, DType dtype, int threads = 2) {
-  return {.devices = devices, .seed = 5, .dtype = dtype, .threads = threads};
+  return {.devices = devices, .seed = 5, .precision = {dtype}, .threads = threads};
 }
 
 // Everything that training leaves behind: losses, then all weights and momenta.

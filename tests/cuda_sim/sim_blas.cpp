@@ -3,8 +3,10 @@
 
 #include <cstring>
 
+#include "core/bf16.h"
 #include "sim.h"
 
+using alexnet::bf16;
 using namespace cuda_sim;
 
 struct SimBlas {
@@ -24,8 +26,8 @@ struct Product {
 
 // C = alpha * op(A) * op(B) + beta * C. op(A) is copied by rows of k for a block of rows, op(B) by
 // columns, so that the innermost loop runs over memory in order.
-template <class T>
-void multiply(const Product& p, T alpha, const T* a, const T* b, T beta, T* c) {
+template <class X, class T>
+void multiply(const Product& p, T alpha, const X* a, const X* b, T beta, T* c) {
   constexpr int64_t kRows = 64, kDepth = 128;
   std::vector<T> packed(size_t(kRows * kDepth)), sums(size_t(kRows * p.n));
   for (int64_t i0 = 0; i0 < p.m; i0 += kRows) {
@@ -61,7 +63,7 @@ size_t span(int64_t rows, int64_t cols, int64_t ld, long long stride, int count)
   return size_t((count - 1) * stride + (cols - 1) * ld + rows) * sizeof(T);
 }
 
-template <class T>
+template <class X, class T>
 cublasStatus_t enqueue_product(SimBlas* handle, const Product& p, const void* alpha, const void* a,
                                const void* b, const void* beta, void* c) {
   const int64_t a_rows = p.ta ? p.k : p.m, b_rows = p.tb ? p.n : p.k;
@@ -69,16 +71,16 @@ cublasStatus_t enqueue_product(SimBlas* handle, const Product& p, const void* al
   if (p.lda < a_rows || p.ldb < b_rows || p.ldc < p.m) return CUBLAS_STATUS_INVALID_VALUE;
   const int device = handle->device;
   check_range("a product", device, a,
-              span<T>(a_rows, p.ta ? p.m : p.k, p.lda, p.stride_a, p.count));
+              span<X>(a_rows, p.ta ? p.m : p.k, p.lda, p.stride_a, p.count));
   check_range("a product", device, b,
-              span<T>(b_rows, p.tb ? p.k : p.n, p.ldb, p.stride_b, p.count));
+              span<X>(b_rows, p.tb ? p.k : p.n, p.ldb, p.stride_b, p.count));
   check_range("a product", device, c, span<T>(p.m, p.n, p.ldc, p.stride_c, p.count));
   const T by = *static_cast<const T*>(alpha), keep = *static_cast<const T*>(beta);
   enqueue(*handle->stream, [=] {
     for (int i = 0; i < p.count; ++i)
-      multiply<T>(p, by, static_cast<const T*>(a) + i * p.stride_a,
-                  static_cast<const T*>(b) + i * p.stride_b, keep,
-                  static_cast<T*>(c) + i * p.stride_c);
+      multiply<X, T>(p, by, static_cast<const X*>(a) + i * p.stride_a,
+                     static_cast<const X*>(b) + i * p.stride_b, keep,
+                     static_cast<T*>(c) + i * p.stride_c);
   });
   return CUBLAS_STATUS_SUCCESS;
 }
@@ -133,11 +135,14 @@ cublasStatus_t cublasGemmStridedBatchedEx(cublasHandle_t handle, cublasOperation
   if (!handle->has_workspace) die("a product without a workspace of its own");
   const Product p{ta == CUBLAS_OP_T, tb == CUBLAS_OP_T, m,        n,    k, lda, ldb, ldc,
                   stride_a,          stride_b,          stride_c, count};
-  if (a_type != b_type || a_type != c_type) return CUBLAS_STATUS_NOT_SUPPORTED;
+  if (a_type != b_type) return CUBLAS_STATUS_NOT_SUPPORTED;
+  if (a_type == CUDA_R_16BF && c_type == CUDA_R_32F && compute == CUBLAS_COMPUTE_32F)
+    return enqueue_product<bf16, float>(handle, p, alpha, a, b, beta, c);
+  if (a_type != c_type) return CUBLAS_STATUS_NOT_SUPPORTED;
   if (a_type == CUDA_R_64F && compute == CUBLAS_COMPUTE_64F)
-    return enqueue_product<double>(handle, p, alpha, a, b, beta, c);
+    return enqueue_product<double, double>(handle, p, alpha, a, b, beta, c);
   if (a_type == CUDA_R_32F &&
       (compute == CUBLAS_COMPUTE_32F || compute == CUBLAS_COMPUTE_32F_FAST_TF32))
-    return enqueue_product<float>(handle, p, alpha, a, b, beta, c);
+    return enqueue_product<float, float>(handle, p, alpha, a, b, beta, c);
   return CUBLAS_STATUS_NOT_SUPPORTED;
 }

@@ -39,8 +39,6 @@ def batch(count: int = 12) -> tuple[np.ndarray, np.ndarray]:
 
 
 def one_weight(device: str) -> _core.Network:
-    if not device.startswith("cpu"):
-        pytest.skip(f"precision bf16 runs on CPU devices only, not on {device}")
     layers = [{"name": "fc", "type": "dense", "channels": 1}, {"name": "prob", "type": "softmax"}]
     return _core.Network(layers, (1, 1, 1), devices=(device,), precision="bf16")
 
@@ -147,15 +145,3 @@ def test_half_the_memory_of_activations_and_two_bytes_more_for_a_weight() -> Non
     for layer, wide in zip(plans["bf16"]["layers"], plans["fp32"]["layers"], strict=True):
         if layer["type"] in ("conv", "dense"):
             assert 2 * layer["memory_bytes"] == wide["memory_bytes"]
-
-
-def test_a_device_that_cannot_says_so() -> None:
-    with pytest.raises(
-        _core.UnavailableError, match="bf16 runs on CPU devices only, not on cuda:0"
-    ):
-        _core.Network(
-            [{"name": "fc", "type": "dense", "channels": 2}],
-            (1, 1, 1),
-            devices=["cuda:0"],
-            precision="bf16",
-        )

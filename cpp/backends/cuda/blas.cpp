@@ -44,19 +44,21 @@ void Blas::gemm(const Gemm& g, int count, int64_t stride_a, int64_t stride_b, in
   const float alpha = float(g.alpha), beta = float(g.beta);
   const void* a = wide ? static_cast<const void*>(&g.alpha) : &alpha;
   const void* b = wide ? static_cast<const void*>(&g.beta) : &beta;
-  const auto type = wide ? CUDA_R_64F : CUDA_R_32F;
+  const auto type = wide ? CUDA_R_64F : g.dtype == DType::bf16 ? CUDA_R_16BF : CUDA_R_32F;
+  const auto sum_type = wide ? CUDA_R_64F : CUDA_R_32F;
   const auto compute = wide   ? CUBLAS_COMPUTE_64F
                        : tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32
-                              : CUBLAS_COMPUTE_32F;
+                              : CUBLAS_COMPUTE_32F;  // of bf16 too: sums in float
   const auto ta = g.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N;
   const auto tb = g.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N;
   const int m = to_int(g.n), n = to_int(g.m), k = to_int(g.k);
   const int lda = to_int(g.ldb), ldb = to_int(g.lda), ldc = to_int(g.ldc);
-  check(count == 1 ? cublasGemmEx(handle_, ta, tb, m, n, k, a, g.b, type, lda, g.a, type, ldb, b,
-                                  g.c, type, ldc, compute, CUBLAS_GEMM_DEFAULT)
-                   : cublasGemmStridedBatchedEx(handle_, ta, tb, m, n, k, a, g.b, type, lda,
-                                                stride_b, g.a, type, ldb, stride_a, b, g.c, type,
-                                                ldc, stride_c, count, compute, CUBLAS_GEMM_DEFAULT),
+  check(count == 1
+            ? cublasGemmEx(handle_, ta, tb, m, n, k, a, g.b, type, lda, g.a, type, ldb, b, g.c,
+                           sum_type, ldc, compute, CUBLAS_GEMM_DEFAULT)
+            : cublasGemmStridedBatchedEx(handle_, ta, tb, m, n, k, a, g.b, type, lda, stride_b, g.a,
+                                         type, ldb, stride_a, b, g.c, sum_type, ldc, stride_c,
+                                         count, compute, CUBLAS_GEMM_DEFAULT),
         "a matrix product");
 }
 

@@ -14,22 +14,25 @@ constexpr int64_t kColumnBytes = int64_t(256) << 20;
 
 template <class T>
 class ConvGemm final : public ConvEngine {
+  // Products are of the compute type, so either matrix may be one.
+  using C = Compute<T>;
+
  public:
   explicit ConvGemm(const ConvProblem& problem) : p_(problem) {
-    const int64_t per_image = (taps() * p_.groups + p_.y.c) * pixels() * int64_t(sizeof(T));
+    const int64_t per_image = (taps() * p_.groups + p_.y.c) * pixels() * int64_t(sizeof(C));
     chunk_ = int(std::clamp<int64_t>(kColumnBytes / per_image, 1, std::max(1, p_.x.n)));
   }
 
   const char* name() const override { return "gemm"; }
   int output_block() const override { return 1; }
   size_t workspace_bytes() const override {
-    return size_t((taps() * p_.groups + p_.y.c) * chunk_ * pixels()) * sizeof(T);
+    return size_t((taps() * p_.groups + p_.y.c) * chunk_ * pixels()) * sizeof(C);
   }
 
   void forward(Stream& stream, AnyView x, AnyView w, AnyView b, AnyView y, bool relu,
                void* work) override {
     CudaStream& cuda = static_cast<CudaStream&>(stream);
-    each_chunk(work, [&](int first, const Unrolling& u, T* col, T* rows) {
+    each_chunk<T, C>(work, [&](int first, const Unrolling& u, T* col, C* rows) {
       run(cuda, Im2col<T>{u, image(x, first), col});
       Gemm g = product();
       g.m = out_group(), g.n = u.columns(), g.k = taps();
@@ -37,13 +40,13 @@ class ConvGemm final : public ConvEngine {
       g.lda = taps(), g.ldb = g.ldc = u.columns();
       cuda.gemm_batch(g, p_.groups, out_group() * taps(), taps() * u.columns(),
                       out_group() * u.columns());
-      run(cuda, RowsToImages<T>{u, rows, typed(b), relu, image(y, first)});
+      run(cuda, RowsToImages<T>{u, rows, bias(b), relu, image(y, first)});
     });
   }
 
   void backward_data(Stream& stream, AnyView w, AnyView dy, AnyView dx, void* work) override {
     CudaStream& cuda = static_cast<CudaStream&>(stream);
-    each_chunk(work, [&](int first, const Unrolling& u, T* col, T* rows) {
+    each_chunk<C, T>(work, [&](int first, const Unrolling& u, C* col, T* rows) {
       run(cuda, ImagesToRows<T>{u, image(dy, first), rows});
       Gemm g = product();
       g.transpose_a = true;
@@ -61,7 +64,7 @@ class ConvGemm final : public ConvEngine {
     CudaStream& cuda = static_cast<CudaStream&>(stream);
     if (db) alexnet::run(stream, BiasGradient<T>{dy, db});
     if (!dw) return;
-    each_chunk(work, [&](int first, const Unrolling& u, T* col, T* rows) {
+    each_chunk<T, T>(work, [&](int first, const Unrolling& u, T* col, T* rows) {
       run(cuda, Im2col<T>{u, image(x, first), col});
       run(cuda, ImagesToRows<T>{u, image(dy, first), rows});
       Gemm g = product();
@@ -81,6 +84,7 @@ class ConvGemm final : public ConvEngine {
   int64_t pixels() const { return p_.y.plane(); }
 
   static T* typed(AnyView v) { return static_cast<View<T>>(v).data; }
+  static const C* bias(AnyView v) { return static_cast<View<C>>(v).data; }
   static T* image(AnyView v, int n) { return typed(v) + n * v.shape.per_image(); }
   static Gemm product() {
     Gemm g;
@@ -93,12 +97,14 @@ class ConvGemm final : public ConvEngine {
     launch_op(stream, op, op.grid());
   }
 
-  template <class F>
+  // f(first image, unrolling, the matrix of taps, the matrix of outputs), of these types.
+  template <class Col, class Row, class F>
   void each_chunk(void* work, F&& f) const {
     for (int first = 0; first < p_.x.n; first += chunk_) {
       const Unrolling u(p_, std::min(chunk_, p_.x.n - first));
-      T* col = static_cast<T*>(work);
-      f(first, u, col, col + taps() * p_.groups * u.columns());
+      C* col = static_cast<C*>(work);
+      void* rows = col + taps() * p_.groups * u.columns();
+      f(first, u, reinterpret_cast<Col*>(col), static_cast<Row*>(rows));
     }
   }
 
@@ -109,8 +115,9 @@ class ConvGemm final : public ConvEngine {
 }  // namespace
 
 std::unique_ptr<ConvEngine> make_conv_gemm(CudaDevice&, const ConvProblem& problem) {
-  if (problem.dtype == DType::f64) return std::make_unique<ConvGemm<double>>(problem);
-  return std::make_unique<ConvGemm<float>>(problem);
+  return for_dtype(problem.dtype, [&](auto t) -> std::unique_ptr<ConvEngine> {
+    return std::make_unique<ConvGemm<decltype(t)>>(problem);
+  });
 }
 
 }  // namespace alexnet

@@ -24,6 +24,10 @@ CudaDevice::CudaDevice(DeviceId id) : id_(id), memory_(id.index) {
   processors_ = attribute(cudaDevAttrMultiProcessorCount, id.index);
 }
 
+bool CudaDevice::allow_tf32() {
+  return tf32_ = attribute(cudaDevAttrComputeCapabilityMajor, id_.index) >= 8;
+}
+
 void* CudaDevice::allocate_host(size_t bytes) {
   const OnDevice here(id_.index);
   void* data = nullptr;

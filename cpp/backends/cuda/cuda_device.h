@@ -15,6 +15,7 @@ class CudaDevice final : public Device {
   DeviceId id() const override { return id_; }
   int threads() const override { return 0; }
   int channel_block(DType) const override { return 1; }
+  bool allow_tf32() override;
   void* allocate(size_t bytes) override { return memory_.allocate(bytes); }
   void release(void* data) noexcept override { memory_.release(data); }
   void* allocate_host(size_t bytes) override;
@@ -25,11 +26,13 @@ class CudaDevice final : public Device {
   MemoryPool& memory() { return memory_; }
   int block_threads() const { return block_threads_; }
   int processors() const { return processors_; }
+  bool tf32() const { return tf32_; }
 
  private:
   DeviceId id_;
   MemoryPool memory_;
   int block_threads_ = 0, processors_ = 0;
+  bool tf32_ = false;
 };
 
 }  // namespace alexnet

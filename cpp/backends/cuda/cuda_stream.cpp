@@ -36,7 +36,7 @@ void CudaStream::gemm_batch(const Gemm& g, int count, int64_t stride_a, int64_t 
              g.alpha, g.beta, g.dtype, count, stride_a, stride_b, stride_c);
   fixed(key, [&](cudaStream_t) {
     if (!blas_) blas_ = std::make_unique<Blas>(device().index, handle_, device_.memory());
-    blas_->gemm(g, count, stride_a, stride_b, stride_c, false);
+    blas_->gemm(g, count, stride_a, stride_b, stride_c, device_.tf32());
   });
 }
 

@@ -59,8 +59,9 @@ struct Im2col {
 // two threads write the same.
 template <class T>
 struct Col2im {
+  using C = Compute<T>;
   Unrolling u;
-  const T* dcol;
+  const C* dcol;
   T* dx;
 
   Grid grid() const { return {int64_t(u.images) * u.in_c * u.in_h, u.in_w}; }
@@ -69,8 +70,8 @@ struct Col2im {
     const int r = int(row % u.in_h) + u.pad_h, s = int(col) + u.pad_w;
     const int64_t map = row / u.in_h;
     const int n = int(map / u.in_c), c = int(map - int64_t(n) * u.in_c);
-    const T* taps = dcol + int64_t(c) * u.kernel_h * u.kernel_w * u.columns();
-    T sum = 0;
+    const C* taps = dcol + int64_t(c) * u.kernel_h * u.kernel_w * u.columns();
+    C sum = 0;
     for (int i = r % u.stride_h; i < u.kernel_h; i += u.stride_h) {
       const int p = (r - i) / u.stride_h;
       if (i > r || p >= u.out_h) continue;
@@ -87,8 +88,9 @@ struct Col2im {
 // y[n, o, p] = rows[o, (n, p)] + b[o], or with `relu` the larger of that and 0.
 template <class T>
 struct RowsToImages {
+  using C = Compute<T>;
   Unrolling u;
-  const T *rows, *b;  // b may be null
+  const C *rows, *b;  // b may be null
   bool relu;
   T* y;
 
@@ -96,8 +98,8 @@ struct RowsToImages {
 
   ANX_HD void operator()(int64_t row, int64_t pixel) const {
     const int n = int(row / u.out_c), o = int(row - int64_t(n) * u.out_c);
-    const T sum = rows[o * u.columns() + int64_t(n) * u.pixels() + pixel] + (b ? b[o] : T(0));
-    y[row * u.pixels() + pixel] = relu && sum <= 0 ? T(0) : sum;  // a NaN stays
+    const C sum = rows[o * u.columns() + int64_t(n) * u.pixels() + pixel] + (b ? b[o] : C(0));
+    y[row * u.pixels() + pixel] = relu && sum <= 0 ? C(0) : sum;  // a NaN stays
   }
 };
 

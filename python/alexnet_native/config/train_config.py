@@ -42,8 +42,9 @@ class TrainConfig:
     precision: str = _setting(
         "fp32",
         "net",
-        "arithmetic; bf16: values and products in bfloat16, sums and parameters in float32",
-        choices=("fp32", "bf16", "fp64"),
+        "arithmetic; tf32: float32 with products rounded to 10 bits of mantissa, on GPUs; bf16: "
+        "values and products in bfloat16, sums and parameters in float32",
+        choices=("fp32", "tf32", "bf16", "fp64"),
     )
     init_from: str | None = _setting(
         None, "net", "a checkpoint whose matching weights replace the initial ones", optional=True

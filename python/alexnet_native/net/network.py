@@ -45,7 +45,7 @@ class Net:
         classes: outputs; None keeps the network's own number.
         devices: one, or two for the towers of a two-tower network: ("cpu:0", "cpu:1").
         seed: key of the initial weights and of every dropout mask.
-        precision: "fp32", "bf16" (docs/numerics.md), or "fp64" for gradient checks.
+        precision: "fp32", "tf32", "bf16" (docs/numerics.md), or "fp64" for gradient checks.
         threads: CPU threads in all; 0 takes those that this process may use.
         options: of the named network, as ``activation="tanh"`` of figure1.
 
@@ -261,7 +261,7 @@ class Net:
         threads: int = 0,
         precision: str | None = None,
     ) -> Net:
-        """Builds the network of a checkpoint, by default in the precision that it was saved in.
+        """Builds the network of a checkpoint, in the precision it was saved in (tf32: in fp32).
 
         Raises:
             CheckpointError: the file is missing, damaged, or no checkpoint.
@@ -273,7 +273,7 @@ class Net:
             saved.description,
             devices=devices,
             seed=saved.seed,
-            precision=precision or saved.precision,
+            precision=precision or ("fp32" if saved.precision == "tf32" else saved.precision),
             threads=threads,
         )
         checkpoint.restore(net, saved)
