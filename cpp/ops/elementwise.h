@@ -6,10 +6,10 @@
 namespace alexnet {
 
 // y += x
-template <class T>
+template <class T, class X = T>
 struct Add {
   static constexpr const char* name = "add";
-  View<const T> x;
+  View<const X> x;
   View<T> y;
 
   template <class F>
@@ -37,14 +37,15 @@ struct Cast {
   ANX_HD void operator()(int64_t, int64_t i) const { y[i] = Y(x[i]); }
 };
 
-// y[n, c, p] = x[n, c, p] + b[c], or with `relu` the larger of that and 0
-template <class T>
+// y[n, c, p] = x[n, c, p] + b[c], or with `relu` the larger of that and 0; b may be empty
+template <class T, class X = Compute<T>>
 struct AddBias {
   static constexpr const char* name = "add_bias";
   using C = Compute<T>;
   bool relu = false;
-  View<const C> x, b;
-  View<T> y;  // may be x's memory where T is C
+  View<const X> x;
+  View<const C> b;
+  View<T> y;  // may be x's memory where T is X
 
   template <class F>
   void visit(F&& f) const {
@@ -53,7 +54,7 @@ struct AddBias {
   Grid grid() const { return planes(y); }
 
   ANX_HD void operator()(int64_t row, int64_t col) const {
-    const C sum = x.at(row, col) + b[row % y.shape.c];
+    const C sum = C(x.at(row, col)) + (b.data ? b[row % y.shape.c] : C(0));
     y.at(row, col) = relu && sum <= 0 ? C(0) : sum;  // a NaN stays
   }
 };

@@ -1,5 +1,9 @@
 #include "backends/cuda/conv_engines.h"
 
+#include <cstdio>
+#include <mutex>
+#include <set>
+
 #include "backends/cuda/cuda_device.h"
 #include "core/errors.h"
 
@@ -8,14 +12,12 @@ namespace {
 
 struct Engine {
   const char* name;
-  bool (*fits)(const CudaDevice& device, const ConvProblem& problem);
-  std::unique_ptr<ConvEngine> (*make)(CudaDevice& device, const ConvProblem& problem);
+  std::unique_ptr<ConvEngine> (*make)(CudaDevice& device, const ConvProblem& problem,
+                                      std::string& why);
 };
 
 // The order of "auto".
-const Engine kEngines[] = {
-    {"gemm", [](const CudaDevice&, const ConvProblem&) { return true; }, &make_conv_gemm},
-};
+const Engine kEngines[] = {{"cudnn", &make_conv_cudnn}, {"gemm", &make_conv_gemm}};
 
 std::string names() {
   std::string text = "auto";
@@ -24,14 +26,30 @@ std::string names() {
   return text;
 }
 
+// "auto" takes the next engine: each reason is printed once.
+void say(const std::string& why) {
+  static std::mutex mutex;
+  static std::set<std::string> said;
+  const std::lock_guard lock(mutex);
+  if (said.insert(why).second)
+    std::fprintf(stderr, "alexnet-native: %s: the engine gemm takes its place\n", why.c_str());
+}
+
 }  // namespace
 
 std::unique_ptr<ConvEngine> make_conv_engine(CudaDevice& device, const std::string& name,
                                              const ConvProblem& problem) {
   require<InternalError>(problem.block == 1, "a CUDA engine was given a blocked input");
-  for (const Engine& engine : kEngines)
-    if (name == engine.name || (name == "auto" && engine.fits(device, problem)))
-      return engine.make(device, problem);
+  bool known = name == "auto";
+  for (const Engine& engine : kEngines) {
+    if (name != "auto" && name != engine.name) continue;
+    known = true;
+    std::string why;
+    if (auto made = engine.make(device, problem, why)) return made;
+    require<ConfigError>(name == "auto", "engine {}: {}: choose {}", name, why, names());
+    if (problem.dtype != DType::f64) say(why);
+  }
+  require<InternalError>(!known, "no engine computes this convolution");
   fail<ConfigError>("there is no convolution engine '{}' on {}: choose {}", name,
                     to_string(device.id()), names());
 }

@@ -14,7 +14,13 @@ class CudaDevice;
 std::unique_ptr<ConvEngine> make_conv_engine(CudaDevice& device, const std::string& name,
                                              const ConvProblem& problem);
 
+// Null: it cannot, and `why` says so.
+//
+// cuDNN: conv_cudnn.cpp, or conv_no_cudnn.cpp where it was built without.
+std::unique_ptr<ConvEngine> make_conv_cudnn(CudaDevice& device, const ConvProblem& problem,
+                                            std::string& why);
 // im2col and cuBLAS: conv_gemm.cu.
-std::unique_ptr<ConvEngine> make_conv_gemm(CudaDevice& device, const ConvProblem& problem);
+std::unique_ptr<ConvEngine> make_conv_gemm(CudaDevice& device, const ConvProblem& problem,
+                                           std::string& why);
 
 }  // namespace alexnet

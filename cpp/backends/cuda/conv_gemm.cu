@@ -114,7 +114,7 @@ class ConvGemm final : public ConvEngine {
 
 }  // namespace
 
-std::unique_ptr<ConvEngine> make_conv_gemm(CudaDevice&, const ConvProblem& problem) {
+std::unique_ptr<ConvEngine> make_conv_gemm(CudaDevice&, const ConvProblem& problem, std::string&) {
   return for_dtype(problem.dtype, [&](auto t) -> std::unique_ptr<ConvEngine> {
     return std::make_unique<ConvGemm<decltype(t)>>(problem);
   });

@@ -16,6 +16,7 @@ CudaStream::~CudaStream() {
   cudaStreamSynchronize(handle_);
   blas_.reset();
   staged_.reset();
+  cudnn_.reset();
   cudaStreamDestroy(handle_);
 }
 

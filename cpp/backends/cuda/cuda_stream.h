@@ -14,6 +14,7 @@
 namespace alexnet {
 
 class CudaDevice;
+class CudnnHandle;
 class StagedCopy;
 
 class CudaStream final : public Stream {
@@ -63,6 +64,8 @@ class CudaStream final : public Stream {
     if (replay_) replay_->record(key);
   }
   void attach(CudaReplay* replay) { replay_ = replay; }
+  // Of this stream; made by the engine that first needs it.
+  std::shared_ptr<CudnnHandle>& cudnn() { return cudnn_; }
 
  private:
   template <class F>
@@ -85,6 +88,7 @@ class CudaStream final : public Stream {
   CudaReplay* replay_ = nullptr;
   std::unique_ptr<Blas> blas_;
   std::unique_ptr<StagedCopy> staged_;
+  std::shared_ptr<CudnnHandle> cudnn_;
 };
 
 }  // namespace alexnet

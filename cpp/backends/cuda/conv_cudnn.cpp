@@ -1,0 +1,150 @@
+// The "cudnn" engine: plans of cuDNN for the three passes of a convolution, kept for the process by
+// problem, precision and device.
+#include <array>
+#include <cstdio>
+#include <map>
+
+#include "backends/cuda/conv_engines.h"
+#include "backends/cuda/cuda_device.h"
+#include "backends/cuda/cuda_stream.h"
+#include "backends/cuda/cudnn_plan.h"
+#include "ops/run.h"
+
+namespace alexnet {
+namespace {
+
+constexpr size_t kWorkspaceLimit = size_t(1) << 30;
+
+struct ConvPlans {
+  std::unique_ptr<CudnnPlan> forward, fused, data, weights;  // fused, data: where there is one
+};
+
+// Null: cuDNN has no plan for a pass that is needed.
+std::shared_ptr<const ConvPlans> make_plans(int device, const ConvProblem& p, bool tf32) {
+  const CudnnHandle handle(device);
+  const auto plan = [&](CudnnPass pass) {
+    return make_cudnn_plan({.handle = handle.get()}, p, pass, tf32, kWorkspaceLimit);
+  };
+  auto plans = std::make_shared<ConvPlans>();
+  plans->forward = plan(CudnnPass::forward);
+  plans->fused = plan(CudnnPass::forward_bias_relu);
+  plans->weights = plan(CudnnPass::backward_weights);
+  if (!p.reads_image) plans->data = plan(CudnnPass::backward_data);
+  const bool complete = plans->forward && plans->weights && (p.reads_image || plans->data);
+  return complete ? plans : nullptr;
+}
+
+std::shared_ptr<const ConvPlans> plans_for(int device, const ConvProblem& p, bool tf32) {
+  using Key = std::array<int, 18>;
+  const Key key = {device,  p.x.n,   p.x.c,      p.x.h,        p.x.w,      p.y.c,
+                   p.y.h,   p.y.w,   p.kernel_h, p.kernel_w,   p.stride_h, p.stride_w,
+                   p.pad_h, p.pad_w, p.groups,   int(p.dtype), int(tf32),  int(p.reads_image)};
+  // Never destroyed: cuDNN may be gone before the process's own objects are.
+  static auto& mutex = *new std::mutex;
+  static auto& known = *new std::map<Key, std::shared_ptr<const ConvPlans>>;
+  const std::lock_guard lock(mutex);
+  const auto found = known.find(key);
+  if (found != known.end()) return found->second;
+  return known[key] = make_plans(device, p, tf32);
+}
+
+size_t bytes_of(const std::unique_ptr<CudnnPlan>& plan) {
+  return plan ? plan->workspace_bytes() : 0;
+}
+
+size_t aligned(size_t bytes) { return (bytes + 255) / 256 * 256; }
+
+template <class T>
+class ConvCudnn final : public ConvEngine {
+  using C = Compute<T>;
+
+ public:
+  ConvCudnn(const ConvProblem& problem, std::shared_ptr<const ConvPlans> plans)
+      : p_(problem), plans_(std::move(plans)) {}
+
+  const char* name() const override { return "cudnn"; }
+  int output_block() const override { return 1; }
+  size_t workspace_bytes() const override {
+    return std::max({bytes_of(plans_->forward), bias_bytes() + bytes_of(plans_->fused),
+                     bytes_of(plans_->data), gradient_bytes() + bytes_of(plans_->weights)});
+  }
+
+  void forward(Stream& stream, AnyView x, AnyView w, AnyView b, AnyView y, bool relu,
+               void* work) override {
+    if (b && relu && plans_->fused) {
+      const AnyView bias = in_dtype(stream, b, work);
+      run(stream, *plans_->fused, {x.data, w.data, y.data, bias.data}, after(work, bias_bytes()));
+      return;
+    }
+    run(stream, *plans_->forward, {x.data, w.data, y.data}, work);
+    if (b || relu) alexnet::run(stream, AddBias<T, T>{relu, y, b, y});
+  }
+
+  void backward_data(Stream& stream, AnyView w, AnyView dy, AnyView dx, void* work) override {
+    require<InternalError>(plans_->data != nullptr, "the gradient of an image was asked for");
+    run(stream, *plans_->data, {dx.data, w.data, dy.data}, work);
+  }
+
+  // cuDNN assigns: its result is added from the workspace.
+  void backward_weights(Stream& stream, AnyView x, AnyView dy, AnyView dw, AnyView db,
+                        void* work) override {
+    if (db) alexnet::run(stream, BiasGradient<T>{dy, db});
+    if (!dw) return;
+    AnyView own = dw;
+    own.data = work;
+    own.dtype = p_.dtype;
+    run(stream, *plans_->weights, {x.data, own.data, dy.data}, after(work, gradient_bytes()));
+    alexnet::run(stream, Add<C, T>{own, dw});
+  }
+
+ private:
+  static void run(Stream& stream, CudnnPlan& plan, const CudnnOperands& o, void* work) {
+    auto& cuda = static_cast<CudaStream&>(stream);
+    cuda.fixed(key_of(8, &plan, o.x, o.w, o.y, o.bias, work), [&](cudaStream_t handle) {
+      std::shared_ptr<CudnnHandle>& cudnn = cuda.cudnn();
+      if (!cudnn) cudnn = std::make_shared<CudnnHandle>(cuda.device().index, handle);
+      plan.run(cudnn->get(), o, work);
+    });
+  }
+
+  // cuDNN wants the bias of a bf16 convolution in bf16.
+  static AnyView in_dtype(Stream& stream, const AnyView& b, void* work) {
+    if constexpr (std::is_same_v<T, C>) {
+      return b;
+    } else {
+      AnyView rounded = b;
+      rounded.data = work;
+      rounded.dtype = dtype_of<T>;
+      alexnet::run(stream, Cast<C, T>{b, rounded});
+      return rounded;
+    }
+  }
+  static void* after(void* work, size_t bytes) { return static_cast<char*>(work) + bytes; }
+  size_t bias_bytes() const {
+    return std::is_same_v<T, C> ? 0 : aligned(size_t(p_.y.c) * sizeof(T));
+  }
+  size_t gradient_bytes() const { return aligned(size_t(p_.weight().count()) * sizeof(T)); }
+
+  ConvProblem p_;
+  std::shared_ptr<const ConvPlans> plans_;
+};
+
+}  // namespace
+
+std::unique_ptr<ConvEngine> make_conv_cudnn(CudaDevice& device, const ConvProblem& problem,
+                                            std::string& why) {
+  if (!find_cudnn(why)) return nullptr;
+  why = format("cuDNN has no plan within {} MiB, the same in every run, for a convolution of {}",
+               kWorkspaceLimit >> 20, to_string(problem.x));
+  if (problem.dtype == DType::f64) {
+    why = "cuDNN is used for float32 and bfloat16 only";
+    return nullptr;
+  }
+  const OnDevice here(device.id().index);
+  const auto plans = plans_for(device.id().index, problem, device.tf32());
+  if (!plans) return nullptr;
+  if (problem.dtype == DType::bf16) return std::make_unique<ConvCudnn<bf16>>(problem, plans);
+  return std::make_unique<ConvCudnn<float>>(problem, plans);
+}
+
+}  // namespace alexnet

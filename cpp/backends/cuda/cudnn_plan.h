@@ -1,0 +1,100 @@
+// One pass of a convolution as a plan of cuDNN's graph API.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <span>
+#include <utility>
+
+#include "backends/cuda/cudnn_library.h"
+#include "core/conv.h"
+
+namespace alexnet {
+
+// The attribute type of a C++ type; -1: it has none.
+template <class T>
+inline constexpr int kCudnnType = -1;
+template <>
+inline constexpr int kCudnnType<bool> = CUDNN_TYPE_BOOLEAN;
+template <>
+inline constexpr int kCudnnType<int64_t> = CUDNN_TYPE_INT64;
+template <>
+inline constexpr int kCudnnType<float> = CUDNN_TYPE_FLOAT;
+template <>
+inline constexpr int kCudnnType<void*> = CUDNN_TYPE_VOID_PTR;
+template <>
+inline constexpr int kCudnnType<cudnnHandle_t> = CUDNN_TYPE_HANDLE;
+template <>
+inline constexpr int kCudnnType<cudnnDataType_t> = CUDNN_TYPE_DATA_TYPE;
+template <>
+inline constexpr int kCudnnType<cudnnConvolutionMode_t> = CUDNN_TYPE_CONVOLUTION_MODE;
+template <>
+inline constexpr int kCudnnType<cudnnPointwiseMode_t> = CUDNN_TYPE_POINTWISE_MODE;
+template <>
+inline constexpr int kCudnnType<cudnnNanPropagation_t> = CUDNN_TYPE_NAN_PROPOGATION;
+template <>
+inline constexpr int kCudnnType<cudnnBackendHeurMode_t> = CUDNN_TYPE_HEUR_MODE;
+
+// A descriptor of cuDNN's, owned.
+class CudnnDescriptor {
+ public:
+  explicit CudnnDescriptor(cudnnBackendDescriptorType_t type);
+  CudnnDescriptor(CudnnDescriptor&& other) noexcept : raw_(std::exchange(other.raw_, nullptr)) {}
+  ~CudnnDescriptor();
+
+  cudnnBackendDescriptor_t raw() const { return raw_; }
+  void set(cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type, int64_t count,
+           const void* values);
+  template <class T>
+    requires(kCudnnType<T> >= 0)
+  void set(cudnnBackendAttributeName_t name, const T& value) {
+    set(name, cudnnBackendAttributeType_t(kCudnnType<T>), 1, &value);
+  }
+  void set(cudnnBackendAttributeName_t name, std::span<const int64_t> values) {
+    set(name, CUDNN_TYPE_INT64, int64_t(values.size()), values.data());
+  }
+  void set(cudnnBackendAttributeName_t name, const CudnnDescriptor& other) {
+    set(name, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &other.raw_);
+  }
+  void finalize();
+  bool try_finalize();  // false: cuDNN does not support it
+
+ private:
+  cudnnBackendDescriptor_t raw_ = nullptr;
+};
+
+// What is planned for: a device, by a handle on it; or one that is not here, by its properties.
+struct CudnnTarget {
+  cudnnHandle_t handle = nullptr;
+  const CudnnDescriptor* properties = nullptr;
+};
+
+enum class CudnnPass { forward, forward_bias_relu, backward_data, backward_weights };
+
+// The operands of a pass: for the backward ones y is dy, and the result dx or dw is x or w.
+struct CudnnOperands {
+  void *x = nullptr, *w = nullptr, *y = nullptr, *bias = nullptr;
+};
+
+class CudnnPlan {
+ public:
+  CudnnPlan(CudnnDescriptor plan, size_t workspace_bytes)
+      : plan_(std::move(plan)), workspace_bytes_(workspace_bytes) {}
+
+  size_t workspace_bytes() const { return workspace_bytes_; }
+  // Enqueued on the handle's stream.
+  void run(cudnnHandle_t handle, const CudnnOperands& operands, void* workspace);
+
+ private:
+  std::mutex mutex_;  // cuDNN does not promise that a plan runs from two threads at once
+  CudnnDescriptor plan_;
+  size_t workspace_bytes_;
+};
+
+// The first that cuDNN's heuristics propose of those that give the same bits in every run, keep to
+// the precision and fit the workspace; null: there is none. Strict float32 (`tf32` false) takes no
+// tensor cores. All operands are of the problem's dtype: of mixed ones cuDNN has no plans.
+std::unique_ptr<CudnnPlan> make_cudnn_plan(const CudnnTarget& target, const ConvProblem& problem,
+                                           CudnnPass pass, bool tf32, size_t workspace_limit);
+
+}  // namespace alexnet

@@ -1,0 +1,116 @@
+// cuDNN plans the convolutions of the named nets for an H100 that is not here: its planner takes a
+// device's properties in place of the device. Needs libcudnn.so.9 of 9.19 or later, no GPU.
+#include <dlfcn.h>
+
+#include <cstdio>
+#include <string>
+#include <string_view>
+
+#include "backends/cuda/cudnn_plan.h"
+#include "backends/cuda/module_host.h"
+#include "train/precision.h"
+
+using namespace alexnet;
+
+namespace alexnet {
+
+const ModuleHost& module_host() {
+  static const ModuleHost host = {[](const std::string& name, std::string& error) {
+    void* library = dlopen(name.c_str(), RTLD_NOW);
+    if (!library) error = dlerror();
+    return library;
+  }};
+  return host;
+}
+
+}  // namespace alexnet
+
+namespace {
+
+constexpr std::string_view kH100 =
+    R"({"cudaDeviceId": 0, "deviceVer": 900, "driverVer": 13000, "totalGlobalMem": 85899345920,
+    "maxGridSize": [2147483647, 65535, 65535], "maxBlockSize": [1024, 1024, 64],
+    "regsPerBlock": 65536, "multiProcessorCount": 132, "warpSize": 32,
+    "maxSharedMemoryPerBlock": 49152, "maxSharedMemoryPerBlockOptin": 232448,
+    "reservedSharedMemoryPerBlock": 1024, "maxRegistersPerSM": 65536, "maxCtasPerSM": 32,
+    "maxThreadsPerBlock": 1024, "maxThreadsPerSM": 2048, "pciDeviceId": 9008, "isTccDriver": 0,
+    "supportCoopLaunch": 1, "smClockRateKHz": 1980000, "memClockRateKHz": 2619000,
+    "l2CacheSize": 52428800, "deviceName": "NVIDIA H100 80GB HBM3"})";
+
+struct Layer {
+  const char* name;
+  int channels, size, out_channels, out_size, kernel, stride, pad, groups;
+};
+
+// 224 in, 55 out: the last window of conv1 lies three pixels over the edge (ceil).
+constexpr Layer kLayers[] = {
+    {"conv1, 224 and a window over the edge", 3, 224, 96, 55, 11, 4, 0, 1},
+    {"conv1, half", 3, 224, 48, 55, 11, 4, 0, 1},
+    {"conv1 of torchvision", 3, 224, 64, 55, 11, 4, 2, 1},
+    {"conv2 in two groups", 96, 27, 256, 27, 5, 1, 2, 2},
+    {"conv2, half", 48, 27, 128, 27, 5, 1, 2, 1},
+    {"conv2 of one tower", 64, 27, 192, 27, 5, 1, 2, 1},
+    {"conv3", 256, 13, 384, 13, 3, 1, 1, 1},
+    {"conv4 in two groups", 384, 13, 384, 13, 3, 1, 1, 2},
+    {"conv5 in two groups", 384, 13, 256, 13, 3, 1, 1, 2},
+    {"a window more than fits, odd sizes", 5, 9, 7, 5, 3, 2, 0, 1},
+};
+constexpr std::pair<CudnnPass, const char*> kPasses[] = {
+    {CudnnPass::forward, "forward"},
+    {CudnnPass::forward_bias_relu, "forward, bias and ReLU"},
+    {CudnnPass::backward_data, "backward data"},
+    {CudnnPass::backward_weights, "backward weights"}};
+constexpr std::pair<const char*, Precision> kPrecisions[] = {
+    {"fp32", {}}, {"tf32", {DType::f32, true}}, {"bf16", {DType::bf16}}};
+
+ConvProblem problem(const Layer& l, int images, DType dtype) {
+  ConvProblem p;
+  p.x = {images, l.channels, l.size, l.size};
+  p.y = {images, l.out_channels, l.out_size, l.out_size};
+  p.kernel_h = p.kernel_w = l.kernel;
+  p.stride_h = p.stride_w = l.stride;
+  p.pad_h = p.pad_w = l.pad;
+  p.groups = l.groups;
+  p.dtype = dtype;
+  return p;
+}
+
+int run() {
+  std::string why;
+  if (!find_cudnn(why)) {
+    std::printf("skipped: %s\n", why.c_str());
+    return 77;
+  }
+  CudnnDescriptor h100(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR);
+  const std::string properties(kH100);
+  h100.set(CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR,
+           int64_t(properties.size()) + 1, properties.c_str());
+  h100.finalize();
+  int missing = 0;
+  for (const Layer& layer : kLayers)
+    for (const int images : {1, 128, 256})
+      for (const auto& [precision, how] : kPrecisions)
+        for (const auto& [pass, name] : kPasses) {
+          const auto plan =
+              make_cudnn_plan({.properties = &h100}, problem(layer, images, how.dtype), pass,
+                              how.tf32, size_t(1) << 30);
+          if (images == 128)
+            std::printf("%-38s %s %-23s %s\n", layer.name, precision, name,
+                        plan ? format("workspace {} KiB", plan->workspace_bytes() >> 10).c_str()
+                             : "no plan");
+          missing += !plan;
+        }
+  std::printf("%d without a plan\n", missing);
+  return missing != 0;
+}
+
+}  // namespace
+
+int main() {
+  try {
+    return run();
+  } catch (const std::exception& e) {
+    std::printf("%s\n", e.what());
+    return 1;
+  }
+}
