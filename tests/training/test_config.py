@@ -42,7 +42,7 @@ def test_the_toml_is_in_sections_with_one_line_a_setting() -> None:
     ("text", "message"),
     [
         ("[training]\nlearning_rate = 1", "no setting training.learning_rate; there are .*lr"),
-        ("[net]\nlr = 1.0", "no setting net.lr"),
+        ("[net]\nlr = 1.0", r"no setting net.lr; did you mean training\.lr\? There are net\.net,"),
         ("lr = 1.0", "lr stands outside the sections net, data"),
         ("[training]\nlr = 'fast'", "lr is 'fast'; it must be a number above 0"),
         ("[training]\nlr = true", "lr is True; it must be a number"),
@@ -97,6 +97,9 @@ def test_more_parts_than_pictures_in_a_batch_are_refused() -> None:
         ("crop", "224", (224, 224)),
         ("crop", "24x20", (24, 20)),
         ("data", "photos", "photos"),
+        ("data", "[1].npz", "[1].npz"),
+        ("crop", "[24, 20]", (24, 20)),
+        ("freeze", '["conv1@72", "conv2"]', ("conv1@72", "conv2")),
         ("rates", "*.bias@0=0.02,conv1@72=0", ("*.bias@0=0.02", "conv1@72=0")),
     ],
 )
@@ -117,9 +120,11 @@ def test_an_assignment_takes_the_name_with_or_without_its_section() -> None:
     assert parse_assignment("data=a=b") == ("data", "a=b")
 
 
-@pytest.mark.parametrize("text", ["lr", "rate=1", "net.lr=1", "=1"])
+@pytest.mark.parametrize(
+    "text", ["lr", "rate=1", "net.lr=1", "=1", "freeze=[conv1]", "freeze=[1]", "crop=[0, 5]"]
+)
 def test_an_assignment_to_nothing_is_refused(text: str) -> None:
-    with pytest.raises(ConfigError, match="--set"):
+    with pytest.raises(ConfigError, match=r"^(--set|freeze|crop)\b"):
         parse_assignment(text)
 
 

@@ -10,7 +10,7 @@ import pytest
 import tiny
 from alexnet_native.config import TrainConfig
 from alexnet_native.data import Dataset, open_data
-from alexnet_native.errors import CheckpointError, DataError
+from alexnet_native.errors import CheckpointError, ConfigError, DataError
 from alexnet_native.net import Net
 from alexnet_native.recipes import read_recipe
 from alexnet_native.training import dry_run, fit, prepare
@@ -147,6 +147,23 @@ def test_what_a_training_would_refuse_its_dry_run_refuses(place: Path) -> None:
         dry_run({**given, "crop": (11, 11)}, show=Listener())
     with pytest.raises(CheckpointError, match="there is no checkpoint nowhere"):
         dry_run({**given, "init_from": "nowhere"}, show=Listener())
+    for change in ({"schedule": "step"}, {"freeze": ("conv9",)}, {"rates": ("conv9@1=0",)}):
+        for begin in (dry_run, prepare):
+            show = Listener()
+            with pytest.raises(ConfigError, match=r"step@25,51,79|conv9"):
+                begin({**given, **change}, show=show)
+            assert show.lines == []  # before any picture is read
+
+
+def test_a_plateau_without_validation_images_is_said_to_look_at_the_training(place: Path) -> None:
+    images, labels = tiny.arrays(16)
+    np.savez(place / "train.npz", images=images, labels=labels)
+    net = str(place / "net.toml")
+    show = Listener()
+    for data in ("train.npz", "data.npz"):
+        dry_run({"net": net, "data": str(place / data), "schedule": "plateau"}, show=show)
+    said = [line for line in show.lines if "validation images, the rate falls" in line]
+    assert said == ["without validation images, the rate falls by the training error"]
 
 
 def test_a_recipe_on_drawn_pictures_counts_their_memory() -> None:

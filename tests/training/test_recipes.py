@@ -13,7 +13,7 @@ from alexnet_native.errors import ConfigError
 from alexnet_native.models import describe
 from alexnet_native.net.rules import rates
 from alexnet_native.recipes import ENSEMBLES, NAMES, Followed, follow, read_recipe
-from alexnet_native.recipes.recipe import find_for_net, parse_recipe
+from alexnet_native.recipes.recipe import figures_for, find_for_net, parse_recipe
 from alexnet_native.training import checkpoint, prepare, resume
 from alexnet_native.training.rate_events import rate_events, rates_at
 from alexnet_native.training.schedule import freezes, make_schedule
@@ -113,6 +113,9 @@ def test_a_net_finds_its_recipe() -> None:
     found = {net: getattr(find_for_net(net), "name", None) for net in ("alexnet", "alexnet-2012")}
     assert found == {"alexnet": "paper", "alexnet-2012": "2012"}
     assert find_for_net("figure1") is None
+    assert find_for_net("alexnet-6conv") is None
+    assert [(row.top1, row.top5) for row in figures_for("alexnet-6conv", None)] == [(39.0, 16.6)]
+    assert figures_for("figure1", None) == ()
 
 
 @pytest.mark.parametrize(
@@ -133,7 +136,7 @@ def test_a_recipe_that_does_not_exist_is_answered_with_those_that_do(
     ("text", "message"),
     [
         ("[training", "recipe mine is no TOML"),
-        ("[training]\nbatch = 3", r"recipe mine: there is no setting training\.batch; there are"),
+        ("[training]\nbatch = 3", r"recipe mine: there is no setting training\.batch; "),
         ("[training]\nepochs = 0", r"epochs is 0; it must be a whole number of at least 1"),
         ("[recipe]\nname = 'x'", r"\[recipe\] has about and published, not name"),
         ("recipe = 3", r"recipe must be a table"),

@@ -22,9 +22,9 @@ def add(commands: Commands) -> None:
         "ensemble a.npz b.npz c.npz",
         "ensemble a.npz b.npz --weights 2,1 --csv errors",
         more="The files are written by evaluate --save-probabilities, all for the same images. The "
-        "paper's rows\nof 5 and 7 networks stand below.",
+        "paper's rows\nof 5 and 7 networks are printed below the result.",
     )
-    parser.add_argument("files", metavar="FILE", nargs="+", type=Path)
+    parser.add_argument("files", metavar="FILE", nargs="+", type=Path, help="one for each network")
     parser.add_argument(
         "--weights", metavar="A,B", type=_numbers, help="one for each file (default: equal)"
     )

@@ -29,7 +29,8 @@ def add(commands: Commands) -> None:
         "evaluate runs/quick --views 10",
         "evaluate runs/quick/checkpoints/latest --data cifar-10-batches-bin --json",
         "evaluate runs/photos --views 10 --csv errors --save-probabilities a.npz",
-        more="What was published for the training's recipe, or for the network's, stands below.",
+        more="The figures that were published for the training's recipe, or for the network's, are "
+        "printed below\nthe result.",
     )
     parser.add_argument("checkpoint", metavar="CHECKPOINT", help="a checkpoint or a run folder")
     parser.add_argument("--data", help="the data (default: that of the training)")

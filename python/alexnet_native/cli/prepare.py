@@ -30,14 +30,14 @@ def add(commands: Commands) -> None:
         "prepare imagenet shards/imagenet --workers 16   # the archives of ILSVRC-2012",
         "prepare cifar-10-batches-bin shards/cifar10",
         more=(
-            "SRC is a picture folder (train/<class>/, val/<class>/, or <class>/), a folder with "
-            "the archives of\nILSVRC-2012 or 2010 and their development kit as downloaded, a "
-            "folder of .tar archives, or CIFAR in the\nbinary layout. The shorter side is scaled "
-            "to --size, antialiased, and the centre taken. What was\nconverted or left out stands "
-            "in DST/report.csv. Stopped or killed, the same command goes on."
+            "SRC is a picture folder (train/<class>/, val/<class>/, test/<class>/, or <class>/), a "
+            "folder with\nthe archives of ILSVRC-2012 or 2010 and their development kit as "
+            "downloaded, a folder of .tar\narchives, or CIFAR in the binary layout. The shorter "
+            "side is scaled to --size, antialiased, and\nthe centre taken. What was converted or "
+            "left out stands in DST/report.csv. Stopped or killed,\nthe same command goes on."
         ),
     )
-    parser.add_argument("source", metavar="SRC", type=Path)
+    parser.add_argument("source", metavar="SRC", type=Path, help="the pictures, as said above")
     parser.add_argument("folder", metavar="DST", type=Path, help="a new folder, or one to go on in")
     parser.add_argument(
         "--size",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -83,17 +84,24 @@ def _name(key: str, source: str) -> str:
     section, _, name = key.rpartition(".")
     if name in SETTINGS and section in ("", SETTINGS[name].section):
         return name
+    known = {short: full_name(short) for short in SETTINGS}
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {known[near[0]]}? There" if near else "there"
     raise ConfigError(
-        f"{source}: there is no setting {key}; there are {', '.join(map(full_name, SETTINGS))}"
+        f"{source}: there is no setting {key}; {hint} are {', '.join(known.values())}"
     )
 
 
 def parse_value(name: str, text: str) -> Any:
-    """The value of the setting `name`, from text.
+    """The value of the setting `name`, from text; a list may be written as TOML has it, too.
 
     Raises:
         ConfigError: the text is no such value.
     """
+    if SETTINGS[name].kind in ("names", "size") and text.startswith("["):
+        value = tuple(read_toml(f"x = {text}", f"{name} {text}")["x"])
+        check(name, SETTINGS[name], value)
+        return value
     return parse(name, SETTINGS[name], text)
 
 

@@ -147,8 +147,8 @@ class TrainConfig:
     )  # fmt: skip
 
     final_views: int = _setting(
-        0, "evaluation", "views of the evaluation when the training is done; 0: none, 10: and one",
-        "whole", choices=(0, 1, 10), on_resume=True,
+        0, "evaluation", "views of the evaluation at the end; 1: the centre, 10: the paper's ten "
+        "and the centre alone, 0: no evaluation", "whole", choices=(0, 1, 10), on_resume=True,
     )  # fmt: skip
 
     log_every: int = _setting(

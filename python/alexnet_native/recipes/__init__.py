@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alexnet_native.recipes.followed import Deviation, Followed, follow
 from alexnet_native.recipes.published import ENSEMBLES, Published
-from alexnet_native.recipes.recipe import NAMES, Recipe, find_for_net, read_recipe
+from alexnet_native.recipes.recipe import NAMES, Recipe, figures_for, find_for_net, read_recipe
 
 __all__ = [
     "ENSEMBLES",
@@ -13,6 +13,7 @@ __all__ = [
     "Followed",
     "Published",
     "Recipe",
+    "figures_for",
     "find_for_net",
     "follow",
     "read_recipe",

@@ -11,9 +11,9 @@ from typing import Any
 
 from alexnet_native.config.toml import read_toml, settings_of
 from alexnet_native.errors import ConfigError
-from alexnet_native.recipes.published import Published
+from alexnet_native.recipes.published import WITHOUT_RECIPE, Published
 
-__all__ = ["NAMES", "Recipe", "find_for_net", "parse_recipe", "read_recipe"]
+__all__ = ["NAMES", "Recipe", "figures_for", "find_for_net", "parse_recipe", "read_recipe"]
 
 # Of the package, in the order in which they are listed.
 NAMES = ("paper", "2012", "one-gpu", "caffe", "cifar10-quick", "cifar10-13pct")
@@ -96,3 +96,8 @@ def find_for_net(net: str) -> Recipe | None:
         if recipe.values.get("net") == net:
             return recipe
     return None
+
+
+def figures_for(net: str, recipe: Recipe | None) -> tuple[Published, ...]:
+    """What was published for a recipe, or for a network without one."""
+    return recipe.published if recipe else WITHOUT_RECIPE.get(net, ())

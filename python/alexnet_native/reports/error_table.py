@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from alexnet_native.config import TrainConfig
 from alexnet_native.net.scores import Sums
-from alexnet_native.recipes import Followed, Published, find_for_net
+from alexnet_native.recipes import Followed, Published, figures_for, find_for_net
 from alexnet_native.reports.describe import table
 
 __all__ = ["ErrorRow", "compared", "ensemble_table", "error_table", "measured_row"]
@@ -68,9 +68,11 @@ def compared(
         config: its settings.
     """
     recipe = followed.recipe if followed else find_for_net(net)
-    figures = recipe.published if recipe else ()
+    figures = figures_for(net, recipe)
     yield error_table([row, *_published_rows(figures)])
-    if recipe and figures:
+    if figures and not recipe:
+        yield f"published, on the set named: {figures[0].note}"
+    elif recipe and figures:
         whose = "the recipe for this network"
         if followed and config:
             count = len(followed.deviations(config))

@@ -38,6 +38,8 @@ def announcement(
             sections.setdefault(SETTINGS[name].section, []).append(f"{name}={_short(value)}")
     for section, settings in sections.items():
         yield f"{section}: {' '.join(settings)}"
+    if config.schedule == "plateau" and data.val is None:
+        yield "without validation images, the rate falls by the training error"
     if followed:
         yield from followed.lines(config)
 

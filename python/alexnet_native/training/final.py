@@ -12,7 +12,7 @@ from alexnet_native.atomic import write_text
 from alexnet_native.config import TrainConfig
 from alexnet_native.data import Dataset
 from alexnet_native.net import Net
-from alexnet_native.recipes import Followed, find_for_net
+from alexnet_native.recipes import Followed, figures_for, find_for_net
 from alexnet_native.reports.error_table import compared, measured_row
 from alexnet_native.training.evaluation import Examination, examine, said_now_and_then
 
@@ -72,7 +72,7 @@ def as_json(
         "results": [asdict(part.evaluation(views)) for views, part in found.sums.items()],
         "recipe": followed.recipe.name if followed else None,
         "deviations": list(map(str, followed.deviations(config))) if followed and config else [],
-        "published": [asdict(row) for row in (recipe.published if recipe else ())],
+        "published": [asdict(row) for row in figures_for(net, recipe)],
     }
 
 

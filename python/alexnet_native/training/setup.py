@@ -21,6 +21,8 @@ from alexnet_native.training import checkpoint
 from alexnet_native.training.checkpoint import Checkpoint
 from alexnet_native.training.defaults import choose_network, quick_start, resolve
 from alexnet_native.training.initial import with_he_weights
+from alexnet_native.training.rates import Rates
+from alexnet_native.training.schedule import make_schedule
 from alexnet_native.training.state import RunState
 
 __all__ = ["Resumed", "Setup", "class_names", "reopen", "set_up"]
@@ -82,6 +84,7 @@ def set_up(given: Mapping[str, Any], recipe: Recipe | None = None) -> Setup:
         threads=config.threads,
     )
     net.class_names = class_names(config, data)
+    _check_rates(net, config)
     note = _of_few_images(few, start, network) if few else ""
     return Setup(net, data, config, follow(recipe, network.name) if recipe else None, note)
 
@@ -122,7 +125,14 @@ def reopen(path: str | Path, given: Mapping[str, Any], data: Dataset | None = No
         threads=config.threads,
     )
     checkpoint.restore(net, saved)
+    _check_rates(net, config)
     return Resumed(Setup(net, data, config, saved.followed), saved, state)
+
+
+def _check_rates(net: Net, config: TrainConfig) -> None:
+    """Raises ConfigError for a schedule, a rate or a frozen layer that does not exist."""
+    make_schedule(config)
+    Rates(net, config)
 
 
 def _changed(before: TrainConfig, given: Mapping[str, Any]) -> TrainConfig:
