@@ -47,4 +47,5 @@ PYBIND11_MODULE(_core, m) {
   alexnet::bind_layer_runner(m);
   alexnet::bind_tools(m);
   alexnet::bind_images(m);
+  alexnet::bind_loader(m);
 }

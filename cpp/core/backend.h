@@ -27,6 +27,9 @@ struct BackendApi {
   std::string (*missing)();
   // Blocking, from any thread: how a stream of another back end writes to this one's memory.
   void (*write)(const void* host, const AnyView& dst);
+  // An op (by index in AllOps) in the calling thread, done on return. Null: the device is not the
+  // host.
+  void (*run_here)(int index, const void* op, Grid grid);
 };
 
 void register_backend(const BackendApi* api);  // returns before main; called by static initialisers

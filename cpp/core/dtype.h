@@ -1,5 +1,5 @@
 // Element types. float is what networks run in; bf16 halves the memory of what they store; double
-// exists so that gradients can be checked.
+// exists so that gradients can be checked; bytes are pixels.
 #pragma once
 
 #include <cstddef>
@@ -10,13 +10,14 @@
 
 namespace alexnet {
 
-enum class DType : int32_t { f32, f64, i32, bf16 };
+enum class DType : int32_t { f32, f64, i32, bf16, u8 };
 
 template <class T>
-inline constexpr DType dtype_of = std::is_same_v<std::remove_const_t<T>, float>    ? DType::f32
-                                  : std::is_same_v<std::remove_const_t<T>, double> ? DType::f64
-                                  : std::is_same_v<std::remove_const_t<T>, bf16>   ? DType::bf16
-                                                                                   : DType::i32;
+inline constexpr DType dtype_of = std::is_same_v<std::remove_const_t<T>, float>     ? DType::f32
+                                  : std::is_same_v<std::remove_const_t<T>, double>  ? DType::f64
+                                  : std::is_same_v<std::remove_const_t<T>, bf16>    ? DType::bf16
+                                  : std::is_same_v<std::remove_const_t<T>, uint8_t> ? DType::u8
+                                                                                    : DType::i32;
 
 // What sums, scalars, parameters and their gradients, losses and probabilities are in where the
 // network's values are T.
@@ -25,11 +26,14 @@ using Compute = std::conditional_t<std::is_same_v<T, bf16>, float, T>;
 
 inline constexpr DType compute_dtype(DType t) { return t == DType::bf16 ? DType::f32 : t; }
 
-inline constexpr size_t size_of(DType t) { return t == DType::f64 ? 8 : t == DType::bf16 ? 2 : 4; }
+inline constexpr size_t size_of(DType t) {
+  return t == DType::f64 ? 8 : t == DType::bf16 ? 2 : t == DType::u8 ? 1 : 4;
+}
 inline constexpr const char* name_of(DType t) {
   return t == DType::f32    ? "float32"
          : t == DType::f64  ? "float64"
          : t == DType::bf16 ? "bfloat16"
+         : t == DType::u8   ? "uint8"
                             : "int32";
 }
 

@@ -58,5 +58,6 @@ constexpr uint32_t site_of(std::string_view name) {
 // Standard normal draws 0 .. count - 1 of a site, on the host (Box and Muller 1958). A pair of
 // uniforms of 32 bits gives two normals.
 void normals(const RandomSite& site, uint64_t step, double* out, size_t count);
+double normal(const RandomSite& site, uint64_t step, uint64_t element);
 
 }  // namespace alexnet

@@ -1,6 +1,8 @@
 // run(stream, op): checks that every operand lives on the stream's device, then launches the op.
+// run_here(op): in the calling thread, on memory of the host.
 #pragma once
 
+#include "core/backend.h"
 #include "core/device.h"
 #include "ops/all_ops.h"
 
@@ -15,6 +17,12 @@ void run(Stream& stream, const Op& op) {
   });
   const Grid grid = op.grid();
   if (grid.rows > 0 && grid.cols > 0) stream.launch(op_index<Op>, &op, sizeof(Op), grid);
+}
+
+template <class Op>
+void run_here(const Op& op) {
+  const Grid grid = op.grid();
+  if (grid.rows > 0 && grid.cols > 0) backend(DeviceKind::cpu).run_here(op_index<Op>, &op, grid);
 }
 
 }  // namespace alexnet

@@ -206,3 +206,89 @@ def resize_cover(image: NDArray[np.uint8], out: NDArray[np.uint8]) -> None: ...
 def add_moments(
     images: NDArray[np.uint8], sums: NDArray[np.uint64], products: NDArray[np.uint64]
 ) -> None: ...
+
+# Where a Loader reads pixels from, all uint8 (H, W, C). Files: records one after the other, `each`
+# in a file but the last; they are opened here and read when they are needed.
+class Records: ...
+
+def records_in_memory(images: NDArray[np.uint8]) -> Records: ...  # (N, H, W, C), borrowed
+def records_in_files(
+    shape: tuple[int, int, int], count: int, files: Sequence[str], each: int
+) -> Records: ...
+
+# int64 (count,): the order of an epoch, by the Philox bits of its elements.
+def permutation(seed: int, site: int, step: int, count: int) -> NDArray[np.int64]: ...
+
+class ImageDraws:
+    """What is drawn for an image at a position of an epoch; data/augment.py explains the words."""
+
+    def __init__(
+        self,
+        *,
+        seed: int,
+        channels: int,
+        crop: tuple[int, int],
+        places: tuple[int, int],  # that a window is drawn from, down and across
+        first: tuple[int, int],  # the first of them
+        mirror: bool,
+        group: int,
+        axes: NDArray[np.float64] | None,  # (C, C); None: no colour noise
+        colour_epochs: int,  # that have colour noise
+        scale: float,
+        colour_scale: float,  # instead of scale, of epochs with colour noise
+    ) -> None: ...
+    # Offsets int32 (count, 2): top, left; mirror uint8 (count,); colour float32 (count, C) or None.
+    def draw(
+        self, epoch: int, first: int, count: int
+    ) -> tuple[NDArray[np.int32], NDArray[np.uint8], NDArray[np.float32] | None]: ...
+
+class LoaderBatch(TypedDict):  # lies in a buffer of the loader, which is used again afterwards
+    images: NDArray[np.float32] | None  # (N, C, h, w); None with on_device
+    records: NDArray[np.uint8] | None  # (N, H, W, C), with on_device
+    labels: NDArray[np.int32]
+    offsets: NDArray[np.int32]
+    mirror: NDArray[np.uint8]
+    colour: NDArray[np.float32] | None
+    scale: float
+    epoch: int
+    first: int  # positions in the epoch, of all ranks: first to last - 1
+    last: int
+
+class LoaderMeter(TypedDict):  # since the start; times in seconds
+    elapsed: float
+    consumer_waited: float
+    producer_waited: float
+    images: int
+    taken: int  # batches
+    ready_at_take: int  # batches that were ready when one was asked for, summed
+    ready: int  # batches, now
+    buffers: int  # made so far
+
+class Loader:
+    """Makes batches ahead on threads of its own; data/loader.py wraps it."""
+
+    def __init__(
+        self,
+        records: Records | None,  # None: they are made between claim() and hand_over()
+        shape: tuple[int, int, int],
+        labels: NDArray[np.int32],
+        draws: ImageDraws,
+        mean: NDArray[np.float32] | None,  # as augment() takes it
+        *,
+        batch_size: int,
+        epoch: int,
+        offset: int,
+        threads: int,
+        prefetch: int,
+        rank: int,
+        ranks: int,
+        on_device: bool,
+        device: str,
+    ) -> None: ...
+    def next(self) -> LoaderBatch | None: ...  # waits; None when closed or failed
+    # Waits for room. Indices int64 (N,), and where their records go, uint8 (N, H, W, C).
+    def claim(self) -> tuple[NDArray[np.int64], NDArray[np.uint8]] | None: ...
+    def hand_over(self) -> None: ...  # the records are there
+    def fail(self) -> None: ...  # they will not be
+    def meter(self) -> LoaderMeter: ...
+    def close(self) -> None: ...

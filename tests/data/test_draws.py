@@ -1,11 +1,14 @@
+"""The loader's draws (cpp/data/draws.h), each against the definition in tests/reference.py."""
+
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 import reference
-from alexnet_native.data.draws import Draws
+from alexnet_native import _core
 
 SEED, STEP = 2**40 + 17, 5
 
@@ -22,47 +25,100 @@ def box_muller(site: str, element: int) -> float:
     return math.sqrt(-2 * math.log(u)) * turn(2 * math.pi * v)
 
 
+def draws(**changes: Any) -> _core.ImageDraws:
+    words: dict[str, Any] = {
+        "seed": SEED,
+        "channels": 3,
+        "crop": (4, 4),
+        "places": (33, 5),
+        "first": (0, 0),
+        "mirror": True,
+        "group": 1,
+        "axes": np.eye(3),
+        "colour_epochs": 100,
+        "scale": 1.0,
+        "colour_scale": 1.0,
+    }
+    return _core.ImageDraws(**(words | changes))
+
+
+def permutation(seed: int, step: int, count: int) -> list[int]:
+    return _core.permutation(seed, _core.site_of("data/order"), step, count).tolist()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("first", [0, 1, 6, 7])
 @pytest.mark.parametrize("count", [0, 1, 2, 5])
-def test_normals_are_box_muller_pairs_wherever_a_block_starts(first: int, count: int) -> None:
-    got = Draws(SEED, "colour").normals(STEP, first, count)
-    want = [box_muller("colour", first + i) for i in range(count)]
-    np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-14)
+def test_colour_draws_are_box_muller_pairs_along_the_epoch(
+    channels: int, first: int, count: int
+) -> None:
+    axes = np.random.default_rng(0).normal(size=(channels, channels))
+    _, _, got = draws(channels=channels, axes=axes).draw(STEP, first, count)
+    alpha = [box_muller("data/colour", channels * first + i) for i in range(channels * count)]
+    want = np.array(alpha).reshape(count, channels) @ axes
+    assert got is not None and got.dtype == np.float32
+    np.testing.assert_allclose(got, want, rtol=1e-6, atol=1e-7)
 
 
-def test_normals_have_mean_0_deviation_1_and_normal_tails() -> None:
-    x = Draws(0, "colour").normals(0, 0, 200_000)
+def test_colour_draws_have_mean_0_deviation_1_and_normal_tails() -> None:
+    _, _, colour = draws(channels=1, axes=np.eye(1)).draw(0, 0, 200_000)
+    assert colour is not None
+    x = colour[:, 0]
     assert abs(x.mean()) < 0.01
     assert abs(x.std() - 1) < 0.01
     assert abs((np.abs(x) > 1.96).mean() - 0.05) < 0.003
     assert abs(np.corrcoef(x[0::2], x[1::2])[0, 1]) < 0.01
 
 
-def test_integers_below_limits_are_the_high_bits_of_the_product() -> None:
-    got = Draws(SEED, "crop").below([33, 5], STEP, 3, 4)
+def test_windows_are_the_high_bits_of_the_product() -> None:
+    got, _, _ = draws(first=(10, 20)).draw(STEP, 3, 4)
     want = [
-        [bits("crop", 2 * i) * 33 >> 32, bits("crop", 2 * i + 1) * 5 >> 32] for i in range(3, 7)
+        [
+            10 + (bits("data/crop", 2 * i) * 33 >> 32),
+            20 + (bits("data/crop", 2 * i + 1) * 5 >> 32),
+        ]
+        for i in range(3, 7)
     ]
     assert got.tolist() == want
     assert got.dtype == np.int32
 
 
-def test_integers_below_a_limit_are_equally_frequent() -> None:
-    counts = np.bincount(Draws(0, "crop").below([33], 0, 0, 66_000)[:, 0], minlength=33)
+def test_mirrors_are_the_highest_bits() -> None:
+    _, got, _ = draws().draw(STEP, 5, 9)
+    assert got.tolist() == [bits("data/mirror", i) >> 31 for i in range(5, 14)]
+    _, never, _ = draws(mirror=False).draw(STEP, 5, 9)
+    assert not never.any()
+
+
+def test_places_of_windows_are_equally_frequent() -> None:
+    offsets, _, _ = draws().draw(0, 0, 66_000)
+    counts = np.bincount(offsets[:, 0], minlength=33)
     assert len(counts) == 33
     assert np.abs(counts - 2000).max() < 5 * math.sqrt(2000)
 
 
+def test_a_group_shares_window_and_mirroring_but_not_colour() -> None:
+    alone = draws().draw(STEP, 0, 4)
+    offsets, mirror, colour = draws(group=32).draw(STEP, 30, 70)  # of groups 0 to 3
+    groups = np.arange(30, 100) // 32
+    np.testing.assert_array_equal(offsets, alone[0][groups])
+    np.testing.assert_array_equal(mirror, alone[1][groups])
+    assert colour is not None
+    np.testing.assert_array_equal(colour, draws().draw(STEP, 30, 70)[2])
+    assert len(np.unique(colour, axis=0)) == 70
+
+
 def test_a_permutation_sorts_64_bit_keys() -> None:
-    keys = [bits("order", 2 * i) << 32 | bits("order", 2 * i + 1) for i in range(50)]
-    want = sorted(range(50), key=keys.__getitem__)
-    assert Draws(SEED, "order").permutation(STEP, 50).tolist() == want
+    site = "data/order"
+    for count in (49, 50):
+        keys = [bits(site, 2 * i) << 32 | bits(site, 2 * i + 1) for i in range(count)]
+        assert permutation(SEED, STEP, count) == sorted(range(count), key=keys.__getitem__)
 
 
 def test_a_permutation_holds_everything_once_and_changes_with_seed_and_step() -> None:
-    first = Draws(1, "order").permutation(0, 1000)
-    for other in (Draws(1, "order").permutation(1, 1000), Draws(2, "order").permutation(0, 1000)):
-        assert sorted(other.tolist()) == list(range(1000))
-        assert (other != first).mean() > 0.98
+    first = permutation(1, 0, 1000)
+    for other in (permutation(1, 1, 1000), permutation(2, 0, 1000)):
+        assert sorted(other) == list(range(1000))
+        assert np.mean(np.array(other) != first) > 0.98
     # Where the images of a sorted data set go: no drift towards their old places.
     assert abs(np.corrcoef(first, np.arange(1000))[0, 1]) < 0.1

@@ -54,6 +54,11 @@ const BackendApi api = {
     .missing = [] { return std::string(); },
     .write = [](const void* host,
                 const AnyView& dst) { std::memcpy(dst.data, host, size_t(dst.bytes())); },
+    .run_here =
+        [](int index, const void* op, Grid grid) {
+          thread_local ThreadPool alone(1);
+          kernels().launch[index](op, grid, alone);
+        },
 };
 [[maybe_unused]] const bool registered = (register_backend(&api), true);
 

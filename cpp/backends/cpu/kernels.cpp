@@ -2,6 +2,7 @@
 // internal linkage: a function built for one set must never stand in for another's.
 #include "backends/cpu/kernels.h"
 
+#include "backends/cpu/augment.h"
 #include "backends/cpu/blocked_lrn_pool.h"
 #include "backends/cpu/blocked_ops.h"
 #include "backends/cpu/direct_conv.h"

@@ -1,11 +1,12 @@
 """Training images: random crop, mirror image, mean subtraction and colour noise.
 
-Section 4.1 of the paper, and what the 2012 source did where the two differ. The pixels are made by
-the native core; this file draws the numbers and says what they mean.
+Section 4.1 of the paper, and what the 2012 source did where the two differ. The native core draws
+the numbers and makes the pixels; this file says what they mean.
 """
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alexnet_native import _core
-from alexnet_native.data.draws import Draws
 from alexnet_native.data.statistics import Statistics
 from alexnet_native.errors import DataError
 
@@ -48,6 +48,8 @@ class Augmentation:
         scale: multiplies the finished training image.
         offsets: windows of 224 in 256 start at 0 to 32 ("inclusive", the 2012 source) or 0 to 31
             ("exclusive", the paper's count of 32 * 32 * 2).
+        draw_group: images in a row, of the epoch's order, that share one window and one mirroring
+            (2012 source: 32). Colour noise is always drawn for each image.
     """
 
     crop: tuple[int, int]
@@ -60,6 +62,7 @@ class Augmentation:
     offsets: Offsets = "inclusive"
     colour_divisor: float = 1.0
     colour_off: int | None = None
+    draw_group: int = 1
 
     def has_colour(self, epoch: int) -> bool:
         """Whether the images of an epoch get colour noise; epochs count from 0."""
@@ -104,14 +107,19 @@ class Augmenter:
                 f"the statistics are of images of {_size(statistics.image_shape)}, the images are "
                 f"{_size(image_shape)}; compute the statistics of this data set"
             )
-        self._augmentation = a
-        self._shape = image_shape
-        self._threads = threads
-        self._mean = None if statistics is None else mean_for(statistics, a.crop, a.mean)
-        self._axes = None if a.colour_std == 0 or statistics is None else colour_axes(statistics, a)
-        self._crop = Draws(seed, "data/crop")
-        self._mirror = Draws(seed, "data/mirror")
-        self._colour = Draws(seed, "data/colour")
+        self.mean = None if statistics is None else mean_for(statistics, a.crop, a.mean)
+        self.draws = _core.ImageDraws(
+            seed=seed,
+            channels=image_shape[2],
+            mirror=a.mirror,
+            group=a.draw_group,
+            axes=None if a.colour_std == 0 or statistics is None else colour_axes(statistics, a),
+            colour_epochs=sys.maxsize if a.colour_off is None else a.colour_off,
+            scale=a.scale,
+            colour_scale=a.scale / a.colour_divisor,
+            **_windows(a, image_shape),
+        )
+        self._augmentation, self._shape, self._threads = a, image_shape, threads
 
     def apply(self, images: NDArray[np.uint8], *, epoch: int, first: int) -> NDArray[np.float32]:
         """Augments (n, H, W, C), the images at positions `first` onwards of the epoch.
@@ -121,40 +129,25 @@ class Augmenter:
         """
         out = np.empty((len(images), self._shape[2], *self._augmentation.crop), np.float32)
         offsets, mirror, colour = self.draw(len(images), epoch=epoch, first=first)
-        _core.augment(
-            images,
-            out,
-            offsets,
-            mirror,
-            self._mean,
-            colour,
-            self._augmentation.scale_of(epoch),
-            self._threads,
-        )
+        scale = self._augmentation.scale_of(epoch)
+        _core.augment(images, out, offsets, mirror, self.mean, colour, scale, self._threads)
         return out
 
     def draw(
         self, count: int, *, epoch: int, first: int
     ) -> tuple[NDArray[np.int32], NDArray[np.uint8], NDArray[np.float32] | None]:
         """Window offsets (n, 2) as y, x; mirror flags (n,); colour shifts (n, C) or None."""
-        a, channels = self._augmentation, self._shape[2]
-        if a.mirror:
-            mirror = self._mirror.below([2], epoch, first, count)[:, 0].astype(np.uint8)
-        else:
-            mirror = np.zeros(count, np.uint8)
-        colour = None
-        if self._axes is not None and a.has_colour(epoch):
-            alpha = self._colour.normals(epoch, channels * first, channels * count)
-            colour = (alpha.reshape(count, channels) @ self._axes).astype(np.float32)
-        return self._offsets(count, epoch, first), mirror, colour
+        return self.draws.draw(epoch=epoch, first=first, count=count)
 
-    def _offsets(self, count: int, epoch: int, first: int) -> NDArray[np.int32]:
-        a = self._augmentation
-        spare = [self._shape[axis] - a.crop[axis] for axis in (0, 1)]
-        if not a.random_crop:
-            return np.tile(np.array([n // 2 for n in spare], np.int32), (count, 1))
-        extra = 1 if a.offsets == "inclusive" else 0
-        return self._crop.below([max(n + extra, 1) for n in spare], epoch, first, count)
+
+def _windows(a: Augmentation, image_shape: tuple[int, int, int]) -> dict[str, tuple[int, int]]:
+    """The window's size, how many places it is drawn from, and the first of them."""
+    spare = [image_shape[axis] - a.crop[axis] for axis in (0, 1)]
+    if not a.random_crop:
+        return {"crop": a.crop, "places": (1, 1), "first": (spare[0] // 2, spare[1] // 2)}
+    extra = 1 if a.offsets == "inclusive" else 0
+    places = (max(spare[0] + extra, 1), max(spare[1] + extra, 1))
+    return {"crop": a.crop, "places": places, "first": (0, 0)}
 
 
 def colour_axes(statistics: Statistics, augmentation: Augmentation) -> NDArray[np.float64]:
@@ -197,6 +190,8 @@ def _check_words(a: Augmentation) -> None:
             raise DataError(f'{field} is "{value}"; it can be {" or ".join(known)}.')
     if not (np.isfinite(a.colour_std) and a.colour_std >= 0):
         raise DataError(f"colour_std is {a.colour_std}; it must be 0 or more")
+    if a.draw_group < 1:
+        raise DataError(f"draw_group is {a.draw_group}; it must be 1 or more")
 
 
 def _size(shape: tuple[int, int, int]) -> str:

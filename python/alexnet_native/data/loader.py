@@ -1,4 +1,4 @@
-"""Training batches, made on a background thread while the device works on those before."""
+"""Training batches, made by the native core on threads while the device works on those before."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
+from alexnet_native import _core
 from alexnet_native.data.augment import Augmentation, Augmenter
-from alexnet_native.data.draws import Draws
-from alexnet_native.data.ring import Ring, produce
 from alexnet_native.data.source import Source
 from alexnet_native.data.statistics import Statistics
 from alexnet_native.errors import DataError
@@ -31,13 +30,14 @@ class Position:
 
 @dataclass(frozen=True)
 class Batch:
-    """One mini-batch.
+    """One mini-batch. Its arrays lie in a buffer that is used again when all of them are gone.
 
     Attributes:
-        images: float32 (N, C, h, w), C-contiguous, owned by the batch.
+        images: float32 (N, C, h, w), C-contiguous.
         labels: int32 (N,).
         epoch: the epoch that all its images belong to.
         index: which batch of the epoch, from 0.
+        total: images of the batch over all ranks.
         next_position: where the batch after this one starts.
     """
 
@@ -45,15 +45,58 @@ class Batch:
     labels: NDArray[np.int32]
     epoch: int
     index: int
+    total: int
     next_position: Position
 
 
 @dataclass(frozen=True)
 class Meter:
-    """Who waited for whom, in seconds: a waiting consumer means that the loader is too slow."""
+    """What a loader did since its start, or between two looks at it (`later - earlier`).
 
+    Attributes:
+        elapsed: seconds.
+        consumer_waited: seconds that the consumer waited for a batch.
+        producer_waited: seconds that the loader had made all it may make ahead.
+        images: made.
+        taken: batches.
+        ready: batches that were ready when one was asked for, summed over `taken`.
+        prefetch: the most that can be ready.
+    """
+
+    elapsed: float
     consumer_waited: float
     producer_waited: float
+    images: int
+    taken: int
+    ready: int
+    prefetch: int
+
+    def __sub__(self, earlier: Meter) -> Meter:
+        return Meter(
+            self.elapsed - earlier.elapsed,
+            self.consumer_waited - earlier.consumer_waited,
+            self.producer_waited - earlier.producer_waited,
+            self.images - earlier.images,
+            self.taken - earlier.taken,
+            self.ready - earlier.ready,
+            self.prefetch,
+        )
+
+    @property
+    def images_per_second(self) -> float:
+        """What the loader gives while it has room: its own speed, whatever the consumer's."""
+        busy = self.elapsed - self.producer_waited
+        return self.images / busy if busy > 0 else 0.0
+
+    @property
+    def fullness(self) -> float:
+        """0: no batch was ready when one was asked for; 1: as many as can be made ahead."""
+        return min(1.0, self.ready / (self.taken * self.prefetch)) if self.taken else 0.0
+
+    @property
+    def bottleneck(self) -> str:
+        """The side that the other one waited for longer: "loader" or "device"."""
+        return "loader" if self.consumer_waited > self.producer_waited else "device"
 
 
 class TrainLoader:
@@ -61,22 +104,27 @@ class TrainLoader:
 
     The order of an epoch is a permutation keyed by (seed, epoch); crop, mirror and colour of an
     image are functions of (seed, epoch, its position in the epoch). So a loader started at any
-    position gives what an uninterrupted one gives from there, for any `threads` and `prefetch`.
-    The last batch of an epoch may be smaller: no batch spans two epochs.
+    position gives what an uninterrupted one gives from there, for any `threads`, `prefetch` and
+    `ranks`. The last batch of an epoch may be smaller: no batch spans two epochs.
+
+    Where the source has records that the native core can read, threads of its own do everything.
+    Else a Python thread asks the source for pictures, and the native threads do the rest.
 
     Args:
         source: the training images.
-        batch_size: images per batch.
+        batch_size: images per batch, of all ranks together.
         augmentation: how they are varied.
         statistics: of the training images; see :class:`Augmenter`.
         seed: 0 to 2**64 - 1.
         position: where to start.
-        threads: native threads that augment.
-        prefetch: batches made ahead; memory is bounded by prefetch + 2 of them.
+        threads: native threads that read and augment.
+        prefetch: batches made ahead; memory is bounded by prefetch + 2 of them and those in use.
+        rank: of `ranks` processes, each of which takes every `ranks`-th position of the epoch.
+        device: that will work on the batches: they lie in host memory that it reaches at once.
 
     Raises:
         DataError: a setting that does not fit the images. While iterating: an image that cannot
-            be decoded; the batches before it come first.
+            be read or decoded; the batches before it come first.
     """
 
     def __init__(
@@ -90,46 +138,92 @@ class TrainLoader:
         position: Position | None = None,
         threads: int = 1,
         prefetch: int = 3,
+        rank: int = 0,
+        ranks: int = 1,
+        device: str = "cpu:0",
     ) -> None:
-        if len(source) == 0:
-            raise DataError("there are no images to train on")
-        if batch_size < 1:
-            raise DataError(f"the batch size is {batch_size}; it must be 1 or more")
-        if prefetch < 1:
-            raise DataError(f"prefetch is {prefetch}; it must be 1 or more")
         start = position or Position()
-        if start.epoch < 0 or not 0 <= start.offset <= len(source):
-            raise DataError(
-                f"position {start.offset} of epoch {start.epoch} is outside the data set of "
-                f"{len(source)} images; it belongs to another one"
+        _check(source, batch_size, prefetch, threads, start)
+        augmenter = Augmenter(augmentation, source.image_shape, statistics, seed=seed)
+        records = _records(source)
+        self._count, self._batch_size, self._prefetch = len(source), batch_size, prefetch
+        self._native = _core.Loader(
+            records,
+            source.image_shape,
+            np.ascontiguousarray(source.labels, np.int32),
+            augmenter.draws,
+            augmenter.mean,
+            batch_size=batch_size,
+            epoch=start.epoch,
+            offset=start.offset,
+            threads=threads,
+            prefetch=prefetch,
+            rank=rank,
+            ranks=ranks,
+            on_device=False,
+            device=device,
+        )
+        # The thread knows the native loader but not this object: a forgotten loader is closed.
+        self._close = weakref.finalize(self, self._native.close)
+        self._failure: list[BaseException] = []
+        self._thread: threading.Thread | None = None
+        if records is None:
+            self._thread = threading.Thread(
+                target=_gather,
+                args=(self._native, source, self._failure),
+                name="alexnet-loader",
+                daemon=True,
             )
-        augmenter = Augmenter(
-            augmentation, source.image_shape, statistics, seed=seed, threads=threads
-        )
-        batches = _batches(source, batch_size, augmenter, Draws(seed, "data/order"), start)
-        # The thread knows the ring but not this object, so that a forgotten loader is closed.
-        self._ring: Ring[Batch] = Ring(prefetch)
-        self._close = weakref.finalize(self, self._ring.close)
-        self._thread = threading.Thread(
-            target=produce, args=(self._ring, batches.__next__), name="alexnet-loader", daemon=True
-        )
-        self._thread.start()
+            self._thread.start()
 
     def __iter__(self) -> Iterator[Batch]:
         return self
 
     def __next__(self) -> Batch:
-        return self._ring.get()
+        try:
+            taken = self._native.next()
+        except ValueError as error:
+            raise DataError(str(error)) from error
+        if taken is None:
+            if self._failure and self._close.alive:
+                raise self._failure[0]
+            raise StopIteration
+        epoch, first, last = taken["epoch"], taken["first"], taken["last"]
+        images = taken["images"]
+        assert images is not None
+        return Batch(
+            images=images,
+            labels=taken["labels"],
+            epoch=epoch,
+            index=first // self._batch_size,
+            total=last - first,
+            next_position=Position(epoch, last) if last < self._count else Position(epoch + 1, 0),
+        )
 
     @property
     def meter(self) -> Meter:
-        """The seconds that each side has waited since the start."""
-        return Meter(self._ring.consumer_waited, self._ring.producer_waited)
+        """What it did since the start."""
+        now = self._native.meter()
+        return Meter(
+            elapsed=now["elapsed"],
+            consumer_waited=now["consumer_waited"],
+            producer_waited=now["producer_waited"],
+            images=now["images"],
+            taken=now["taken"],
+            ready=now["ready_at_take"],
+            prefetch=self._prefetch,
+        )
+
+    @property
+    def buffers(self) -> int:
+        """How many buffers there are; a new one is made where batches are kept."""
+        return self._native.meter()["buffers"]
 
     def close(self) -> None:
-        """Stops the thread; waits for the batch that it is making. May be called twice."""
+        """Stops the threads; waits for what they are making. May be called twice."""
         self._close()
-        self._thread.join()
+        if self._thread:
+            self._thread.join()
 
     def __enter__(self) -> TrainLoader:
         return self
@@ -143,22 +237,32 @@ class TrainLoader:
         self.close()
 
 
-def _batches(
-    source: Source, batch_size: int, augmenter: Augmenter, order: Draws, position: Position
-) -> Iterator[Batch]:
-    count = len(source)
-    epoch, first = position.epoch, position.offset
-    while True:
-        permutation = order.permutation(epoch, count)
-        while first < count:
-            last = min(first + batch_size, count)
-            chosen = permutation[first:last]
-            yield Batch(
-                images=augmenter.apply(source.gather(chosen), epoch=epoch, first=first),
-                labels=source.labels[chosen],
-                epoch=epoch,
-                index=first // batch_size,
-                next_position=Position(epoch, last) if last < count else Position(epoch + 1, 0),
-            )
-            first = last
-        epoch, first = epoch + 1, 0
+def _gather(native: _core.Loader, source: Source, failure: list[BaseException]) -> None:
+    """Body of the thread that asks a source for pictures, until the loader is closed."""
+    try:
+        while (claimed := native.claim()) is not None:
+            source.gather(*claimed)
+            native.hand_over()
+    except BaseException as error:
+        failure.append(error)
+        native.fail()
+
+
+def _records(source: Source) -> _core.Records | None:
+    try:
+        return source.records()
+    except ValueError as error:
+        raise DataError(str(error)) from error
+
+
+def _check(source: Source, batch_size: int, prefetch: int, threads: int, start: Position) -> None:
+    if len(source) == 0:
+        raise DataError("there are no images to train on")
+    for name, value in (("batch size", batch_size), ("prefetch", prefetch), ("threads", threads)):
+        if value < 1:
+            raise DataError(f"the loader's {name} is {value}; it must be 1 or more")
+    if start.epoch < 0 or not 0 <= start.offset <= len(source):
+        raise DataError(
+            f"position {start.offset} of epoch {start.epoch} is outside the data set of "
+            f"{len(source)} images; it belongs to another one"
+        )

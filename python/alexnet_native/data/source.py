@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from alexnet_native._core import Records, records_in_memory
 from alexnet_native.errors import DataError
 
 __all__ = ["CACHE_BYTES", "ArraySource", "Dataset", "LazySource", "Source"]
@@ -31,8 +32,13 @@ class Source(Protocol):
 
     def __len__(self) -> int: ...
 
-    def gather(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """A new array (n, H, W, C) with the images at `indices`, in that order."""
+    def gather(
+        self, indices: NDArray[np.int64], out: NDArray[np.uint8] | None = None
+    ) -> NDArray[np.uint8]:
+        """The images at `indices`, in that order: `out`, or a new array, (n, H, W, C)."""
+
+    def records(self) -> Records | None:
+        """What the native loader reads them from; None: it asks gather()."""
 
     def item_name(self, index: int) -> str:
         """Where image `index` came from, for messages: a file, or a file and a record."""
@@ -71,8 +77,13 @@ class ArraySource:
     def __len__(self) -> int:
         return len(self._images)
 
-    def gather(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
-        return self._images[indices]
+    def gather(
+        self, indices: NDArray[np.int64], out: NDArray[np.uint8] | None = None
+    ) -> NDArray[np.uint8]:
+        return _taken(self._images, indices, out)
+
+    def records(self) -> Records | None:
+        return records_in_memory(np.ascontiguousarray(self._images))
 
     def item_name(self, index: int) -> str:
         return self._item_name(index)
@@ -119,13 +130,21 @@ class LazySource:
         """Whether images stay in memory once they are made."""
         return self._cache is not None
 
-    def gather(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
+    def gather(
+        self, indices: NDArray[np.int64], out: NDArray[np.uint8] | None = None
+    ) -> NDArray[np.uint8]:
         if self._cache is None:
-            images = np.empty((len(indices), *self.image_shape), np.uint8)
-            self._fill(images, range(len(indices)), indices.tolist())
-            return images
+            if out is None:
+                out = np.empty((len(indices), *self.image_shape), np.uint8)
+            self._fill(out, range(len(indices)), indices.tolist())
+            return out
         self._keep(indices)
-        return self._cache[indices]
+        return _taken(self._cache, indices, out)
+
+    def records(self) -> Records | None:
+        if self._cache is None or not self._made.all():
+            return None
+        return records_in_memory(self._cache)
 
     def load(self) -> None:
         """Makes now all that will be kept in memory; without room for it, does nothing."""
@@ -210,6 +229,15 @@ class Dataset:
                 f"{source.item_name(first)} has label {source.labels[first]}, outside 0 to "
                 f"{len(self.classes) - 1}"
             )
+
+
+def _taken(
+    images: NDArray[np.uint8], indices: NDArray[np.int64], out: NDArray[np.uint8] | None
+) -> NDArray[np.uint8]:
+    if out is None:
+        return images[indices]
+    # "clip" writes straight into `out`; the default mode goes through a copy.
+    return np.take(images, indices, axis=0, out=out, mode="clip")
 
 
 def _size(source: Source) -> str:

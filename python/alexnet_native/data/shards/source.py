@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from alexnet_native._core import Records, records_in_files
 from alexnet_native.data.shards.columns import (
     read_checksums,
     read_labels,
@@ -48,11 +49,18 @@ class ShardSource:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def gather(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
-        images = np.empty((len(indices), *self.image_shape), np.uint8)
+    def gather(
+        self, indices: NDArray[np.int64], out: NDArray[np.uint8] | None = None
+    ) -> NDArray[np.uint8]:
+        if out is None:
+            out = np.empty((len(indices), *self.image_shape), np.uint8)
         for place, index in enumerate(indices.tolist()):
-            images[place] = self._shards[index // self._each][index % self._each]
-        return images
+            out[place] = self._shards[index // self._each][index % self._each]
+        return out
+
+    def records(self) -> Records | None:
+        files = [str(self._folder / shard.file) for shard in self._index.splits[self._split].shards]
+        return records_in_files(self.image_shape, len(self), files, self._each)
 
     def item_name(self, index: int) -> str:
         if self._names is None:

@@ -1,0 +1,49 @@
+// What is drawn for training images: their order, windows, mirrors and colour shifts. All are
+// functions of (seed, epoch, position of the image in the epoch), by Philox (core/philox.h).
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "core/philox.h"
+
+namespace alexnet {
+
+// A permutation of 0 .. count - 1: the order of 64-bit keys, ties by index.
+std::vector<int64_t> permutation(const RandomSite& site, uint64_t step, int64_t count);
+
+// Filled by data/augment.py, where each field is explained.
+struct AugmentSettings {
+  int crop_height = 0, crop_width = 0;
+  int places_y = 1, places_x = 1;  // from which a window's corner is drawn, from (first_y, first_x)
+  int first_y = 0, first_x = 0;
+  bool mirror = false;
+  int group = 1;              // consecutive images that share a window and a mirroring
+  std::vector<double> axes;   // (C, C); row i: times a normal draw is the shift by component i
+  int64_t colour_epochs = 0;  // epochs that have colour noise, from the first
+  float scale = 1, colour_scale = 1;  // of epochs without and with colour noise
+};
+
+class ImageDraws {
+ public:
+  ImageDraws(AugmentSettings settings, int channels, uint64_t seed);
+
+  const AugmentSettings& settings() const { return settings_; }
+  int channels() const { return channels_; }
+  uint64_t seed() const { return crop_.seed; }
+  bool has_colour(int64_t epoch) const { return epoch < settings_.colour_epochs; }
+  float scale(int64_t epoch) const {
+    return has_colour(epoch) ? settings_.colour_scale : settings_.scale;
+  }
+  // Of one image; offset: top, left; colour: a shift for each channel, of an epoch that has them.
+  void window(int64_t epoch, int64_t position, int32_t* offset) const;
+  uint8_t mirrored(int64_t epoch, int64_t position) const;
+  void colour(int64_t epoch, int64_t position, float* shift) const;
+
+ private:
+  AugmentSettings settings_;
+  int channels_;
+  RandomSite crop_, mirror_, colour_;
+};
+
+}  // namespace alexnet
