@@ -104,6 +104,26 @@ def write_npz(path: Path, train: int = 37, val: int = 21) -> Path:
     return path
 
 
+class Many:
+    """A source of so many images, of which none is looked at."""
+
+    def __init__(self, count: int) -> None:
+        self.labels = np.zeros(count, np.int32)
+        self.image_shape = (256, 256, 3)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def gather(self, indices: Any, out: Any = None) -> Any:
+        raise AssertionError("an image was read")
+
+    def records(self) -> None:
+        raise AssertionError("an image was read")
+
+    def item_name(self, index: int) -> str:
+        return str(index)
+
+
 def write_net(path: Path) -> Path:
     path.write_text(NET)
     return path
@@ -128,14 +148,20 @@ def command(*words: object) -> list[str]:
 
 def run(*words: object, cwd: Path, **changes: str) -> subprocess.CompletedProcess[str]:
     """Runs ``alexnet-native`` in a process of its own."""
+    return spawn(command(*words), cwd=cwd, env=environment(**changes))
+
+
+def run_code(code: str, *words: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Runs Python text in a process of its own."""
+    return spawn([sys.executable, "-c", code, *map(str, words)], cwd=cwd)
+
+
+def spawn(
+    words: list[str], *, cwd: Path, timeout: float = 120, **options: Any
+) -> subprocess.CompletedProcess[str]:
+    options = {"env": environment(), **options}
     return subprocess.run(
-        command(*words),
-        cwd=cwd,
-        env=environment(**changes),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
+        words, cwd=cwd, capture_output=True, text=True, timeout=timeout, check=False, **options
     )
 
 

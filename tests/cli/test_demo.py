@@ -12,15 +12,7 @@ pytestmark = pytest.mark.slow
 
 
 def train(folder: Path, *words: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        tiny.command("train", *words, "--out", "run"),
-        cwd=folder,
-        env=tiny.environment(),
-        capture_output=True,
-        text=True,
-        timeout=1500,
-        check=False,
-    )
+    return tiny.spawn(tiny.command("train", *words, "--out", "run"), cwd=folder, timeout=1500)
 
 
 def test_the_demo_alone_ends_far_below_chance(tmp_path: Path) -> None:

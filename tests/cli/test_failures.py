@@ -166,16 +166,8 @@ def small_files() -> None:
 def test_a_disk_without_room_for_a_checkpoint_ends_in_a_sentence(place: Path) -> None:
     words = ("train", "--net", "net.toml", "--data", "data.npz", "--out", "run")
     assert tiny.run(*words, "--epochs", 1, cwd=place).returncode == 0
-    done = subprocess.run(
-        tiny.command("train", "--resume", "run", "--epochs", 2),
-        cwd=place,
-        env=tiny.environment(),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        preexec_fn=small_files,
-    )
+    words = tiny.command("train", "--resume", "run", "--epochs", 2)
+    done = tiny.spawn(words, cwd=place, preexec_fn=small_files)
     sentence = tiny.complaint(done)
     assert "step-00000010.safetensors cannot be written" in sentence
     assert "step-00000005.safetensors, is whole" in sentence
@@ -254,15 +246,7 @@ def test_a_closed_pipe_is_no_failure_to_report(place: Path) -> None:
     bash = shutil.which("bash")
     if bash is None:
         pytest.skip("there is no bash")
-    done = subprocess.run(
-        [bash, "-c", f"{words} | true"],
-        cwd=place,
-        env=tiny.environment(),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = tiny.spawn([bash, "-c", f"{words} | true"], cwd=place)
     assert done.stderr == ""
 
 

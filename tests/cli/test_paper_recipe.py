@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -51,14 +49,7 @@ def place_of(folder: Path) -> Path:
 
 
 def killed(at: object, arguments: Sequence[str], folder: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", DRIVER, str(at), *arguments],
-        cwd=folder,
-        env=tiny.environment(),
-        capture_output=True,
-        timeout=120,
-        check=False,
-    )
+    done = tiny.run_code(DRIVER, at, *arguments, cwd=folder)
     assert done.returncode == -signal.SIGKILL, done.stderr
 
 

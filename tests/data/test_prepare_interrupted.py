@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
@@ -83,24 +82,13 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write(tmp_path_factory.mktemp("pictures"), files)
 
 
-def paths() -> list[str]:
-    """What the driver needs to import what this process has."""
-    return [path for path in sys.path if path]
-
-
 @pytest.mark.parametrize("step", [17, pytest.param(1, marks=pytest.mark.slow)])
 def test_killed_at_any_write_and_started_again_it_gives_the_same_bytes(
     source: Path, tmp_path: Path, step: int
 ) -> None:
     prepare(source, tmp_path / "want", shard_bytes=SHARD)
     place = tmp_path / "got"
-    done = subprocess.run(
-        [sys.executable, "-c", DRIVER, str(source), str(place), str(step), *paths()],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    done = tiny.run_code(DRIVER, source, place, step, *filter(None, sys.path), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     last, gone_on = json.loads(done.stdout)
     assert last > 50 and gone_on > 0.6 * last / step
@@ -126,15 +114,7 @@ def test_a_disk_that_is_full_in_the_middle_is_a_sentence_and_the_rest_goes_on(
     source: Path, tmp_path: Path
 ) -> None:
     words = ["prepare", str(source), "out", "--size", "32"]
-    done = subprocess.run(
-        [sys.executable, "-c", LIMITED, str(10 * 3 * 32 * 32 + 99), *words],
-        cwd=tmp_path,
-        env=tiny.environment(),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = tiny.run_code(LIMITED, 10 * 3 * 32 * 32 + 99, *words, cwd=tmp_path)
     sentence = tiny.complaint(done)
     assert sentence.startswith("out/train-00000.bin cannot be written (File too large); make room")
     assert sentence.endswith("run the same again, it goes on where it stopped")

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tiny
 from alexnet_native.config import TrainConfig
 from alexnet_native.data import Dataset
 from alexnet_native.data.arrays import from_arrays
@@ -25,28 +26,8 @@ def chosen(pictures: Dataset, **given: Any) -> tuple[Description, TrainConfig]:
     return network, resolve(given, network, pictures, quick_start(given, network, pictures))
 
 
-class Many:
-    """A source of so many images, of which none is looked at."""
-
-    def __init__(self, count: int) -> None:
-        self.labels = np.zeros(count, np.int32)
-        self.image_shape = (256, 256, 3)
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def gather(self, indices: Any, out: Any = None) -> Any:
-        raise AssertionError("an image was read")
-
-    def records(self) -> None:
-        raise AssertionError("an image was read")
-
-    def item_name(self, index: int) -> str:
-        return str(index)
-
-
 def many(count: int, name: str = "photos") -> Dataset:
-    return Dataset(name, tuple("abcdefghij"), Many(count))
+    return Dataset(name, tuple("abcdefghij"), tiny.Many(count))
 
 
 def test_pictures_get_alexnet_with_the_papers_settings() -> None:

@@ -18,28 +18,7 @@ from alexnet_native.training.measure import Measured, measure
 from alexnet_native.training.plan import TrainingPlan, duration, size
 from alexnet_native.training.progress import Silent
 
-
-class Many:
-    """A source of so many images, of which none is looked at."""
-
-    def __init__(self, count: int) -> None:
-        self.labels = np.zeros(count, np.int32)
-        self.image_shape = (256, 256, 3)
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def gather(self, indices: Any, out: Any = None) -> Any:
-        raise AssertionError("an image was read")
-
-    def records(self) -> None:
-        raise AssertionError("an image was read")
-
-    def item_name(self, index: int) -> str:
-        return str(index)
-
-
-IMAGENET = Dataset("ilsvrc", ("a",), Many(1_281_167), Many(50_000))
+IMAGENET = Dataset("ilsvrc", ("a",), tiny.Many(1_281_167), tiny.Many(50_000))
 
 
 def plan(done: int = 0, **settings: Any) -> TrainingPlan:
