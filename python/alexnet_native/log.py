@@ -8,7 +8,9 @@ __all__ = ["error", "line", "warning"]
 
 
 def line(text: str = "") -> None:
-    """One line of output, visible at once also in a pipe."""
+    """One line of output, visible at once also in a pipe; what cannot be written is escaped."""
+    encoding = sys.stdout.encoding or "utf-8"
+    text = text.encode(encoding, "backslashreplace").decode(encoding)
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -59,3 +60,17 @@ def test_mistakes_are_told_in_a_sentence(
     assert done.returncode == 1
     assert message in done.stderr and done.stderr.count("\n") == 1
     assert not (pictures / "out").exists()
+
+
+def test_a_class_whose_folder_is_no_text_is_trained_evaluated_and_named(pictures: Path) -> None:
+    (pictures / "photos/b").rename(os.fsdecode(os.fsencode(pictures / "photos/caf") + b"\xe9"))
+    assert tiny.run("prepare", "photos", "shards", "--size", 12, cwd=pictures).returncode == 0
+    net = tiny.write_net(pictures / "net.toml")
+    words = ("train", "--net", net, "--data", "shards", "--epochs", 1, "--out", "run")
+    assert tiny.run(*words, cwd=pictures).returncode == 0
+    words = ("evaluate", "run", "--split", "train", "--csv", "csv", "--save-probabilities", "a.npz")
+    done = tiny.run(*words, cwd=pictures)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "caf\\udce9,2," in (pictures / "csv/per-class.csv").read_text()
+    done = tiny.run("predict", "run", "photos/a/1.jpg", cwd=pictures)
+    assert (done.returncode, done.stderr) == (0, "") and "caf\\udce9" in done.stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from dataclasses import replace
 from pathlib import Path
 
@@ -170,3 +171,15 @@ def test_errors_by_class_and_the_confusion_matrix_by_hand() -> None:
     sums = score(p, labels)
     assert np.trace(both.confusion) == pytest.approx(sums.top1)
     assert both.confusion.sum(axis=1).tolist() == [3, 2, 0]
+
+
+def test_names_that_are_no_text_are_kept_and_escaped_where_text_is_written(
+    tmp_path: Path,
+) -> None:
+    odd = ("caf\udce9", "bee", "two\nlines")  # the first as a folder named in Latin-1 is read
+    replace(FIRST, classes=odd).save(tmp_path / "a.npz")
+    assert Predictions.load(tmp_path / "a.npz").classes == odd
+    per_class = PerClass(odd)
+    per_class.add(np.eye(3), np.arange(3, dtype=np.int32))
+    rows = list(csv.reader(io.StringIO(per_class.matrix(), newline="")))
+    assert rows[0] == ["class", "caf\\udce9", "bee", "two\nlines"]

@@ -6,6 +6,7 @@ import argparse
 import json
 import warnings
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -89,16 +90,18 @@ def _run(args: argparse.Namespace) -> None:
         _show_plan(preparation)
     preparation.check_space()
     workers = args.workers if args.workers > 0 else available_threads()
-    with progress(silent=args.json) as shown:
-        summary = preparation.run(workers, shown.update)
+    try:
+        with progress(silent=args.json) as shown:
+            summary = preparation.run(workers, shown.update)
+    except KeyboardInterrupt:
+        log.warning("stopped; run the same again, it goes on where it stopped")
+        raise
     _show(summary, args.folder, f"{args.folder} is finished", as_json=args.json)
 
 
 def _show_plan(preparation: Preparation) -> None:
     listing, request = preparation.listing, preparation.request
-    counts = " and ".join(
-        f"{len(inputs):,} {_SPLITS[split]}" for split, inputs in listing.splits.items()
-    )
+    counts = _counts({split: len(inputs) for split, inputs in listing.splits.items()})
     log.line(f"{listing.kind}: {counts} images, {len(listing.classes)} classes")
     for note in listing.notes:
         log.line(f"note: {note}")
@@ -126,11 +129,16 @@ def _show(summary: Summary, folder: Path, headline: str, *, as_json: bool) -> No
         }
         log.line(json.dumps(result, indent=1))
         return
-    counts = " and ".join(f"{s.images:,} {_SPLITS[name]}" for name, s in index.splits.items())
+    counts = _counts({name: split.images for name, split in index.splits.items()})
     log.line(f"{headline}: {counts} records of {index.size} x {index.size}")
     _show_kinds(summary.findings, "")
     if summary.findings:
         log.line(f"each of these inputs stands in {folder / 'report.csv'}")
+
+
+def _counts(splits: Mapping[str, int]) -> str:
+    *most, last = (f"{count:,} {_SPLITS[name]}" for name, count in splits.items())
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def _show_kinds(findings: Counter[tuple[str, str]], when: str) -> None:

@@ -81,4 +81,4 @@ def _number(value: float) -> str:
 def _csv(rows: Sequence[Sequence[str]]) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()
+    return text.getvalue().encode(errors="backslashreplace").decode()  # names of any bytes

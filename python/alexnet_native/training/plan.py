@@ -111,8 +111,8 @@ class TrainingPlan:
         odd = f" (the last of them with {rest})" if rest and images > batch else ""
         done = f", {self.done:,} of them done" if self.done else ""
         yield (
-            f"steps: {self.config.epochs:,} epochs of {self.epoch_steps:,} steps with "
-            f"{min(batch, images):,} images{odd}; {self.all_steps:,} steps in all{done}"
+            f"steps: {_some(self.config.epochs, 'epoch')} of {_some(self.epoch_steps, 'step')} "
+            f"with {_some(min(batch, images), 'image')}{odd}; {self.all_steps:,} steps in all{done}"
         )
         height, width, channels = self.data.train.image_shape
         kept = isinstance(self.data.train, LazySource) and self.data.train.keeps
@@ -158,11 +158,11 @@ class TrainingPlan:
         views = {0: 0, 1: 1, 10: 11}[self.config.final_views]
         final = measured.validation * images * views
         decoding = measured.decoding * (len(self.data.train) + images)
-        parts = [f"{duration(training)} for {self.steps:,} steps"]
+        parts = [f"{duration(training)} for {_some(self.steps, 'step')}"]
         if decoding:
             parts.append(f"{duration(decoding)} to decode the pictures")
         if validation:
-            parts.append(f"{duration(validation)} for {self.validations} validations")
+            parts.append(f"{duration(validation)} for {_some(self.validations, 'validation')}")
         if final:
             parts.append(f"{duration(final)} for the evaluation at the end")
         total = training + validation + final + decoding
@@ -189,6 +189,10 @@ def duration(seconds: float) -> str:
             count, rest = divmod(whole, large)
             return f"{count} {name} {rest // small} {small_name}"
     raise AssertionError("a minute is the least that gets here")
+
+
+def _some(count: int, word: str) -> str:
+    return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"
 
 
 def _existing(place: Path) -> Path:

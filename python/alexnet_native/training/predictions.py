@@ -49,7 +49,7 @@ class Predictions:
         """Of the list: names, labels, classes, in their order."""
         text = "\0".join([*self.items, "", *self.classes])
         labels = np.ascontiguousarray(self.labels, "<i4").tobytes()
-        return hashlib.sha256(text.encode() + b"\0" + labels).hexdigest()
+        return hashlib.sha256(text.encode(errors="surrogatepass") + b"\0" + labels).hexdigest()
 
     def save(self, path: Path) -> None:
         """Writes an .npz file that is whole or not there.
