@@ -44,6 +44,21 @@ def test_a_finished_set_is_said_to_be_finished_and_json_is_for_programs(pictures
     assert done.stdout.startswith("shards is finished already: 4 training records of 48 x 48")
 
 
+def test_a_prepared_set_is_verified_and_the_damaged_record_is_named(pictures: Path) -> None:
+    assert tiny.run("prepare", "photos", "shards", "--size", 48, cwd=pictures).returncode == 0
+    done = tiny.run("prepare", "--verify", "shards", cwd=pictures)
+    assert done.stdout.startswith("shards is whole: 4 training records of 48 x 48\n")
+    shard = pictures / "shards/train-00000.bin"
+    data = bytearray(shard.read_bytes())
+    data[48 * 48 * 3 * 2 + 5] ^= 1
+    shard.write_bytes(data)
+    sentence = tiny.complaint(tiny.run("prepare", "--verify", "shards", cwd=pictures))
+    assert "(b/3.jpg) is damaged; prepare the data set again" in sentence
+    for words in (("photos",), ("photos", "out", "--verify")):
+        done = tiny.run("prepare", *words, cwd=pictures)
+        assert done.returncode == 2 and "name SRC and DST" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

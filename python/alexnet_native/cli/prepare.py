@@ -30,6 +30,7 @@ def add(commands: Commands) -> None:
         "prepare photos shards/photos",
         "prepare imagenet shards/imagenet --workers 16   # the archives of ILSVRC-2012",
         "prepare cifar-10-batches-bin shards/cifar10",
+        "prepare --verify shards/imagenet",
         more=(
             "SRC is a picture folder (train/<class>/, val/<class>/, test/<class>/, or <class>/), a "
             "folder with\nthe archives of ILSVRC-2012 or 2010 and their development kit as "
@@ -39,7 +40,8 @@ def add(commands: Commands) -> None:
         ),
     )
     parser.add_argument("source", metavar="SRC", type=Path, help="the pictures, as said above")
-    parser.add_argument("folder", metavar="DST", type=Path, help="a new folder, or one to go on in")
+    parser.add_argument("folder", metavar="DST", type=Path, nargs="?",
+                        help="a new folder, or one to go on in")  # fmt: skip
     parser.add_argument(
         "--size",
         metavar="N",
@@ -62,6 +64,8 @@ def add(commands: Commands) -> None:
         help=f"largest size of a shard, MiB (default: {_SHARD_MIB})",
     )
     parser.add_argument("--name", help="of the data set (default: the name of SRC)")
+    parser.add_argument("--verify", action="store_true", help="compare every record of SRC, a "
+                        "prepared set, with its checksum; no DST")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
@@ -71,6 +75,11 @@ def _run(args: argparse.Namespace) -> None:
     from alexnet_native.data.prepare.preparation import Preparation, finished
     from alexnet_native.data.prepare.settings import Request
 
+    if args.verify == (args.folder is not None):
+        args.parser.error("name SRC and DST, or a prepared set with --verify")
+    if args.verify:
+        _verify(args.source, as_json=args.json)
+        return
     # Damaged EXIF blocks and large pictures are in the report; Pillow need not say it again.
     warnings.filterwarnings("ignore", module=r"PIL\.")
     request = Request(
@@ -97,6 +106,18 @@ def _run(args: argparse.Namespace) -> None:
         log.warning("stopped; run the same again, it goes on where it stopped")
         raise
     _show(summary, args.folder, f"{args.folder} is finished", as_json=args.json)
+
+
+def _verify(folder: Path, *, as_json: bool) -> None:
+    from alexnet_native.data.prepare.preparation import Summary
+    from alexnet_native.data.prepare.report import count_report
+    from alexnet_native.data.shards.index import read_index
+    from alexnet_native.data.shards.source import ShardSource
+
+    index = read_index(folder)
+    for split in index.splits:
+        ShardSource(folder, index, split).verify()
+    _show(Summary(index, count_report(folder)), folder, f"{folder} is whole", as_json=as_json)
 
 
 def _show_plan(preparation: Preparation) -> None:
