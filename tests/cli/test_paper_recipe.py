@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import signal
 from collections.abc import Sequence
 from pathlib import Path
@@ -137,3 +139,31 @@ def test_a_run_killed_in_its_evaluation_is_evaluated_when_resumed(
     )
     again = tiny.run("train", "--resume", "run", cwd=folder)
     assert "nothing to do: all 90 steps" in again.stdout and "evaluating" not in again.stdout
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_recipes_page_do_what_it_says(shared: Path, tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "recipes.md").read_text()
+    section = page[page.index("## The whole of it in a minute") :]
+    block = section.split("```")[1].replace("\\\n", " ")
+    preparing, training = (shlex.split(line)[1:] for line in block.strip().splitlines())
+    (tmp_path / "photos").symlink_to(shared / "data" / "photos")
+    assert tiny.run(*preparing, cwd=tmp_path).returncode == 0
+    whole = tmp_path / "whole"
+    done = tiny.spawn(tiny.command(*training, "--out", whole), cwd=tmp_path, timeout=900)
+    assert (done.returncode, done.stderr) == (0, "")
+    (whole / "output").write_text(done.stdout)
+    assert "recipe: paper, with 5 deviations:" in done.stdout
+    assert len(drops(whole)) == 3
+    one, ten = table(done.stdout)[3], table(done.stdout)[4:6]
+    assert re.match(r"photos, val +\d+\.\d+ +\d+\.\d+ +\d+\.\d+ +\d+\.\d+$", one)
+    assert [row.split()[-1] for row in ten] == ["17.0", "18.2"]
+
+    run = tmp_path / "run"
+    steps = 22 * drops(whole)[0] + 5  # 3 steps after the first drop is on the disk
+    words = [*training, "--set", "output.checkpoint_every=3", "--out", str(run)]
+    killed(steps, words, tmp_path)
+    done = tiny.spawn(tiny.command("train", "--resume", run), cwd=tmp_path, timeout=900)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (run / "evaluation.json").read_bytes() == (whole / "evaluation.json").read_bytes()
+    assert rates(run) == rates(whole)
