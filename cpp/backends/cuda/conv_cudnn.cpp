@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <map>
 
+#include "backends/cuda/bias_gradient.h"
 #include "backends/cuda/conv_engines.h"
 #include "backends/cuda/cuda_device.h"
 #include "backends/cuda/cuda_stream.h"
@@ -66,7 +67,8 @@ class ConvCudnn final : public ConvEngine {
   int output_block() const override { return 1; }
   size_t workspace_bytes() const override {
     return std::max({bytes_of(plans_->forward), bias_bytes() + bytes_of(plans_->fused),
-                     bytes_of(plans_->data), gradient_bytes() + bytes_of(plans_->weights)});
+                     bytes_of(plans_->data), gradient_bytes() + bytes_of(plans_->weights),
+                     bias_gradient_bytes(p_.y, p_.dtype)});
   }
 
   void forward(Stream& stream, AnyView x, AnyView w, AnyView b, AnyView y, bool relu,
@@ -88,7 +90,7 @@ class ConvCudnn final : public ConvEngine {
   // cuDNN assigns: its result is added from the workspace.
   void backward_weights(Stream& stream, AnyView x, AnyView dy, AnyView dw, AnyView db,
                         void* work) override {
-    if (db) alexnet::run(stream, BiasGradient<T>{dy, db});
+    if (db) bias_gradient(static_cast<CudaStream&>(stream), dy, db, work);
     if (!dw) return;
     AnyView own = dw;
     own.data = work;

@@ -1,11 +1,11 @@
 // The "gemm" engine: im2col, then one matrix product for each group. Images are taken in chunks, so
 // that the unrolled matrix stays within kColumnBytes; sums over the batch run over the chunks in
 // order.
+#include "backends/cuda/bias_gradient.h"
 #include "backends/cuda/conv_engines.h"
 #include "backends/cuda/cuda_device.h"
 #include "backends/cuda/im2col.h"
 #include "backends/cuda/launch_op.h"
-#include "ops/run.h"
 
 namespace alexnet {
 namespace {
@@ -26,7 +26,8 @@ class ConvGemm final : public ConvEngine {
   const char* name() const override { return "gemm"; }
   int output_block() const override { return 1; }
   size_t workspace_bytes() const override {
-    return size_t((taps() * p_.groups + p_.y.c) * chunk_ * pixels()) * sizeof(C);
+    const size_t matrices = size_t((taps() * p_.groups + p_.y.c) * chunk_ * pixels()) * sizeof(C);
+    return std::max(matrices, bias_gradient_bytes(p_.y, p_.dtype));
   }
 
   void forward(Stream& stream, AnyView x, AnyView w, AnyView b, AnyView y, bool relu,
@@ -62,7 +63,7 @@ class ConvGemm final : public ConvEngine {
   void backward_weights(Stream& stream, AnyView x, AnyView dy, AnyView dw, AnyView db,
                         void* work) override {
     CudaStream& cuda = static_cast<CudaStream&>(stream);
-    if (db) alexnet::run(stream, BiasGradient<T>{dy, db});
+    if (db) bias_gradient(cuda, dy, db, work);
     if (!dw) return;
     each_chunk<T, T>(work, [&](int first, const Unrolling& u, T* col, T* rows) {
       run(cuda, Im2col<T>{u, image(x, first), col});
