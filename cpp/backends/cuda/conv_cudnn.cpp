@@ -102,7 +102,7 @@ class ConvCudnn final : public ConvEngine {
  private:
   static void run(Stream& stream, CudnnPlan& plan, const CudnnOperands& o, void* work) {
     auto& cuda = static_cast<CudaStream&>(stream);
-    cuda.fixed(key_of(8, &plan, o.x, o.w, o.y, o.bias, work), [&](cudaStream_t handle) {
+    cuda.fixed(key_of(8, &plan, o.x, o.w, o.y, o.bias, work), "cudnn", [&](cudaStream_t handle) {
       std::shared_ptr<CudnnHandle>& cudnn = cuda.cudnn();
       if (!cudnn) cudnn = std::make_shared<CudnnHandle>(cuda.device().index, handle);
       plan.run(cudnn->get(), o, work);

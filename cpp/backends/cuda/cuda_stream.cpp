@@ -17,6 +17,7 @@ CudaStream::~CudaStream() {
   blas_.reset();
   staged_.reset();
   cudnn_.reset();
+  profile_.reset();
   cudaStreamDestroy(handle_);
 }
 
@@ -35,14 +36,14 @@ void CudaStream::gemm_batch(const Gemm& g, int count, int64_t stride_a, int64_t 
   const uint64_t key =
       key_of(1, g.transpose_a, g.transpose_b, g.m, g.n, g.k, g.a, g.b, g.c, g.lda, g.ldb, g.ldc,
              g.alpha, g.beta, g.dtype, count, stride_a, stride_b, stride_c);
-  fixed(key, [&](cudaStream_t) {
+  fixed(key, "gemm", [&](cudaStream_t) {
     if (!blas_) blas_ = std::make_unique<Blas>(device().index, handle_, device_.memory());
     blas_->gemm(g, count, stride_a, stride_b, stride_c, device_.tf32());
   });
 }
 
 void CudaStream::fill_zero(AnyView dst) {
-  fixed(key_of(2, dst.data, dst.bytes()), [&](cudaStream_t stream) {
+  fixed(key_of(2, dst.data, dst.bytes()), "zero", [&](cudaStream_t stream) {
     return cudaMemsetAsync(dst.data, 0, size_t(dst.bytes()), stream);
   });
 }
@@ -54,7 +55,7 @@ void CudaStream::copy(AnyView src, AnyView dst) {
                          to_string(dst.shape));
   const size_t bytes = size_t(src.bytes());
   const int from = src.device.index, to = dst.device.index;
-  fixed(key_of(3, src.data, dst.data, bytes), [&](cudaStream_t stream) {
+  fixed(key_of(3, src.data, dst.data, bytes), "copy", [&](cudaStream_t stream) {
     if (dst.device.kind == DeviceKind::cpu) {
       ANX_CUDA(cudaMemcpyAsync(dst.data, src.data, bytes, cudaMemcpyDeviceToHost, stream));
     } else if (from == to) {
@@ -69,13 +70,13 @@ void CudaStream::copy(AnyView src, AnyView dst) {
 }
 
 void CudaStream::upload(const void* src, AnyView dst) {
-  fixed(key_of(4, src, dst.data, dst.bytes()), [&](cudaStream_t stream) {
+  fixed(key_of(4, src, dst.data, dst.bytes()), "upload", [&](cudaStream_t stream) {
     return cudaMemcpyAsync(dst.data, src, size_t(dst.bytes()), cudaMemcpyHostToDevice, stream);
   });
 }
 
 void CudaStream::download(AnyView src, void* dst) {
-  fixed(key_of(5, src.data, dst, src.bytes()), [&](cudaStream_t stream) {
+  fixed(key_of(5, src.data, dst, src.bytes()), "download", [&](cudaStream_t stream) {
     return cudaMemcpyAsync(dst, src.data, size_t(src.bytes()), cudaMemcpyDeviceToHost, stream);
   });
 }
@@ -86,12 +87,12 @@ std::unique_ptr<Event> CudaStream::make_event() {
 
 void CudaStream::record(Event& event) {
   auto& own = static_cast<CudaEvent&>(event);
-  fixed(key_of(6, &own), [&](cudaStream_t stream) { own.record(stream); });
+  fixed(key_of(6, &own), nullptr, [&](cudaStream_t stream) { own.record(stream); });
 }
 
 void CudaStream::wait(Event& event) {
   if (auto* own = dynamic_cast<CudaEvent*>(&event)) {
-    fixed(key_of(7, own), [&](cudaStream_t stream) {
+    fixed(key_of(7, own), kWait, [&](cudaStream_t stream) {
       if (own->is_recorded()) ANX_CUDA(cudaStreamWaitEvent(stream, own->last(), 0));
     });
     return;
@@ -102,7 +103,7 @@ void CudaStream::wait(Event& event) {
     const std::unique_ptr<std::function<void()>> owned(static_cast<std::function<void()>*>(data));
     (*owned)();
   };
-  fixed(0, [&](cudaStream_t stream) { ANX_CUDA(cudaLaunchHostFunc(stream, call, wait)); });
+  fixed(0, kWait, [&](cudaStream_t stream) { ANX_CUDA(cudaLaunchHostFunc(stream, call, wait)); });
 }
 
 std::unique_ptr<Replay> CudaStream::make_replay(const std::vector<Stream*>& streams) {
@@ -113,6 +114,16 @@ std::unique_ptr<Replay> CudaStream::make_replay(const std::vector<Stream*>& stre
     own.push_back(cuda);
   }
   return std::make_unique<CudaReplay>(own);
+}
+
+void CudaStream::profile(bool on) {
+  if (on && !profile_) profile_ = std::make_unique<CudaProfile>(device().index, handle_);
+  if (on && !profiling_) profile_->start();
+  profiling_ = on;
+}
+
+std::vector<TaskRecord> CudaStream::take_profile() {
+  return profile_ ? profile_->take() : std::vector<TaskRecord>();
 }
 
 void CudaStream::synchronize() {

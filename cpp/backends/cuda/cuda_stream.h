@@ -8,6 +8,7 @@
 #include "backends/cuda/blas.h"
 #include "backends/cuda/check.h"
 #include "backends/cuda/cuda_event.h"
+#include "backends/cuda/cuda_profile.h"
 #include "backends/cuda/replay.h"
 #include "core/device.h"
 
@@ -42,7 +43,12 @@ class CudaStream final : public Stream {
   void record(Event& event) override;
   void wait(Event& event) override;
   std::unique_ptr<Replay> make_replay(const std::vector<Stream*>& streams) override;
-  void set_label(const char* label, Phase) override { label_ = label; }
+  void set_label(const char* label, Phase phase) override {
+    label_ = label;
+    phase_ = phase;
+  }
+  void profile(bool on) override;
+  std::vector<TaskRecord> take_profile() override;
   void synchronize() override;
 
   // How everything is enqueued. Outside a replay: enqueue(handle). While one records: that, and it
@@ -52,15 +58,15 @@ class CudaStream final : public Stream {
   template <class F>
   void kernel(const KernelLaunch& call, F&& enqueue) {
     if (replay_ && replay_->playing()) return replay_->play(call);
-    run(enqueue);
+    run(call.what, enqueue);
     if (replay_) replay_->record(handle_, call);
   }
   // For the rest, whatever it depends on is in `key` (key_of); the replay begins anew when it
-  // changes.
+  // changes. `what`: its name in a profile; null: it is no task.
   template <class F>
-  void fixed(uint64_t key, F&& enqueue) {
+  void fixed(uint64_t key, const char* what, F&& enqueue) {
     if (replay_ && replay_->playing()) return replay_->play(key);
-    run(enqueue);
+    run(what, enqueue);
     if (replay_) replay_->record(key);
   }
   void attach(CudaReplay* replay) { replay_ = replay; }
@@ -69,14 +75,17 @@ class CudaStream final : public Stream {
 
  private:
   template <class F>
-  void run(F&& enqueue) {
+  void run(const char* what, F&& enqueue) {
     const OnDevice here(device().index);
+    const bool timed = profiling_ && what && !replay_;  // a replay is one launch
     try {
+      if (timed) profile_->before();
       if constexpr (std::is_same_v<decltype(enqueue(handle_)), cudaError_t>) {
         check_cuda(enqueue(handle_), "a launch");
       } else {
         enqueue(handle_);
       }
+      if (timed) profile_->after({label_, what, what == kWait ? Phase::wait : phase_});
     } catch (const Error& e) {
       fail<DeviceError>("{} on {}: {}", label_, to_string(device()), e.what());
     }
@@ -84,7 +93,11 @@ class CudaStream final : public Stream {
 
   CudaDevice& device_;
   cudaStream_t handle_ = nullptr;
+  static constexpr const char* kWait = "wait";
   const char* label_ = "";
+  Phase phase_ = Phase::other;
+  bool profiling_ = false;
+  std::unique_ptr<CudaProfile> profile_;
   CudaReplay* replay_ = nullptr;
   std::unique_ptr<Blas> blas_;
   std::unique_ptr<StagedCopy> staged_;

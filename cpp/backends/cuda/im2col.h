@@ -37,6 +37,7 @@ struct Unrolling {
 
 template <class T>
 struct Im2col {
+  static constexpr const char* name = "im2col";
   Unrolling u;
   const T* x;  // of the chunk's first image
   T* col;
@@ -59,6 +60,7 @@ struct Im2col {
 // two threads write the same.
 template <class T>
 struct Col2im {
+  static constexpr const char* name = "col2im";
   using C = Compute<T>;
   Unrolling u;
   const C* dcol;
@@ -88,6 +90,7 @@ struct Col2im {
 // y[n, o, p] = rows[o, (n, p)] + b[o], or with `relu` the larger of that and 0.
 template <class T>
 struct RowsToImages {
+  static constexpr const char* name = "rows_to_images";
   using C = Compute<T>;
   Unrolling u;
   const C *rows, *b;  // b may be null
@@ -106,6 +109,7 @@ struct RowsToImages {
 // rows[o, (n, p)] = dy[n, o, p]
 template <class T>
 struct ImagesToRows {
+  static constexpr const char* name = "images_to_rows";
   Unrolling u;
   const T* dy;
   T* rows;

@@ -1,6 +1,6 @@
-// The one way to launch a kernel: launch(kernel, grid, block, shared bytes, stream, arguments...),
-// and the one way to get at shared memory. Never <<<>>>: then these sources also compile with g++
-// against a simulator.
+// The one way to launch a kernel: launch(name, kernel, grid, block, shared bytes, stream,
+// arguments...), and the one way to get at shared memory. Never <<<>>>: then these sources also
+// compile with g++ against a simulator.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -22,15 +22,16 @@ namespace alexnet {
 
 // Arguments are copied; a graph that replays this launch takes over those that have changed.
 template <class... P, class... A>
-void launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared, CudaStream& stream,
-            const A&... arguments) {
+void launch(const char* what, void (*kernel)(P...), dim3 grid, dim3 block, size_t shared,
+            CudaStream& stream, const A&... arguments) {
   std::tuple<std::remove_cv_t<P>...> values(arguments...);
   std::apply(
       [&](auto&... value) {
         void* pointers[] = {static_cast<void*>(&value)...};
         const size_t sizes[] = {sizeof(value)...};
         const KernelLaunch call{
-            reinterpret_cast<void*>(kernel), grid, block, shared, pointers, sizes, sizeof...(P)};
+            what,        reinterpret_cast<void*>(kernel), grid, block, shared, pointers, sizes,
+            sizeof...(P)};
         stream.kernel(call, [&](cudaStream_t handle) {
           return cudaLaunchKernel(kernel, grid, block, pointers, shared, handle);
         });

@@ -82,14 +82,14 @@ void launch_op(CudaStream& stream, const Op& op, Grid grid) {
   while (wide < grid.cols && wide < threads) wide *= 2;
   if constexpr (is_row_op<Op>) {
     wide = std::max<int64_t>(wide, std::min<int64_t>(threads, 32));
-    launch(&row_kernel<Op>, dim3(blocks(grid.rows, 1, stream.most_blocks())), dim3(unsigned(wide)),
-           size_t(wide) * sizeof(double), stream, op, grid.rows);
+    launch(Op::name, &row_kernel<Op>, dim3(blocks(grid.rows, 1, stream.most_blocks())),
+           dim3(unsigned(wide)), size_t(wide) * sizeof(double), stream, op, grid.rows);
   } else {
     const int64_t high = threads / wide;
     const unsigned x = blocks(grid.cols, wide, stream.most_blocks());
     const unsigned y = blocks(grid.rows, high, std::max<int64_t>(1, stream.most_blocks() / x));
-    launch(&plane_kernel<Op>, dim3(x, std::min(y, 65535u)), dim3(unsigned(wide), unsigned(high)), 0,
-           stream, op, grid);
+    launch(Op::name, &plane_kernel<Op>, dim3(x, std::min(y, 65535u)),
+           dim3(unsigned(wide), unsigned(high)), 0, stream, op, grid);
   }
 }
 

@@ -17,6 +17,7 @@ class CudaStream;
 class CudaEvent;
 
 struct KernelLaunch {
+  const char* what;  // its name in a profile
   void* kernel;
   dim3 grid, block;
   size_t shared;

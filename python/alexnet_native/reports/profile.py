@@ -63,12 +63,14 @@ class Profile:
     def _row(self, net: Net, key: tuple[int, str, str], costs: list[_core.Cost], parts: int) -> Row:
         lane, layer, phase = key
         own = [c for c in costs if (c["lane"], _layer(c), c["phase"]) == key]
+        if (layer, phase) == ("update", "update"):
+            own = [c for c in costs if (c["lane"], c["phase"]) == (lane, phase)]
         times = parts if phase != "update" else 1
         limits = self.limits[lane]
         return Row(
             device=self.steps[0][lane]["device"],
             layer=layer,
-            type=own[0]["type"] if own else "",
+            type=own[0]["type"] if own and layer == own[0]["layer"] else "",
             phase=phase,
             seconds=median(
                 sum(_seconds(t) for t in step[lane]["tasks"] if (_layer(t), t["phase"]) == key[1:])
@@ -223,7 +225,9 @@ def profile_steps(
 
 
 def _layer(task: _core.Task | _core.Cost) -> str:
-    return task["label"].rpartition(".")[0] if task["phase"] == "update" else task["label"]
+    """Its layer; an update of all parameters at once is of no layer, and named as it is."""
+    label = task["label"]
+    return label.rpartition(".")[0] or label if task["phase"] == "update" else label
 
 
 def _seconds(task: _core.Task) -> float:
