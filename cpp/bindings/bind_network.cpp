@@ -154,6 +154,17 @@ void bind_network(py::module_& m) {
           },
           "images"_a, "labels"_a, py::kw_only(), "step"_a)
       .def(
+          "enqueue_step",
+          [](Network& n, const py::array& images, const py::array& labels, uint64_t step) {
+            const Batch batch = to_batch(n, images, labels);
+            const py::gil_scoped_release nogil;
+            n.enqueue_step(batch, step);
+          },
+          "images"_a, "labels"_a, py::kw_only(), "step"_a)
+      .def("next_result", &Network::next_result, py::call_guard<py::gil_scoped_release>())
+      .def_property_readonly("waiting_steps", &Network::waiting_steps)
+      .def_property_readonly("overlaps", &Network::overlaps)
+      .def(
           "predict",
           [](Network& n, const py::array& images) {
             const Batch batch = to_batch(n, images);

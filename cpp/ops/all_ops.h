@@ -33,7 +33,7 @@ using OpsOf = OpList<                                                           
     LrnMaxPoolForward<T>, LrnMaxPoolBackward<T>,                                           //
     Dropout<T>, Scale<T>,                                                                  //
     LocalForward<T>, LocalBackwardData<T>, LocalBackwardWeights<T>, LocalBackwardBias<T>,  //
-    SoftmaxForward<T>, SoftmaxBackward<T>, SgdUpdate<T>>;
+    SoftmaxForward<T>, SoftmaxBackward<T>, SgdUpdate<T>, SgdUpdateAll<T>>;
 
 using AllOps = JoinLists<JoinLists<JoinLists<OpsOf<float>, OpsOf<double>>::type,
                                    OpList<Augment<float>, Cast<float, bf16>, Cast<bf16, float>,

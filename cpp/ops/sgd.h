@@ -12,11 +12,24 @@
 
 namespace alexnet {
 
+template <class C>
+struct SgdRates {
+  C lr, momentum, decay;
+
+  ANX_HD C step(C& w, C& v, C& g) const {
+    const C velocity = momentum * v - decay * lr * w - lr * g, updated = w + velocity;
+    v = velocity;
+    w = updated;
+    g = 0;
+    return updated;
+  }
+};
+
 template <class T>
 struct SgdUpdate {
   static constexpr const char* name = "sgd_update";
   using C = Compute<T>;
-  C lr, momentum, decay;
+  SgdRates<C> rates;
   View<C> w, v, g;
   View<T> shadow;  // only where T is not C
 
@@ -27,11 +40,41 @@ struct SgdUpdate {
   Grid grid() const { return flat(w); }
 
   ANX_HD void operator()(int64_t, int64_t i) const {
-    const C velocity = momentum * v[i] - decay * lr * w[i] - lr * g[i];
-    v[i] = velocity;
-    w[i] += velocity;
-    g[i] = 0;
-    if constexpr (!std::is_same_v<T, C>) shadow[i] = w[i];
+    const C updated = rates.step(w[i], v[i], g[i]);
+    if constexpr (!std::is_same_v<T, C>) shadow[i] = updated;
+  }
+};
+
+// A piece of a parameter, on the device that updates it.
+template <class T>
+struct SgdPiece {
+  using C = Compute<T>;
+  SgdRates<C> rates;
+  C *w, *v, *g;
+  T* shadow;  // may be null
+  int64_t count;
+};
+
+// All parameters of a device at once: a row for each piece of a table in its memory.
+template <class T>
+struct SgdUpdateAll {
+  static constexpr const char* name = "sgd_update_all";
+  static constexpr int64_t kLongest = 16384;  // elements of a piece
+  View<const SgdPiece<T>> pieces;
+
+  template <class F>
+  void visit(F&& f) const {
+    f(pieces);
+  }
+  Grid grid() const { return {pieces.shape.count(), kLongest}; }
+
+  template <class Team>
+  ANX_HD void operator()(int64_t row, const Team& team) const {
+    const SgdPiece<T> p = pieces[row];
+    team.each(p.count, [&](int64_t i) {
+      const auto updated = p.rates.step(p.w[i], p.v[i], p.g[i]);
+      if (p.shadow) p.shadow[i] = updated;
+    });
   }
 };
 

@@ -2,16 +2,9 @@
 
 #include <algorithm>
 
-namespace alexnet {
+#include "train/compiled.h"
 
-struct Network::Compiled {
-  int images;
-  bool training;
-  std::string feature;
-  std::set<std::string> frozen;
-  Executor executor;
-  std::vector<void*> bound_to;
-};
+namespace alexnet {
 
 Network::Network(Description description, const NetworkOptions& options)
     : description_(checked(std::move(description))), options_(options) {
@@ -55,7 +48,13 @@ Network::Network(Description description, const NetworkOptions& options)
       std::make_unique<Parameters>(build(1, false, {}), device_list_, stream_list_, options.seed);
 }
 
-Network::~Network() = default;
+Network::~Network() {
+  if (waiting_steps() == 0) return;
+  try {
+    synchronize();          // what is enqueued uses the memory of this network
+  } catch (const Error&) {  // nobody is left to hear of it
+  }
+}
 
 std::vector<std::string> Network::layer_names() const {
   std::vector<std::string> names;
@@ -64,7 +63,7 @@ std::vector<std::string> Network::layer_names() const {
 }
 
 void Network::set_update(const std::string& name, const UpdateRule& rule) {
-  parameters_->rule(name) = rule;
+  parameters_->set_rule(name, rule);
 }
 
 Program Network::build(int images, bool training, const std::set<std::string>& keep) const {
@@ -91,6 +90,7 @@ Network::Compiled& Network::compiled(int images, bool training, const std::strin
   if (found != cache_.end()) {
     cache_.splice(cache_.begin(), cache_, found);
   } else {
+    if (waiting_steps() > 0) synchronize();  // what runs uses what may go
     std::set<std::string> keep;
     if (!feature.empty())
       for (const LayerDesc& layer : placed_.layers)
@@ -100,7 +100,8 @@ Network::Compiled& Network::compiled(int images, bool training, const std::strin
                                       feature,
                                       std::move(frozen),
                                       Executor(build(images, training, keep), stream_list_),
-                                      {}});
+                                      {},
+                                      nullptr});
     constexpr size_t kCached = 6;  // training, evaluation, and their last smaller batches
     if (cache_.size() > kCached) cache_.pop_back();
   }
@@ -134,6 +135,11 @@ void Network::synchronize() {
     } catch (...) {
       if (!error) error = std::current_exception();
     }
+  }
+  try {
+    if (queue_) queue_->synchronize();
+  } catch (...) {
+    if (!error) error = std::current_exception();
   }
   keep_records();
   if (error) std::rethrow_exception(error);
@@ -183,14 +189,18 @@ StepResult Network::run(Compiled& c, const Batch& batch, const StepContext& step
   }
   synchronize();
 
+  if (!batch.labels) return {.images = batch.count};
+  return result_of(scores_.data(), batch.count);
+}
+
+StepResult Network::result_of(const void* scores, int images) const {
   StepResult result;
-  result.images = batch.count;
-  if (!batch.labels) return result;
+  result.images = images;
   const auto value = [&](int64_t i) {
-    return compute_type() == DType::f64 ? reinterpret_cast<const double*>(scores_.data())[i]
-                                        : double(reinterpret_cast<const float*>(scores_.data())[i]);
+    return compute_type() == DType::f64 ? static_cast<const double*>(scores)[i]
+                                        : double(static_cast<const float*>(scores)[i]);
   };
-  for (int64_t i = 0; i < batch.count; ++i) {
+  for (int64_t i = 0; i < images; ++i) {
     result.loss += value(3 * i);
     result.top1 += value(3 * i + 1);
     result.top5 += value(3 * i + 2);
@@ -201,13 +211,18 @@ StepResult Network::run(Compiled& c, const Batch& batch, const StepContext& step
 StepResult Network::forward_backward(const Batch& batch, uint64_t step, int64_t first_image,
                                      int64_t total) {
   check_labels(batch);
+  return run(compiled(batch.count, true), batch,
+             training_context(step, first_image, total > 0 ? total : batch.count));
+}
+
+StepContext Network::training_context(uint64_t step, int64_t first_image, int64_t total) const {
   StepContext context;
   context.training = true;
   context.seed = options_.seed;
   context.step = step;
   context.first_image = first_image;
-  context.loss_scale = 1.0 / double(total > 0 ? total : batch.count);
-  return run(compiled(batch.count, true), batch, context);
+  context.loss_scale = 1.0 / double(total);
+  return context;
 }
 
 void Network::update() {
@@ -221,71 +236,8 @@ StepResult Network::train_step(const Batch& batch, uint64_t step) {
   return result;
 }
 
-StepResult Network::evaluate(const Batch& batch) {
-  check_labels(batch);
-  return run(compiled(batch.count, false), batch, {.weights_version = parameters_->version()});
-}
-
-void Network::predict(const Batch& batch, void* out) {
-  Compiled& c = compiled(batch.count, false);
-  run(c, {batch.images, nullptr, batch.count}, {.weights_version = parameters_->version()});
-  const Program& program = c.executor.program();
-  const std::vector<char> values = read(c, program.output);
-  std::copy(values.begin(), values.end(), static_cast<char*>(out));
-}
-
-std::vector<char> Network::read(Compiled& c, int buffer) {
-  const AnyView view = c.executor.view(buffer);
-  std::vector<char> values(size_t(view.bytes()));
-  Stream& stream = stream_of(c.executor.program(), buffer);
-  stream.set_label("output", Phase::download);
-  stream.download(view, values.data());
-  synchronize();
-  if (view.block == 1 && view.dtype == compute_type()) return values;
-  AnyView from = view;
-  from.data = values.data();
-  const Grid grid{int64_t(view.shape.n) * view.shape.c, view.shape.plane()};
-  return for_dtype(view.dtype, [&](auto t) {
-    using T = decltype(t);
-    const View<const T> x = from;
-    std::vector<char> planes(size_t(view.shape.count()) * sizeof(Compute<T>));
-    auto* to = reinterpret_cast<Compute<T>*>(planes.data());
-    for (int64_t row = 0; row < grid.rows; ++row)
-      for (int64_t col = 0; col < grid.cols; ++col) *to++ = x.at(row, col);
-    return planes;
-  });
-}
-
-Shape Network::feature_shape(const std::string& layer, int images) const {
-  const auto found = shapes_.find(layer);
-  if (found == shapes_.end() || layer == kData) {
-    std::string known;
-    for (const std::string& name : layer_names()) known += (known.empty() ? "" : ", ") + name;
-    fail<ConfigError>("there is no layer '{}'; there are {}", layer, known);
-  }
-  Shape shape = found->second;
-  shape.n = images;
-  return shape;
-}
-
-void Network::features(const Batch& batch, const std::string& layer, void* out) {
-  const Shape whole = feature_shape(layer, batch.count);
-  Compiled& c = compiled(batch.count, false, layer);
-  run(c, {batch.images, nullptr, batch.count}, {.weights_version = parameters_->version()});
-  const size_t image_bytes = size_t(whole.per_image()) * size_of(compute_type());
-  size_t first = 0;
-  for (const Node& node : c.executor.program().nodes) {
-    if (node.whole != layer) continue;
-    const std::vector<char> values = read(c, node.out[0]);
-    const size_t row = values.size() / size_t(batch.count);
-    for (int n = 0; n < batch.count; ++n)
-      std::copy_n(values.data() + size_t(n) * row, row,
-                  static_cast<char*>(out) + size_t(n) * image_bytes + first);
-    first += row;
-  }
-}
-
 void Network::release_memory() {
+  if (waiting_steps() > 0) synchronize();
   cache_.clear();
   arenas_.clear();
 }

@@ -11,6 +11,7 @@
 #include "graph/passes.h"
 #include "train/parameters.h"
 #include "train/precision.h"
+#include "train/step_queue.h"
 
 namespace alexnet {
 
@@ -88,6 +89,13 @@ class Network {
   void update();  // blocking
   StepResult train_step(const Batch& batch, uint64_t step);
 
+  // The same steps without waiting for them. enqueue_step() copies the batch; its result is had
+  // from next_result(), the oldest first, which blocks until it is there. At most two steps wait.
+  void enqueue_step(const Batch& batch, uint64_t step);
+  StepResult next_result();
+  int waiting_steps() const;
+  bool overlaps() const;  // whether the devices gain by it
+
   // Test mode. `out`: (count, classes).
   void predict(const Batch& batch, void* out);
   StepResult evaluate(const Batch& batch);
@@ -106,6 +114,10 @@ class Network {
 
   Program build(int images, bool training, const std::set<std::string>& keep) const;
   Compiled& compiled(int images, bool training, const std::string& feature = "");
+  StepContext training_context(uint64_t step, int64_t first_image, int64_t total) const;
+  StepResult result_of(const void* scores, int images) const;
+  void run_step(Compiled& compiled, const StepContext& context);
+  void await_each_other();
   StepResult run(Compiled& compiled, const Batch& batch, const StepContext& step);
   std::vector<char> read(Compiled& compiled, int buffer);  // in planes, compute type; blocking
   void check_labels(const Batch& batch) const;
@@ -128,6 +140,8 @@ class Network {
   std::vector<void*> arena_data_;
   std::vector<char> scores_;
   std::list<std::unique_ptr<Compiled>> cache_;  // the most recent first
+  std::unique_ptr<StepQueue> queue_;
+  std::vector<std::unique_ptr<Event>> step_ends_;
   bool profiling_ = false;
   std::vector<ProfiledLane> lanes_;
 };

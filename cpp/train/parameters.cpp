@@ -147,21 +147,87 @@ ParamViews Parameters::views(const ParamUse& use, bool training) {
   return v;
 }
 
+void Parameters::set_rule(const std::string& name, const UpdateRule& rule) {
+  UpdateRule& own = find(name).rule;
+  if (own == rule) return;
+  own = rule;
+  tables_are_current_ = false;
+}
+
 void Parameters::update() {
   ++version_;
+  prepare_update();
+  for (const std::string& name : names_) {
+    Param& p = params_.at(name);
+    if (p.rule.lr != 0) update_each(name, p);
+  }
+  for (size_t d = 0; d < tables_.size(); ++d) {
+    if (tables_[d].count == 0) continue;
+    streams_[d]->set_label("update", Phase::update);
+    for_dtype(dtype_, [&](auto t) {
+      using Piece = SgdPiece<decltype(t)>;
+      const View<const Piece> pieces{static_cast<const Piece*>(tables_[d].pieces.view().data),
+                                     {tables_[d].count, 1, 1, 1},
+                                     devices_[d]->id()};
+      run(*streams_[d], SgdUpdateAll<decltype(t)>{pieces});
+    });
+  }
+}
+
+void Parameters::update_each(const std::string& name, Param& p) {
+  for (Part& part : p.parts) {
+    if (in_one_kernel(part.device)) continue;
+    Stream& stream = *streams_[part.device];
+    stream.set_label(name.c_str(), Phase::update);
+    const AnyView w = view(part, ParamKind::value), v = view(part, ParamKind::momentum),
+                  g = view(part, ParamKind::gradient);
+    for_dtype(part.shadow ? dtype_ : compute_, [&](auto t) {
+      enqueue_update<decltype(t)>(stream, p.rule, w, v, g, part.shadow.view());
+    });
+  }
+}
+
+void Parameters::prepare_update() {
+  if (tables_are_current_) return;
+  ensure_values();
+  tables_.resize(devices_.size());
+  for (size_t d = 0; d < devices_.size(); ++d)
+    if (in_one_kernel(d)) for_dtype(dtype_, [&](auto t) { make_table<decltype(t)>(d); });
+  tables_are_current_ = true;
+}
+
+template <class T>
+void Parameters::make_table(size_t device) {
+  using C = Compute<T>;
+  using Piece = SgdPiece<T>;
+  constexpr int64_t longest = SgdUpdateAll<T>::kLongest;
+  std::vector<Piece> pieces;
   for (const std::string& name : names_) {
     Param& p = params_.at(name);
     if (p.rule.lr == 0) continue;
+    const SgdRates<C> rates{C(p.rule.lr), C(p.rule.momentum), C(p.rule.decay)};
     for (Part& part : p.parts) {
-      Stream& stream = *streams_[part.device];
-      stream.set_label(name.c_str(), Phase::update);
-      const AnyView w = view(part, ParamKind::value), v = view(part, ParamKind::momentum),
-                    g = view(part, ParamKind::gradient);
-      for_dtype(part.shadow ? dtype_ : compute_, [&](auto t) {
-        enqueue_update<decltype(t)>(stream, p.rule, w, v, g, part.shadow.view());
-      });
+      if (part.device != device) continue;
+      C *w = static_cast<C*>(view(part, ParamKind::value).data),
+        *v = static_cast<C*>(view(part, ParamKind::momentum).data),
+        *g = static_cast<C*>(view(part, ParamKind::gradient).data);
+      T* shadow = has_shadow(part) ? static_cast<T*>(part.shadow.view().data) : nullptr;
+      const int64_t count = part.shape.count();
+      for (int64_t at = 0; at < count; at += longest)
+        pieces.push_back({rates, w + at, v + at, g + at, shadow ? shadow + at : nullptr,
+                          std::min(longest, count - at)});
     }
   }
+  Table& table = tables_[device];
+  Stream& stream = *streams_[device];
+  stream.synchronize();  // an update may still read the table
+  table.count = int(pieces.size());
+  if (pieces.empty()) return;
+  const int words = int(pieces.size() * sizeof(Piece) / sizeof(int32_t));
+  if (!table.pieces || table.pieces.view().shape.n != words)
+    table.pieces = Tensor(*devices_[device], {words, 1, 1, 1}, DType::i32);
+  stream.upload(pieces.data(), table.pieces.view());
+  stream.synchronize();
 }
 
 int64_t Parameters::count() const {

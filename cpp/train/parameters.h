@@ -20,6 +20,8 @@ namespace alexnet {
 // v <- momentum * v - decay * lr * w - lr * g;  w <- w + v. With lr 0 nothing moves.
 struct UpdateRule {
   double lr = 0.01, momentum = 0.9, decay = 0;
+
+  friend bool operator==(const UpdateRule&, const UpdateRule&) = default;
 };
 
 enum class ParamKind { value, momentum, gradient };
@@ -38,11 +40,14 @@ class Parameters {
   void write(const std::string& name, ParamKind kind, const void* data);
 
   ParamViews views(const ParamUse& use, bool training);
-  UpdateRule& rule(const std::string& name) { return find(name).rule; }
+  void set_rule(const std::string& name, const UpdateRule& rule);
   const UpdateRule& rule(const std::string& name) const { return find(name).rule; }
 
-  // Enqueues one update of every parameter that is not frozen, and zeroes the gradients.
+  // Enqueues one update of every parameter that is not frozen, and zeroes the gradients. On a GPU
+  // all of them are one kernel; on a CPU each is its own, and has its name in a profile.
   void update();
+  // What update() does first. Blocking where the rules have changed, and nothing else.
+  void prepare_update();
 
   // Changes with every write and update, and is never 0.
   uint64_t version() const { return version_; }
@@ -74,6 +79,10 @@ class Parameters {
   void ensure_values();
   template <class T>
   void start(Param& p, const std::vector<T>& values);
+  void update_each(const std::string& name, Param& p);
+  bool in_one_kernel(size_t device) const { return devices_[device]->threads() == 0; }
+  template <class T>
+  void make_table(size_t device);
 
   std::vector<Device*> devices_;
   std::vector<Stream*> streams_;
@@ -83,6 +92,13 @@ class Parameters {
   std::map<std::string, Param> params_;
   bool ready_ = false;
   uint64_t version_ = 1;
+  // By device: what its one kernel updates.
+  struct Table {
+    Tensor pieces;
+    int count = 0;
+  };
+  std::vector<Table> tables_;
+  bool tables_are_current_ = false;
 };
 
 }  // namespace alexnet

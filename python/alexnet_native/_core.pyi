@@ -82,6 +82,7 @@ class StepResult:
     images: int
 
 Kind = Literal["value", "momentum", "gradient"]
+Floats = NDArray[np.floating[Any]]
 
 class Network:
     def __init__(
@@ -123,10 +124,15 @@ class Network:
     def train_step(
         self, images: NDArray[np.floating[Any]], labels: NDArray[np.int32], *, step: int
     ) -> StepResult: ...  # forward_backward and update in one call
+    # The same without waiting; the arrays are copied. At most two steps wait for next_result().
+    def enqueue_step(self, images: Floats, labels: NDArray[np.int32], *, step: int) -> None: ...
+    def next_result(self) -> StepResult: ...  # of the oldest; blocks
+    @property
+    def waiting_steps(self) -> int: ...
+    @property
+    def overlaps(self) -> bool: ...  # whether enqueue_step() is worth its copies: on GPUs
     def predict(self, images: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]: ...
-    def evaluate(
-        self, images: NDArray[np.floating[Any]], labels: NDArray[np.int32]
-    ) -> StepResult: ...
+    def evaluate(self, images: Floats, labels: NDArray[np.int32]) -> StepResult: ...
     def features(
         self, images: NDArray[np.floating[Any]], layer: str
     ) -> NDArray[np.floating[Any]]: ...  # (N, C, H, W) of a layer of the description, test mode

@@ -81,6 +81,40 @@ ANX_TEST(momentum_coasts_on_when_the_rate_drops) {
   }
 }
 
+ANX_TEST(an_update_of_all_parameters_is_that_of_each) {
+  const auto device = cpu(0);
+  const auto stream = device->make_stream();
+  const int sizes[] = {5, int(SgdUpdateAll<bf16>::kLongest) + 3};
+  std::vector<Tensor> each, all;  // w, v, g of each parameter
+  std::vector<SgdPiece<bf16>> pieces;
+  std::vector<Tensor> shadows;
+  for (const int size : sizes)
+    for (int i = 0; i < 3; ++i)
+      for (auto* tensors : {&each, &all})
+        tensors->push_back(
+            upload(*device, *stream, {1, 1, 1, size}, random_values<float>(size, 7 + i)));
+  for (int p = 0; p < 2; ++p) {
+    const SgdRates<float> rates{0.1f / float(p + 1), 0.9f, 5e-4f};
+    const auto at = [&](const std::vector<Tensor>& t, int i) {
+      return t[size_t(3 * p + i)].view();
+    };
+    run(*stream, SgdUpdate<float>{rates, at(each, 0), at(each, 1), at(each, 2), {}});
+    shadows.emplace_back(*device, Shape{1, 1, 1, sizes[p]}, DType::bf16);
+    for (int64_t first = 0; first < sizes[p]; first += SgdUpdateAll<bf16>::kLongest) {
+      const auto from = [&](int i) { return static_cast<float*>(at(all, i).data) + first; };
+      bf16* shadow = p == 0 ? nullptr : static_cast<bf16*>(shadows[1].view().data) + first;
+      pieces.push_back({rates, from(0), from(1), from(2), shadow,
+                        std::min(SgdUpdateAll<bf16>::kLongest, sizes[p] - first)});
+    }
+  }
+  run(*stream, SgdUpdateAll<bf16>{{pieces.data(), {int(pieces.size()), 1, 1, 1}, device->id()}});
+  for (size_t i = 0; i < each.size(); ++i)
+    ANX_CHECK(download<float>(*stream, each[i].view()) == download<float>(*stream, all[i].view()));
+  const auto w = download<float>(*stream, all[3].view());
+  const auto shadow = download<bf16>(*stream, shadows[1].view());
+  for (size_t i = 0; i < w.size(); ++i) ANX_CHECK_EQUAL(shadow[i].bits, bf16(w[i]).bits);
+}
+
 ANX_TEST(a_constant_predictor_scores_k_of_its_classes_exactly) {
   const auto device = cpu(0);
   const auto stream = device->make_stream();

@@ -1,8 +1,10 @@
-"""One step's gradients, computed in as many parts as the settings say."""
+"""The steps of a training; where the devices gain by it, their results come one step late."""
 
 from __future__ import annotations
 
 import math
+from collections import deque
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -10,7 +12,63 @@ from alexnet_native.data.loader import Batch
 from alexnet_native.net import Net
 from alexnet_native.net.scores import Sums
 
-__all__ = ["forward_backward"]
+__all__ = ["Done", "Steps", "forward_backward"]
+
+
+@dataclass(frozen=True)
+class Done:
+    """A step whose result is there."""
+
+    step: int  # updates done with it
+    sums: Sums
+
+
+class Steps:
+    """Runs the steps of a network.
+
+    On GPUs the result of a step is read while the next one runs, so that the host never waits for
+    a step that it has just begun. `finish` gives the last ones.
+
+    Args:
+        net: trained in place; its step selects the dropout masks.
+        parts: that a batch is computed in, to save memory; the result is that of the whole.
+    """
+
+    def __init__(self, net: Net, parts: int) -> None:
+        self._net, self._parts = net, parts
+        self._late = net.native.overlaps and parts == 1
+        self._dtype = np.float64 if net.precision == "fp64" else np.float32
+        self._waiting: deque[int] = deque()
+        while net.native.waiting_steps:  # of a training that ended in an error
+            net.native.next_result()
+
+    def run(self, batch: Batch) -> list[Done]:
+        """One step. Returns those that are done: this one, or on GPUs the one before it.
+
+        A step whose loss is not finite changes no weight where its result is there at once.
+        """
+        net = self._net
+        if self._late:
+            net.native.enqueue_step(
+                batch.images.astype(self._dtype, copy=False), batch.labels, step=net.step
+            )
+            net.step += 1
+            self._waiting.append(net.step)
+            return [self._next()] if len(self._waiting) > 1 else []
+        sums = forward_backward(net, batch, self._parts)
+        if math.isfinite(sums.loss):
+            net.native.update()
+        net.step += 1
+        return [Done(net.step, sums)]
+
+    def finish(self) -> list[Done]:
+        """The steps that are not done yet, done."""
+        return [self._next() for _ in range(len(self._waiting))]
+
+    def _next(self) -> Done:
+        sums = Sums()
+        sums.add(self._net.native.next_result())
+        return Done(self._waiting.popleft(), sums)
 
 
 def forward_backward(net: Net, batch: Batch, parts: int) -> Sums:

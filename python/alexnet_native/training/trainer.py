@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from alexnet_native.training.run_folder import RunFolder
 from alexnet_native.training.schedule import make_schedule
 from alexnet_native.training.stall import StallWatch
 from alexnet_native.training.state import RunState
-from alexnet_native.training.step import forward_backward
+from alexnet_native.training.step import Done, Steps
 
 __all__ = ["Outcome", "Trainer"]
 
@@ -86,6 +87,7 @@ class Trainer:
         self._schedule.restore(self.state.schedule)
         self._rates = Rates(net, config)
         self._stall = StallWatch(net.classes, config.stall_steps)
+        self._steps = Steps(net, config.accumulate)
         self._seconds, self._images = 0.0, 0  # of the steps since the last line, in this process
         self._unsaved = state is None
 
@@ -110,8 +112,8 @@ class Trainer:
                 if self._is_done() or stop.requested:
                     break
                 start = time.perf_counter()
-                self._step(next(batches))
-                self._after_step(time.perf_counter() - start)
+                self._step(next(batches), start)
+            self._count(self._steps.finish(), None)
             if self._unsaved:
                 self._save()
             if not stop.requested and state.offset > 0:
@@ -140,39 +142,45 @@ class Trainer:
     def _rate(self) -> float:
         return self._config.lr * self._schedule.factor(self.state.epoch)
 
-    def _step(self, batch: Batch) -> None:
-        net, state = self._net, self.state
+    def _step(self, batch: Batch, start: float) -> None:
+        config, state = self._config, self.state
         self._rates.apply(self._schedule.factor(state.epoch), state.epoch)
-        sums = forward_backward(net, batch, self._config.accumulate)
-        if not math.isfinite(sums.loss):
-            self._diverged(batch)
-        net.native.update()
-        net.step += 1
-        self._images += sums.images
-        state.offset += sums.images
-        state.interval.add(sums)
-        state.so_far.add(sums)
+        done = self._steps.run(batch)
+        step = self._net.step
+        self._images += len(batch.labels)
+        state.offset += len(batch.labels)
         self._unsaved = True
-        if warning := self._stall.observe(net.step, sums.loss / sums.images):
-            self._reporter.warning(warning)
-
-    def _after_step(self, seconds: float) -> None:
-        config, step = self._config, self._net.step
-        self._seconds += seconds
-        self._reporter.step(self._interval_metrics(), self._last_step())
+        log = step % config.log_every == 0
+        save = config.checkpoint_every > 0 and step % config.checkpoint_every == 0
+        if self._epoch_is_over() or self._is_done() or log or save:
+            done += self._steps.finish()
+        self._count(done, batch)
+        self._seconds += time.perf_counter() - start
+        if state.interval.images:
+            self._reporter.step(self._interval_metrics(), self._last_step())
         if self._epoch_is_over():
             return
-        if step % config.log_every == 0:
+        if log:
             self._log_interval()
-        if config.checkpoint_every and step % config.checkpoint_every == 0:
+        if save:
             self._save()
 
-    def _diverged(self, batch: Batch) -> None:
-        where = self._net.find_nonfinite(batch.images) or "the loss"
+    def _count(self, done: Sequence[Done], batch: Batch | None) -> None:
+        """Adds up the results of steps; `batch`: of the last step that was begun, if at hand."""
+        for one in done:
+            if not math.isfinite(one.sums.loss):
+                self._diverged(batch, one.step)
+            self.state.interval.add(one.sums)
+            self.state.so_far.add(one.sums)
+            if warning := self._stall.observe(one.step, one.sums.loss / one.sums.images):
+                self._reporter.warning(warning)
+
+    def _diverged(self, batch: Batch | None, step: int) -> None:
+        where = self._net.find_nonfinite(batch.images if batch else None) or "the loss"
         last = self._recorder.last_saved()
         kept = f"; the last checkpoint, {last}, is from before" if last else ""
         raise DivergedError(
-            f"the loss is not finite at step {self._net.step + 1}; the first layer to overflow is "
+            f"the loss is not finite at step {step}; the first layer to overflow is "
             f"{where}: lower the learning rate, now {self._rate():g}, with --lr{kept}"
         )
 

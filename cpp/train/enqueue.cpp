@@ -1,0 +1,74 @@
+// Training steps that the host does not wait for.
+#include "train/compiled.h"
+
+namespace alexnet {
+
+bool Network::overlaps() const {
+  for (const Device* device : device_list_)
+    if (device->threads() > 0) return false;
+  return true;
+}
+
+int Network::waiting_steps() const { return queue_ ? queue_->waiting() : 0; }
+
+void Network::enqueue_step(const Batch& batch, uint64_t step) {
+  check_labels(batch);
+  if (!queue_) queue_ = std::make_unique<StepQueue>(device_list_, stream_list_);
+  queue_->begin();
+  Compiled& c = compiled(batch.count, true);
+  parameters_->prepare_update();
+  StepContext context = training_context(step, 0, batch.count);
+  const Program& program = c.executor.program();
+  try {
+    for (const int input : program.inputs)
+      if (input >= 0) queue_->feed(batch.images, c.executor.view(input), kData);
+    const AnyView labels = c.executor.view(program.labels);
+    queue_->feed(batch.labels, labels, "labels");
+    context.labels = labels;
+    run_step(c, context);
+    queue_->push(c.executor.view(program.scores), batch.count, stream_of(program, program.scores));
+    await_each_other();
+  } catch (...) {
+    if (c.replay) c.replay->cancel();
+    queue_->forget();
+    synchronize();
+    throw;
+  }
+  if (profiling_) synchronize();
+}
+
+void Network::run_step(Compiled& c, const StepContext& context) {
+  if (profiling_) {  // task by task
+    c.executor.run(context);
+    parameters_->update();
+    return;
+  }
+  if (!std::exchange(c.asked_for_replay, true))
+    c.replay = stream_list_[0]->make_replay(stream_list_);
+  do {
+    if (c.replay) c.replay->begin();
+    c.executor.run(context);
+    parameters_->update();
+  } while (c.replay && !c.replay->end());
+}
+
+// What any stream does from now on comes after what all have done: the next step uses their memory.
+void Network::await_each_other() {
+  if (stream_list_.size() < 2) return;
+  if (step_ends_.empty())
+    for (Stream* stream : stream_list_) step_ends_.push_back(stream->make_event());
+  for (size_t i = 0; i < stream_list_.size(); ++i) stream_list_[i]->record(*step_ends_[i]);
+  for (size_t i = 0; i < stream_list_.size(); ++i)
+    for (size_t j = 0; j < stream_list_.size(); ++j)
+      if (i != j) stream_list_[i]->wait(*step_ends_[j]);
+}
+
+StepResult Network::next_result() {
+  require<ConfigError>(waiting_steps() > 0, "no step waits for its results to be read");
+  // Also reports what went wrong: a CPU's stream leaves out the rest after an error.
+  if (queue_->waiting() == 1 || !overlaps()) synchronize();
+  const StepQueue::Scores scores = queue_->pop();
+  return result_of(scores.data, scores.images);
+}
+
+}  // namespace alexnet

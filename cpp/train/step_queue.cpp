@@ -1,0 +1,96 @@
+#include "train/step_queue.h"
+
+#include <cstring>
+#include <utility>
+
+namespace alexnet {
+
+StepQueue::HostBuffer::HostBuffer(HostBuffer&& other) noexcept
+    : device(other.device),
+      data(std::exchange(other.data, nullptr)),
+      bytes(std::exchange(other.bytes, 0)) {}
+
+void StepQueue::HostBuffer::reserve(Device& on, size_t wanted) {
+  if (device == &on && bytes >= wanted) return;
+  release();
+  data = on.allocate_host(wanted);
+  device = &on;
+  bytes = wanted;
+}
+
+void StepQueue::HostBuffer::release() noexcept {
+  if (data) device->release_host(data);
+  data = nullptr;
+  bytes = 0;
+}
+
+StepQueue::StepQueue(const std::vector<Device*>& devices, const std::vector<Stream*>& streams)
+    : devices_(devices), streams_(streams) {
+  for (Device* device : devices_) uploads_.push_back(device->make_stream());
+}
+
+StepQueue::~StepQueue() = default;
+
+size_t StepQueue::index_of(DeviceId id) const {
+  for (size_t i = 0; i < devices_.size(); ++i)
+    if (devices_[i]->id() == id) return i;
+  fail<InternalError>("a step was fed on {}, where it does not run", to_string(id));
+}
+
+void StepQueue::begin() {
+  require<ConfigError>(waiting() < kSlots, "{} steps wait already: read the results of the oldest",
+                       waiting());
+  slot(pushed_).used = 0;
+}
+
+// The lane's last upload was of a step whose scores have been read: its memory is free.
+void StepQueue::feed(const void* data, const AnyView& target, const char* label) {
+  Slot& own = slot(pushed_);
+  if (own.used == own.lanes.size()) own.lanes.emplace_back();
+  Lane& lane = own.lanes[own.used++];
+  const size_t device = index_of(target.device), bytes = size_t(target.bytes());
+  const bool fits = lane.staged && lane.device == device &&
+                    lane.staged.view().dtype == target.dtype &&
+                    lane.staged.view().shape.count() >= target.shape.count();
+  if (!fits) {
+    lane.staged = Tensor(*devices_[device], target.shape, target.dtype);
+    lane.arrived = uploads_[device]->make_event();
+    lane.device = device;
+  }
+  lane.host.reserve(*devices_[device], bytes);
+  std::memcpy(lane.host.data, data, bytes);
+  AnyView staged = target;
+  staged.data = lane.staged.view().data;
+  uploads_[device]->set_label(label, Phase::upload);
+  uploads_[device]->upload(lane.host.data, staged);
+  uploads_[device]->record(*lane.arrived);
+  streams_[device]->set_label(label, Phase::upload);
+  streams_[device]->wait(*lane.arrived);
+  streams_[device]->copy(staged, target);
+}
+
+void StepQueue::push(const AnyView& scores, int images, Stream& stream) {
+  Slot& own = slot(pushed_);
+  own.scores.reserve(*devices_[index_of(scores.device)], size_t(scores.bytes()));
+  own.images = images;
+  if (!own.scored) own.scored = stream.make_event();
+  stream.set_label("scores", Phase::download);
+  stream.download(scores, own.scores.data);
+  stream.record(*own.scored);
+  ++pushed_;
+}
+
+StepQueue::Scores StepQueue::pop() {
+  require<ConfigError>(waiting() > 0, "no step waits for its results to be read");
+  Slot& own = slot(popped_++);
+  own.scored->host_wait()();
+  return {own.scores.data, own.images};
+}
+
+void StepQueue::synchronize() {
+  for (const auto& stream : uploads_) stream->synchronize();
+}
+
+void StepQueue::forget() { popped_ = pushed_; }
+
+}  // namespace alexnet

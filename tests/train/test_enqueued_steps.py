@@ -1,0 +1,148 @@
+"""Steps that the host does not wait for: the same bits as steps that it waits for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+from alexnet_native.models import Description
+from alexnet_native.net import Net
+from alexnet_native.training import fit, trainer
+from alexnet_native.training.step import Steps
+
+LAYERS = (
+    {"name": "conv1", "type": "conv", "channels": 6, "kernel": 3, "weight_std": 0.3, "towers": 2},
+    {"name": "relu1", "type": "relu", "towers": 2},
+    {"name": "pool1", "type": "max_pool", "size": 3, "stride": 2, "towers": 2},
+    {"name": "fc2", "type": "dense", "channels": 8, "weight_std": 0.3, "towers": 2},
+    {"name": "drop2", "type": "dropout", "towers": 2},
+    {"name": "fc3", "type": "dense", "channels": "classes", "weight_std": 0.3},
+    {"name": "prob", "type": "softmax"},
+)
+COUNT = 7
+
+
+def small(devices: str, precision: str = "fp32") -> Net:
+    net = Net(Description("small", (2, 9, 9), 4, LAYERS), devices=devices, precision=precision)
+    net.set_rates(0.05)
+    return net
+
+
+def batches(precision: str = "fp32") -> list[tuple[np.ndarray, np.ndarray]]:
+    rng = np.random.default_rng(3)
+    dtype = np.float64 if precision == "fp64" else np.float32
+    return [
+        (rng.normal(size=(5, 2, 9, 9)).astype(dtype), rng.integers(0, 4, 5, dtype=np.int32))
+        for _ in range(COUNT)
+    ]
+
+
+def bits(net: Net) -> list[bytes]:
+    return [
+        net.native.get(name, kind).tobytes()
+        for name in net.params
+        for kind in ("value", "momentum", "gradient")
+    ]
+
+
+def waited_for(net: Net, precision: str = "fp32") -> list[float]:
+    losses = []
+    for step, (images, labels) in enumerate(batches(precision)):
+        if step == 4:
+            net.set_rates(0.01)
+        losses.append(net.native.train_step(images, labels, step=step).loss)
+    return losses
+
+
+def enqueued(net: Net, precision: str = "fp32") -> list[float]:
+    losses = []
+    for step, (images, labels) in enumerate(batches(precision)):
+        if step == 4:
+            net.set_rates(0.01)
+        net.native.enqueue_step(images, labels, step=step)
+        images[:] = 1e9  # it was copied
+        if net.native.waiting_steps == 2:
+            losses.append(net.native.next_result().loss)
+    losses.append(net.native.next_result().loss)
+    assert net.native.waiting_steps == 0
+    return losses
+
+
+def test_they_give_the_bits_of_steps_that_are_waited_for(device: str, precision: str) -> None:
+    one, other = small(device, precision), small(device, precision)
+    assert enqueued(one, precision) == waited_for(other, precision)
+    assert bits(one) == bits(other)
+
+
+def test_they_run_on_two_devices(device: str) -> None:
+    kind, _, index = device.partition(":")
+    devices = f"{device},{kind}:{1 - int(index)}"
+    one, other = small(devices), small(devices)
+    assert enqueued(one) == waited_for(other)
+    assert bits(one) == bits(other)
+
+
+def test_an_evaluation_of_a_larger_batch_between_them_changes_nothing(device: str) -> None:
+    one, other = small(device), small(device)
+    images, labels = np.ones((40, 2, 9, 9), np.float32), np.zeros(40, np.int32)
+    losses = []
+    for step, (x, y) in enumerate(batches()):
+        one.native.enqueue_step(x, y, step=step)
+        one.native.evaluate(images[: 8 * (step % 3 + 1)], labels[: 8 * (step % 3 + 1)])
+        losses.append(one.native.next_result().loss)
+    one.set_rates(0.01)
+    assert losses[:4] == waited_for(other)[:4]
+
+
+def test_a_third_step_and_a_result_too_many_are_refused(device: str) -> None:
+    net = small(device)
+    (x, y), *_ = batches()
+    with pytest.raises(ValueError, match="no step waits for its results to be read"):
+        net.native.next_result()
+    net.native.enqueue_step(x, y, step=0)
+    net.native.enqueue_step(x, y, step=1)
+    with pytest.raises(ValueError, match="2 steps wait already"):
+        net.native.enqueue_step(x, y, step=2)
+    assert net.native.next_result().images == 5
+
+
+def test_a_wrong_label_is_refused_and_leaves_nothing_behind(device: str) -> None:
+    one, other = small(device), small(device)
+    (x, y), *_ = batches()
+    with pytest.raises(ValueError, match=r"label 9 of image 0 is outside 0\.\.3"):
+        one.native.enqueue_step(x, np.full_like(y, 9), step=0)
+    assert one.native.waiting_steps == 0
+    assert enqueued(one) == waited_for(other)
+
+
+def test_a_network_may_go_while_steps_wait(device: str) -> None:
+    net = small(device)
+    (x, y), *_ = batches()
+    net.native.enqueue_step(x, y, step=0)
+
+
+def late(net: Net, parts: int) -> Steps:
+    steps = Steps(net, parts)
+    steps._late = True
+    return steps
+
+
+@pytest.mark.parametrize("settings", [{}, {"log_every": 3, "checkpoint_every": 2}])
+def test_a_training_whose_losses_come_late_writes_the_same_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, int]
+) -> None:
+    images, labels = tiny.arrays(50)
+    files = []
+    for name in ("waits", "late"):
+        net = tiny.net()
+        fit(net, (images, labels), out=tmp_path / name, epochs=2, batch_size=8, lr=0.01, **settings)
+        lines = (tmp_path / name / "metrics.jsonl").read_text().splitlines()
+        files.append([line.partition('"images_per_second"')[0] for line in lines] + bits(net))
+        monkeypatch.setattr(trainer, "Steps", late)
+    assert files[0] == files[1]
+
+
+def test_devices_say_whether_they_gain_by_it(device: str) -> None:
+    assert small(device).native.overlaps == device.startswith("cuda")
