@@ -1,7 +1,9 @@
 #include "train/step_queue.h"
 
-#include <cstring>
+#include <algorithm>
 #include <utility>
+
+#include "core/backend.h"
 
 namespace alexnet {
 
@@ -27,6 +29,10 @@ void StepQueue::HostBuffer::release() noexcept {
 StepQueue::StepQueue(const std::vector<Device*>& devices, const std::vector<Stream*>& streams)
     : devices_(devices), streams_(streams) {
   for (Device* device : devices_) uploads_.push_back(device->make_stream());
+  constexpr int kThreads = 4;  // a copy by one may take as long as a step
+  host_ = backend(DeviceKind::cpu).make_device({}, std::min(kThreads, available_threads()));
+  copies_ = host_->make_stream();
+  copies_->set_label("batch", Phase::upload);
 }
 
 StepQueue::~StepQueue() = default;
@@ -58,7 +64,8 @@ void StepQueue::feed(const void* data, const AnyView& target, const char* label)
     lane.device = device;
   }
   lane.host.reserve(*devices_[device], bytes);
-  std::memcpy(lane.host.data, data, bytes);
+  copies_->upload(data, {lane.host.data, target.shape, host_->id(), target.dtype});
+  copies_->synchronize();
   AnyView staged = target;
   staged.data = lane.staged.view().data;
   uploads_[device]->set_label(label, Phase::upload);

@@ -67,6 +67,8 @@ class StepQueue {
   std::vector<Device*> devices_;
   std::vector<Stream*> streams_;
   std::vector<std::unique_ptr<Stream>> uploads_;
+  std::unique_ptr<Device> host_;  // copies batches, by several threads
+  std::unique_ptr<Stream> copies_;
   Slot slots_[kSlots];
   int pushed_ = 0, popped_ = 0;
 };

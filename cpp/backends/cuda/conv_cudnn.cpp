@@ -21,8 +21,8 @@ struct ConvPlans {
 };
 
 // Null: cuDNN has no plan for a pass that is needed.
-std::shared_ptr<const ConvPlans> make_plans(int device, const ConvProblem& p, bool tf32) {
-  const CudnnHandle handle(device);
+std::shared_ptr<const ConvPlans> make_plans(const CudnnHandle& handle, const ConvProblem& p,
+                                            bool tf32) {
   const auto plan = [&](CudnnPass pass) {
     return make_cudnn_plan({.handle = handle.get()}, p, pass, tf32, kWorkspaceLimit);
   };
@@ -43,10 +43,13 @@ std::shared_ptr<const ConvPlans> plans_for(int device, const ConvProblem& p, boo
   // Never destroyed: cuDNN may be gone before the process's own objects are.
   static auto& mutex = *new std::mutex;
   static auto& known = *new std::map<Key, std::shared_ptr<const ConvPlans>>;
+  static auto& handles = *new std::map<int, std::unique_ptr<CudnnHandle>>;  // by device
   const std::lock_guard lock(mutex);
   const auto found = known.find(key);
   if (found != known.end()) return found->second;
-  return known[key] = make_plans(device, p, tf32);
+  std::unique_ptr<CudnnHandle>& handle = handles[device];
+  if (!handle) handle = std::make_unique<CudnnHandle>(device);
+  return known[key] = make_plans(*handle, p, tf32);
 }
 
 size_t bytes_of(const std::unique_ptr<CudnnPlan>& plan) {
@@ -135,15 +138,20 @@ class ConvCudnn final : public ConvEngine {
 
 std::unique_ptr<ConvEngine> make_conv_cudnn(CudaDevice& device, const ConvProblem& problem,
                                             std::string& why) {
-  if (!find_cudnn(why)) return nullptr;
-  why = format("cuDNN has no plan within {} MiB, the same in every run, for a convolution of {}",
-               kWorkspaceLimit >> 20, to_string(problem.x));
   if (problem.dtype == DType::f64) {
     why = "cuDNN is used for float32 and bfloat16 only";
     return nullptr;
   }
+  if (!find_cudnn(why)) return nullptr;
+  why = format("cuDNN has no plan within {} MiB, the same in every run, for a convolution of {}",
+               kWorkspaceLimit >> 20, to_string(problem.x));
   const OnDevice here(device.id().index);
-  const auto plans = plans_for(device.id().index, problem, device.tf32());
+  std::shared_ptr<const ConvPlans> plans;
+  try {
+    plans = plans_for(device.id().index, problem, device.tf32());
+  } catch (const DeviceError& e) {
+    why = format("cuDNN does not work on {} ({})", to_string(device.id()), e.what());
+  }
   if (!plans) return nullptr;
   if (problem.dtype == DType::bf16) return std::make_unique<ConvCudnn<bf16>>(problem, plans);
   return std::make_unique<ConvCudnn<float>>(problem, plans);

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <mutex>
 #include <set>
+#include <vector>
 
 #include "backends/cuda/cuda_device.h"
 #include "core/errors.h"
@@ -19,10 +20,14 @@ struct Engine {
 // The order of "auto".
 const Engine kEngines[] = {{"cudnn", &make_conv_cudnn}, {"gemm", &make_conv_gemm}};
 
-std::string names() {
-  std::string text = "auto";
+// "auto, cudnn or gemm", without one that has just failed.
+std::string choices(const std::string& failed = "") {
+  std::vector<std::string> all = {"auto"};
   for (const Engine& engine : kEngines)
-    text += format("{}{}", &engine == std::end(kEngines) - 1 ? " or " : ", ", engine.name);
+    if (engine.name != failed) all.push_back(engine.name);
+  std::string text = all[0];
+  for (size_t i = 1; i < all.size(); ++i)
+    text += format("{}{}", i + 1 == all.size() ? " or " : ", ", all[i]);
   return text;
 }
 
@@ -46,12 +51,12 @@ std::unique_ptr<ConvEngine> make_conv_engine(CudaDevice& device, const std::stri
     known = true;
     std::string why;
     if (auto made = engine.make(device, problem, why)) return made;
-    require<ConfigError>(name == "auto", "engine {}: {}: choose {}", name, why, names());
+    require<ConfigError>(name == "auto", "engine {}: {}: choose {}", name, why, choices(name));
     if (problem.dtype != DType::f64) say(why);
   }
   require<InternalError>(!known, "no engine computes this convolution");
   fail<ConfigError>("there is no convolution engine '{}' on {}: choose {}", name,
-                    to_string(device.id()), names());
+                    to_string(device.id()), choices());
 }
 
 }  // namespace alexnet
