@@ -33,6 +33,18 @@ void cast(Stream& stream, const AnyView& x, const AnyView& y) {
 
 }  // namespace
 
+// Whatever a function has enqueued is done when it ends, also by an exception: its uploads read the
+// caller's memory and write to tensors that may go next.
+struct DoneAtTheEnd {
+  Stream& stream;
+  ~DoneAtTheEnd() {
+    try {
+      stream.synchronize();
+    } catch (const Error&) {  // the exception that is under way says more
+    }
+  }
+};
+
 // NaN everywhere: what a layer reads before it writes, or leaves unwritten, is seen.
 void LayerRunner::poison(const Tensor& tensor) {
   const std::vector<char> ones(size_t(tensor.view().bytes()), char(0xff));
@@ -115,6 +127,7 @@ LayerRunner::LayerRunner(const std::string& type, const Attrs& attrs,
 void LayerRunner::forward(const std::vector<const void*>& inputs,
                           const std::vector<const void*>& params, const StepContext& step,
                           const std::vector<void*>& outputs) {
+  const DoneAtTheEnd at_the_end{*stream_};
   step_ = step;
   for (size_t i = 0; i < in_.size(); ++i) upload(inputs[i], in_block(in_[i], block_));
   for (size_t i = 0; i < params_.size(); ++i) upload(params[i], params_[i].view());
@@ -139,6 +152,7 @@ void LayerRunner::forward(const std::vector<const void*>& inputs,
 
 void LayerRunner::backward(const std::vector<const void*>& d_outputs,
                            const std::vector<void*>& d_inputs, const std::vector<void*>& d_params) {
+  const DoneAtTheEnd at_the_end{*stream_};
   for (size_t i = 0; i < d_out_.size(); ++i) upload(d_outputs[i], in_block(d_out_[i], plan_.block));
   BackwardIO io{.step = step_,
                 .in = views(in_, block_),
