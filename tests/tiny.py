@@ -134,8 +134,11 @@ def lines(path: Path) -> list[dict[str, Any]]:
 
 
 def timeless(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Without the one field that depends on the clock."""
-    return [{k: v for k, v in record.items() if k != "images_per_second"} for record in records]
+    """Without the fields that depend on the clock."""
+    return [
+        {k: v for k, v in record.items() if k not in ("images_per_second", "loader")}
+        for record in records
+    ]
 
 
 def environment(**changes: str) -> dict[str, str]:

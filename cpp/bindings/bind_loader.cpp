@@ -112,7 +112,7 @@ py::dict meter(const Loader& loader) {
   const LoaderMeter m = loader.meter();
   return py::dict("elapsed"_a = m.elapsed, "consumer_waited"_a = m.consumer_waited,
                   "producer_waited"_a = m.producer_waited, "images"_a = m.images,
-                  "taken"_a = m.taken, "ready_at_take"_a = m.ready_at_take, "ready"_a = m.ready,
+                  "taken"_a = m.taken, "ready_at_take"_a = m.ready_at_take,
                   "buffers"_a = loader.buffers()->made());
 }
 

@@ -27,14 +27,47 @@ Batch to_batch(const Network& net, const py::array& images) {
   return {borrow(images, net.compute_type(), n * net.input().per_image(), "images"), nullptr, n};
 }
 
-Batch to_batch(const Network& net, const py::array& images, const py::array& labels) {
-  Batch batch = to_batch(net, images);
+void add_labels(Batch& batch, const py::array& labels) {
   require<ConfigError>(labels.dtype().equal(py::dtype::of<int32_t>()), "labels must be int32");
   require<ConfigError>(labels.flags() & py::array::c_style, "labels must be C-contiguous");
   require<ShapeError>(labels.ndim() == 1 && labels.shape(0) == batch.count,
                       "labels must be ({},), one per image", batch.count);
   batch.labels = static_cast<const int32_t*>(labels.data());
+}
+
+Batch to_batch(const Network& net, const py::array& images, const py::array& labels) {
+  Batch batch = to_batch(net, images);
+  add_labels(batch, labels);
   return batch;
+}
+
+// Of a batch as Loader.next() gives it, with on_device.
+RawImages to_raw(const Network& net, const py::dict& batch, int n) {
+  const auto records = batch["records"].cast<py::array>(),
+             offsets = batch["offsets"].cast<py::array>();
+  const auto mirror = batch["mirror"].cast<py::array>();
+  const auto c_order = [](const py::array& a) { return (a.flags() & py::array::c_style) != 0; };
+  require<ShapeError>(records.ndim() == 4 && records.shape(0) == n &&
+                          records.shape(3) == net.input().c && c_order(records) &&
+                          records.dtype().equal(py::dtype::of<uint8_t>()),
+                      "records must be uint8 ({}, H, W, {})", n, net.input().c);
+  require<ShapeError>(offsets.ndim() == 2 && offsets.shape(0) == n && offsets.shape(1) == 2 &&
+                          c_order(offsets) && offsets.dtype().equal(py::dtype::of<int32_t>()),
+                      "offsets must be int32 ({}, 2)", n);
+  require<ShapeError>(mirror.ndim() == 1 && mirror.shape(0) == n && c_order(mirror) &&
+                          mirror.dtype().equal(py::dtype::of<uint8_t>()),
+                      "mirror must be uint8 ({},)", n);
+  RawImages raw;
+  raw.records = static_cast<const uint8_t*>(records.data());
+  raw.height = int(records.shape(1));
+  raw.width = int(records.shape(2));
+  raw.offsets = static_cast<const int32_t*>(offsets.data());
+  raw.mirror = static_cast<const uint8_t*>(mirror.data());
+  raw.scale = batch["scale"].cast<float>();
+  if (!batch["colour"].is_none())
+    raw.colour = static_cast<const float*>(borrow(batch["colour"].cast<py::array>(), DType::f32,
+                                                  int64_t(n) * net.input().c, "colour"));
+  return raw;
 }
 
 py::dict to_dict(const LayerInfo& l) {
@@ -144,6 +177,31 @@ void bind_network(py::module_& m) {
             return n.forward_backward(batch, step, first_image, total);
           },
           "images"_a, "labels"_a, py::kw_only(), "step"_a, "first_image"_a = 0, "total"_a = 0)
+      .def(
+          "forward_backward_raw",
+          [](Network& n, const py::dict& given, const py::array& labels, uint64_t step,
+             int64_t first_image, int64_t total) {
+            Batch batch{nullptr, nullptr, int(labels.size())};
+            require<ShapeError>(batch.count > 0, "a batch must hold at least one image, got 0");
+            add_labels(batch, labels);
+            const RawImages raw = to_raw(n, given, batch.count);
+            batch.raw = &raw;
+            const py::gil_scoped_release nogil;
+            return n.forward_backward(batch, step, first_image, total);
+          },
+          "raw"_a, "labels"_a, "step"_a, "first"_a, "total"_a)
+      .def(
+          "set_mean",
+          [](Network& n, const std::optional<py::array_t<float, py::array::c_style>>& mean) {
+            RawMean raw;
+            if (mean) {
+              require<ShapeError>(mean->ndim() == 3, "mean must be float32 (C, H, W) or (C, h, w)");
+              raw.shape = {1, int(mean->shape(0)), int(mean->shape(1)), int(mean->shape(2))};
+              raw.values.assign(mean->data(), mean->data() + mean->size());
+            }
+            n.set_mean(std::move(raw));
+          },
+          "mean"_a.noconvert())
       .def("update", &Network::update, py::call_guard<py::gil_scoped_release>())
       .def(
           "train_step",

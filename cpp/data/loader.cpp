@@ -249,7 +249,6 @@ LoaderMeter Loader::meter() const {
   m.images = images_;
   m.taken = consumed_;
   m.ready_at_take = ready_at_take_;
-  m.ready = ready();
   return m;
 }
 

@@ -44,7 +44,6 @@ struct LoaderMeter {  // since the start; seconds
   double producer_waited = 0;     // for room
   int64_t images = 0, taken = 0;  // images made, batches taken
   int64_t ready_at_take = 0;      // batches that were ready at each take, summed
-  int ready = 0;                  // now
 };
 
 class Loader {

@@ -25,6 +25,7 @@ Network::Network(Description description, const NetworkOptions& options)
     streams_.push_back(devices_[i]->make_stream());
     device_list_.push_back(devices_[i].get());
     stream_list_.push_back(streams_[i].get());
+    augmenters_.push_back(std::make_unique<DeviceAugmenter>(*devices_[i]));
   }
 
   shapes_ = output_shapes(description_, *devices_[0], options.precision.dtype, 1);
@@ -149,24 +150,13 @@ Stream& Network::stream_of(const Program& program, int buffer) {
   return *stream_list_[size_t(program.buffers[size_t(buffer)].device)];
 }
 
-void Network::check_labels(const Batch& batch) const {
-  for (int i = 0; i < batch.count; ++i)
-    require<ConfigError>(batch.labels[i] >= 0 && batch.labels[i] < output_.c,
-                         "label {} of image {} is outside 0..{}", batch.labels[i], i,
-                         output_.c - 1);
-}
-
 StepResult Network::run(Compiled& c, const Batch& batch, const StepContext& step) {
   const Program& program = c.executor.program();
   // Before the first upload: from there on the caller's memory is in use until synchronize().
   require<ConfigError>(!batch.labels || program.scores >= 0,
                        "the last layer must be softmax to score labels");
   StepContext context = step;
-  for (size_t i = 0; i < program.inputs.size(); ++i)
-    if (program.inputs[i] >= 0) {
-      stream_list_[i]->set_label(kData, Phase::upload);
-      stream_list_[i]->upload(batch.images, c.executor.view(program.inputs[i]));
-    }
+  upload_images(c.executor, batch);
   if (batch.labels) {
     const AnyView labels = c.executor.view(program.labels);
     Stream& stream = stream_of(program, program.labels);

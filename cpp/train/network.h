@@ -9,6 +9,7 @@
 #include "core/backend.h"
 #include "graph/costs.h"
 #include "graph/passes.h"
+#include "train/device_augmenter.h"
 #include "train/parameters.h"
 #include "train/precision.h"
 #include "train/step_queue.h"
@@ -25,6 +26,7 @@ struct Batch {
   const void* images = nullptr;
   const int32_t* labels = nullptr;
   int count = 0;
+  const RawImages* raw = nullptr;  // instead of images: they are augmented on the device
 };
 
 struct NetworkOptions {
@@ -79,6 +81,7 @@ class Network {
   std::vector<std::string> layer_names() const;
   Parameters& parameters() { return *parameters_; }
   void set_update(const std::string& name, const UpdateRule& rule);
+  void set_mean(RawMean mean);  // of batches of raw images
 
   PlanInfo plan(int images, bool training);
   std::vector<std::string> program(int images, bool training);
@@ -121,6 +124,7 @@ class Network {
   StepResult run(Compiled& compiled, const Batch& batch, const StepContext& step);
   std::vector<char> read(Compiled& compiled, int buffer);  // in planes, compute type; blocking
   void check_labels(const Batch& batch) const;
+  void upload_images(const Executor& executor, const Batch& batch);
   Stream& stream_of(const Program& program, int buffer);
   void synchronize();
   void keep_records();
@@ -132,6 +136,8 @@ class Network {
   std::vector<std::unique_ptr<Stream>> streams_;
   std::vector<Device*> device_list_;
   std::vector<Stream*> stream_list_;
+  std::vector<std::unique_ptr<DeviceAugmenter>> augmenters_;
+  RawMean mean_;
   std::map<std::string, Shape> shapes_;  // of the whole layers, one image
   Shape output_;
   std::unique_ptr<Parameters> parameters_;

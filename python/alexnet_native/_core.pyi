@@ -120,6 +120,12 @@ class Network:
         first_image: int = 0,
         total: int = 0,  # 0 = images in this call
     ) -> StepResult: ...
+    # On records that each device that reads images augments: "records", "offsets", "mirror",
+    # "colour", "scale" of LoaderBatch, and the mean of set_mean(). The first image, of `total`.
+    def forward_backward_raw(
+        self, raw: dict[str, Any], labels: NDArray[np.int32], step: int, first: int, total: int
+    ) -> StepResult: ...
+    def set_mean(self, mean: NDArray[np.float32] | None) -> None: ...  # as augment() takes it
     def update(self) -> None: ...  # applies the rules and zeroes the gradients
     def train_step(
         self, images: NDArray[np.floating[Any]], labels: NDArray[np.int32], *, step: int
@@ -213,16 +219,12 @@ def add_moments(
     images: NDArray[np.uint8], sums: NDArray[np.uint64], products: NDArray[np.uint64]
 ) -> None: ...
 
-# Where a Loader reads pixels from, all uint8 (H, W, C). Files: records one after the other, `each`
-# in a file but the last; they are opened here and read when they are needed.
-class Records: ...
+class Records: ...  # where a Loader reads pixels from, uint8 (H, W, C)
 
 def records_in_memory(images: NDArray[np.uint8]) -> Records: ...  # (N, H, W, C), borrowed
-def records_in_files(
+def records_in_files(  # `each` one after the other in every file but the last
     shape: tuple[int, int, int], count: int, files: Sequence[str], each: int
 ) -> Records: ...
-
-# int64 (count,): the order of an epoch, by the Philox bits of its elements.
 def permutation(seed: int, site: int, step: int, count: int) -> NDArray[np.int64]: ...
 
 class ImageDraws:
@@ -243,8 +245,7 @@ class ImageDraws:
         scale: float,
         colour_scale: float,  # instead of scale, of epochs with colour noise
     ) -> None: ...
-    # Offsets int32 (count, 2): top, left; mirror uint8 (count,); colour float32 (count, C) or None.
-    def draw(
+    def draw(  # offsets (count, 2): top, left; mirror (count,); colour (count, C) or None
         self, epoch: int, first: int, count: int
     ) -> tuple[NDArray[np.int32], NDArray[np.uint8], NDArray[np.float32] | None]: ...
 
@@ -267,7 +268,6 @@ class LoaderMeter(TypedDict):  # since the start; times in seconds
     images: int
     taken: int  # batches
     ready_at_take: int  # batches that were ready when one was asked for, summed
-    ready: int  # batches, now
     buffers: int  # made so far
 
 class Loader:
@@ -292,7 +292,7 @@ class Loader:
         device: str,
     ) -> None: ...
     def next(self) -> LoaderBatch | None: ...  # waits; None when closed or failed
-    # Waits for room. Indices int64 (N,), and where their records go, uint8 (N, H, W, C).
+    # Waits for room: indices, and where their records go.
     def claim(self) -> tuple[NDArray[np.int64], NDArray[np.uint8]] | None: ...
     def hand_over(self) -> None: ...  # the records are there
     def fail(self) -> None: ...  # they will not be

@@ -28,13 +28,21 @@ using namespace alexnet::test;
 
 namespace {
 
-int64_t allocations_of_three_steps(const std::vector<std::string>& devices, int width) {
+int64_t allocations_of_three_steps(const std::vector<std::string>& devices, int width,
+                                   bool augmented = false) {
   constexpr int images = 6;
   Network net(two_towers(width), {.devices = devices, .threads = 2});
   const std::vector<float> x(size_t(net.input().per_image()) * images, 0.5f);
   const std::vector<int32_t> labels = {4, 0, 1, 3, 2, 1};
   uint64_t step = 0;
-  const auto train = [&] { net.train_step({x.data(), labels.data(), images}, step++); };
+  const std::vector<uint8_t> records(3 * 40 * 40 * images, 7), mirror(images, 1);
+  const std::vector<int32_t> offsets(2 * images, 3);
+  const std::vector<float> colour(3 * images, 0.1f);
+  const RawImages raw{records.data(), 40, 40, offsets.data(), mirror.data(), colour.data(), 0.1f};
+  net.set_mean({std::vector<float>(3 * 40 * 40, 5.0f), {1, 3, 40, 40}});
+  const auto train = [&] {
+    net.train_step({x.data(), labels.data(), images, augmented ? &raw : nullptr}, step++);
+  };
   train();
   train();
   const int64_t before = allocations;
@@ -54,5 +62,6 @@ ANX_TEST(a_training_step_allocates_nothing) {
   for (const int width : {1, 8}) {  // planes, and channel blocks
     ANX_CHECK_EQUAL(allocations_of_three_steps({"cpu:0"}, width), int64_t(0));
     ANX_CHECK_EQUAL(allocations_of_three_steps({"cpu:0", "cpu:1"}, width), int64_t(0));
+    ANX_CHECK_EQUAL(allocations_of_three_steps({"cpu:0", "cpu:1"}, width, true), int64_t(0));
   }
 }

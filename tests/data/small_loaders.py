@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from alexnet_native.data import ArraySource
 from alexnet_native.data.augment import Augmentation
-from alexnet_native.data.loader import Batch, TrainLoader
+from alexnet_native.data.batches import Batch
+from alexnet_native.data.loader import TrainLoader
 from alexnet_native.data.statistics import statistics
 from data_files import pixels
 

@@ -9,7 +9,7 @@ from itertools import islice
 import numpy as np
 import pytest
 from alexnet_native.data import ArraySource
-from alexnet_native.data.loader import Batch
+from alexnet_native.data.batches import Batch
 from alexnet_native.errors import DataError
 from data_files import pixels
 from numpy.typing import NDArray

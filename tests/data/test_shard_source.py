@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from alexnet_native.cli import main
-from alexnet_native.data import ArraySource, open_data
+from alexnet_native.data import ArraySource, Dataset, open_data
 from alexnet_native.data.augment import Augmentation
+from alexnet_native.data.folder import read_folder
 from alexnet_native.data.loader import TrainLoader
 from alexnet_native.data.shards.index import read_index
 from alexnet_native.data.shards.source import ShardSource
 from alexnet_native.data.statistics import statistics
 from alexnet_native.errors import DataError
+from alexnet_native.models import describe
+from alexnet_native.net import Net
+from alexnet_native.training import fit
+from PIL import Image
 from prepared import jpeg, prepare, records, write
 
 
@@ -93,3 +99,29 @@ def test_a_record_that_was_changed_is_found_by_name(shards: Path, tmp_path: Path
     damaged.write_bytes(content[:-1])
     with pytest.raises(DataError, match="bytes instead of"):
         open_data(copy)
+
+
+def losses(data: Dataset, **settings: Any) -> list[tuple[float, float]]:
+    """Loss and error of each step of a training."""
+    network = Net(describe("cifar10-quick", classes=2), seed=5)
+    outcome = fit(network, data, epochs=2, batch_size=8, log_every=1, verbose=False, **settings)
+    return [(r.loss, r.top1_error) for r in outcome.records if r.split == "train"]
+
+
+def test_a_training_has_the_same_losses_from_shards_and_from_the_folder_of_equal_pixels(
+    shards: Path, tmp_path: Path
+) -> None:
+    """Pictures without loss, in the size of the records, of the same classes and order."""
+    index = read_index(shards)
+    for split in ("train", "val"):
+        found = source(shards, split)
+        for number, record in enumerate(records(shards, index, split)):
+            name = tmp_path / split / "ab"[found.labels[number]] / f"{number:03d}.png"
+            name.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(record).save(name)
+    prepared = losses(open_data(shards), colour_std=0.1)
+    assert len(prepared) == 10 and len(set(prepared)) > 5
+    for cache_bytes in (0, 1 << 30):  # decoded for each use, and once
+        folder = read_folder(tmp_path, resize=32, cache_bytes=cache_bytes)
+        assert losses(folder, colour_std=0.1) == prepared
+    assert losses(open_data(shards), colour_std=0.1, augment="device") == prepared

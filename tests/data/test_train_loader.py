@@ -9,7 +9,7 @@ import pytest
 from alexnet_native import _core
 from alexnet_native.data import ArraySource
 from alexnet_native.data.augment import Augmentation, Augmenter
-from alexnet_native.data.loader import Position
+from alexnet_native.data.batches import Position
 from alexnet_native.errors import DataError
 from data_files import pixels
 from small_loaders import (

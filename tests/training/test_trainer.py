@@ -125,9 +125,15 @@ def test_metrics_have_exactly_the_announced_keys(tmp_path: Path) -> None:
         ("train", 2, 6), ("train", 2, 8), ("train", 2, 10), ("val", 2, 10),
     ]  # fmt: skip
     for line in lines:
+        loader = line.pop("loader", None)
         assert list(line) == [
             "split", "epoch", "step", "loss", "top1_error", "top5_error", "images_per_second",
         ]  # fmt: skip
+        assert (loader is not None) == (line["split"] == "train")
+        if loader:
+            assert list(loader) == ["images_per_second", "ring", "waited", "bottleneck"]
+            assert loader["images_per_second"] > 0 and loader["waited"] >= 0
+            assert 0 <= loader["ring"] <= 1 and loader["bottleneck"] in ("loader", "device")
         assert 0 <= line["top5_error"] <= line["top1_error"] <= 1
         assert line["loss"] > 0 and line["images_per_second"] > 0
 

@@ -68,6 +68,11 @@ class TrainConfig:
         "crop offsets below the margin as the paper counts, or up to it as its source drew",
         choices=("exclusive", "inclusive"),
     )
+    draw_group: int = _setting(
+        1, "data",
+        "pictures in a row that share one crop place and one mirroring (2012 source: 32)", "whole",
+        minimum=1,
+    )  # fmt: skip
     mean: str = _setting(
         "matched",
         "data",
@@ -91,6 +96,17 @@ class TrainConfig:
     colour_off: int | None = _setting(
         None, "data", "epochs done from which there is no colour noise; left out: never", "whole",
         minimum=0, optional=True, on_resume=True,
+    )  # fmt: skip
+    augment: str = _setting(
+        "cpu",
+        "data",
+        "where crops, mirrors, colour and the mean are applied: by the loader, or on the device",
+        choices=("cpu", "device"),
+        on_resume=True,
+    )
+    loader_threads: int = _setting(
+        0, "data", "threads of the loader; 0: one beside a training on the CPU, else all allowed",
+        "whole", minimum=0, on_resume=True,
     )  # fmt: skip
 
     epochs: int = _setting(
@@ -170,6 +186,8 @@ class TrainConfig:
                 f"accumulate is {self.accumulate}, more parts than the batch of {self.batch_size} "
                 "has pictures"
             )
+        if self.augment == "device" and self.precision == "fp64":
+            raise ConfigError("augment is device, which works in float32; for fp64 it must be cpu")
 
     def values(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in SETTINGS}

@@ -59,7 +59,7 @@ class Augmentation:
     colour_axes: ColourAxes = "sqrt"
     mean: MeanMode = "matched"
     scale: float = 1.0
-    offsets: Offsets = "inclusive"
+    offsets: Offsets = "exclusive"
     colour_divisor: float = 1.0
     colour_off: int | None = None
     draw_group: int = 1

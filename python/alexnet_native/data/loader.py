@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Iterator
-from dataclasses import dataclass
 from types import TracebackType
 
 import numpy as np
@@ -13,90 +12,13 @@ from numpy.typing import NDArray
 
 from alexnet_native import _core
 from alexnet_native.data.augment import Augmentation, Augmenter
+from alexnet_native.data.batches import Batch, Position, RawImages
+from alexnet_native.data.meter import Meter
 from alexnet_native.data.source import Source
 from alexnet_native.data.statistics import Statistics
 from alexnet_native.errors import DataError
 
-__all__ = ["Batch", "Meter", "Position", "TrainLoader"]
-
-
-@dataclass(frozen=True, order=True)
-class Position:
-    """A place in the endless sequence of images: `offset` images of `epoch` are used."""
-
-    epoch: int = 0
-    offset: int = 0
-
-
-@dataclass(frozen=True)
-class Batch:
-    """One mini-batch. Its arrays lie in a buffer that is used again when all of them are gone.
-
-    Attributes:
-        images: float32 (N, C, h, w), C-contiguous.
-        labels: int32 (N,).
-        epoch: the epoch that all its images belong to.
-        index: which batch of the epoch, from 0.
-        total: images of the batch over all ranks.
-        next_position: where the batch after this one starts.
-    """
-
-    images: NDArray[np.float32]
-    labels: NDArray[np.int32]
-    epoch: int
-    index: int
-    total: int
-    next_position: Position
-
-
-@dataclass(frozen=True)
-class Meter:
-    """What a loader did since its start, or between two looks at it (`later - earlier`).
-
-    Attributes:
-        elapsed: seconds.
-        consumer_waited: seconds that the consumer waited for a batch.
-        producer_waited: seconds that the loader had made all it may make ahead.
-        images: made.
-        taken: batches.
-        ready: batches that were ready when one was asked for, summed over `taken`.
-        prefetch: the most that can be ready.
-    """
-
-    elapsed: float
-    consumer_waited: float
-    producer_waited: float
-    images: int
-    taken: int
-    ready: int
-    prefetch: int
-
-    def __sub__(self, earlier: Meter) -> Meter:
-        return Meter(
-            self.elapsed - earlier.elapsed,
-            self.consumer_waited - earlier.consumer_waited,
-            self.producer_waited - earlier.producer_waited,
-            self.images - earlier.images,
-            self.taken - earlier.taken,
-            self.ready - earlier.ready,
-            self.prefetch,
-        )
-
-    @property
-    def images_per_second(self) -> float:
-        """What the loader gives while it has room: its own speed, whatever the consumer's."""
-        busy = self.elapsed - self.producer_waited
-        return self.images / busy if busy > 0 else 0.0
-
-    @property
-    def fullness(self) -> float:
-        """0: no batch was ready when one was asked for; 1: as many as can be made ahead."""
-        return min(1.0, self.ready / (self.taken * self.prefetch)) if self.taken else 0.0
-
-    @property
-    def bottleneck(self) -> str:
-        """The side that the other one waited for longer: "loader" or "device"."""
-        return "loader" if self.consumer_waited > self.producer_waited else "device"
+__all__ = ["TrainLoader"]
 
 
 class TrainLoader:
@@ -121,6 +43,7 @@ class TrainLoader:
         prefetch: batches made ahead; memory is bounded by prefetch + 2 of them and those in use.
         rank: of `ranks` processes, each of which takes every `ranks`-th position of the epoch.
         device: that will work on the batches: they lie in host memory that it reaches at once.
+        on_device: the device augments; batches hold :class:`RawImages`.
 
     Raises:
         DataError: a setting that does not fit the images. While iterating: an image that cannot
@@ -141,6 +64,7 @@ class TrainLoader:
         rank: int = 0,
         ranks: int = 1,
         device: str = "cpu:0",
+        on_device: bool = False,
     ) -> None:
         start = position or Position()
         _check(source, batch_size, prefetch, threads, start)
@@ -160,7 +84,7 @@ class TrainLoader:
             prefetch=prefetch,
             rank=rank,
             ranks=ranks,
-            on_device=False,
+            on_device=on_device,
             device=device,
         )
         # The thread knows the native loader but not this object: a forgotten loader is closed.
@@ -189,10 +113,8 @@ class TrainLoader:
                 raise self._failure[0]
             raise StopIteration
         epoch, first, last = taken["epoch"], taken["first"], taken["last"]
-        images = taken["images"]
-        assert images is not None
         return Batch(
-            images=images,
+            images=_images(taken),
             labels=taken["labels"],
             epoch=epoch,
             index=first // self._batch_size,
@@ -235,6 +157,14 @@ class TrainLoader:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _images(taken: _core.LoaderBatch) -> NDArray[np.float32] | RawImages:
+    if taken["images"] is not None:
+        return taken["images"]
+    records = taken["records"]
+    assert records is not None
+    return RawImages(records, taken["offsets"], taken["mirror"], taken["colour"], taken["scale"])
 
 
 def _gather(native: _core.Loader, source: Source, failure: list[BaseException]) -> None:

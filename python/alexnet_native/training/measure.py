@@ -77,7 +77,7 @@ def _steps(
     images = min(config.batch_size, len(source))
     seconds: list[float] = []
     warm = False
-    with make_loader(source, known, config, RunState()) as loader:
+    with make_loader(net, source, known, config, RunState()) as loader:
         while len(seconds) < _FEWEST or (sum(seconds) < _ENOUGH and len(seconds) < _MOST):
             start = time.perf_counter()
             batch = next(loader)

@@ -10,10 +10,30 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from alexnet_native.data.meter import Meter
 from alexnet_native.errors import CheckpointError
 from alexnet_native.net.scores import Sums
 
-__all__ = ["JsonLines", "Metrics"]
+__all__ = ["JsonLines", "Loading", "Metrics"]
+
+
+@dataclass(frozen=True)
+class Loading:
+    """How the loader kept up with the training; the entry "loader" of a line."""
+
+    images_per_second: float  # while it had room: its own speed
+    ring: float  # batches ready when one was asked for, of those that can be: 0 to 1
+    waited: float  # seconds that the training waited for a batch
+    bottleneck: str  # "loader" or "device": the one that the other waited for longer
+
+    @classmethod
+    def of(cls, meter: Meter) -> Loading:
+        return cls(
+            images_per_second=round(meter.images_per_second, 1),
+            ring=round(meter.fullness, 3),
+            waited=round(meter.consumer_waited, 4),
+            bottleneck=meter.bottleneck,
+        )
 
 
 @dataclass(frozen=True)
@@ -27,10 +47,17 @@ class Metrics:
     top1_error: float
     top5_error: float
     images_per_second: float
+    loader: Loading | None = None  # of the same steps
 
     @classmethod
     def of(
-        cls, sums: Sums, split: str, epoch: int, step: int, images_per_second: float = 0.0
+        cls,
+        sums: Sums,
+        split: str,
+        epoch: int,
+        step: int,
+        images_per_second: float = 0.0,
+        loader: Loading | None = None,
     ) -> Metrics:
         return cls(
             split=split,
@@ -40,10 +67,11 @@ class Metrics:
             top1_error=sums.top1_error,
             top5_error=sums.top5_error,
             images_per_second=round(images_per_second, 2),
+            loader=loader,
         )
 
     def record(self) -> dict[str, Any]:
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 class JsonLines:

@@ -129,8 +129,17 @@ def reporter() -> Reporter:
 def _numbers(now: Metrics) -> str:
     return (
         f"loss {now.loss:.3f}, error {100 * now.top1_error:.1f} %, "
-        f"{now.images_per_second:.0f} images/s"
+        f"{now.images_per_second:.0f} images/s{_limit(now)}"
     )
+
+
+def _limit(now: Metrics) -> str:
+    """Which side holds the other up."""
+    if now.loader is None:
+        return ""
+    if now.loader.bottleneck == "device":
+        return " (limit: device)"
+    return f" (limit: loader, ring {now.loader.ring:.0%} full, waited {now.loader.waited:.1f} s)"
 
 
 def _duration(seconds: float) -> str:

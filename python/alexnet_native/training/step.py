@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from alexnet_native.data.loader import Batch
+from alexnet_native.data.batches import Batch, RawImages
 from alexnet_native.net import Net
 from alexnet_native.net.scores import Sums
 
@@ -27,7 +27,8 @@ class Steps:
     """Runs the steps of a network.
 
     On GPUs the result of a step is read while the next one runs, so that the host never waits for
-    a step that it has just begun. `finish` gives the last ones.
+    a step that it has just begun. `finish` gives the last ones. Steps on images that the device
+    augments are waited for.
 
     Args:
         net: trained in place; its step selects the dropout masks.
@@ -48,10 +49,9 @@ class Steps:
         A step whose loss is not finite changes no weight where its result is there at once.
         """
         net = self._net
-        if self._late:
-            net.native.enqueue_step(
-                batch.images.astype(self._dtype, copy=False), batch.labels, step=net.step
-            )
+        if self._late and not isinstance(batch.images, RawImages):
+            images = batch.images.astype(self._dtype, copy=False)
+            net.native.enqueue_step(images, batch.labels, step=net.step)
             net.step += 1
             self._waiting.append(net.step)
             return [self._next()] if len(self._waiting) > 1 else []
@@ -76,21 +76,24 @@ def forward_backward(net: Net, batch: Batch, parts: int) -> Sums:
 
     Args:
         net: its step selects the dropout masks.
-        batch: of float32 images.
+        batch: of float32 images, or of records that the device augments.
         parts: that the batch is computed in, to save memory; the result is that of the whole.
     """
     sums = Sums()
-    dtype = np.float64 if net.precision == "fp64" else np.float32
     total = len(batch.labels)
     size = math.ceil(total / parts)
     for first in range(0, total, size):
-        sums.add(
-            net.native.forward_backward(
-                batch.images[first : first + size].astype(dtype, copy=False),
-                batch.labels[first : first + size],
-                step=net.step,
-                first_image=first,
-                total=total,
+        last = first + size
+        labels = batch.labels[first:last]
+        if isinstance(batch.images, RawImages):
+            part = batch.images.part(first, last)
+            sums.add(net.native.forward_backward_raw(part, labels, net.step, first, total))
+        else:
+            dtype = np.float64 if net.precision == "fp64" else np.float32
+            images = batch.images[first:last].astype(dtype, copy=False)
+            sums.add(
+                net.native.forward_backward(
+                    images, labels, step=net.step, first_image=first, total=total
+                )
             )
-        )
     return sums

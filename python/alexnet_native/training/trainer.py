@@ -7,10 +7,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 from alexnet_native.config import TrainConfig
 from alexnet_native.data import Dataset
-from alexnet_native.data.loader import Batch
+from alexnet_native.data.augment import MeanMode, mean_for
+from alexnet_native.data.batches import Batch, RawImages
+from alexnet_native.data.loader import TrainLoader
+from alexnet_native.data.meter import Meter
 from alexnet_native.data.statistics import Statistics
 from alexnet_native.errors import DivergedError
 from alexnet_native.net import Net
@@ -20,7 +24,7 @@ from alexnet_native.training.evaluation import evaluate
 from alexnet_native.training.feed import make_loader
 from alexnet_native.training.final import evaluate_at_the_end
 from alexnet_native.training.interrupt import StopRequest, stop_request
-from alexnet_native.training.metrics import Metrics
+from alexnet_native.training.metrics import Loading, Metrics
 from alexnet_native.training.progress import Reporter, Silent
 from alexnet_native.training.rates import Rates
 from alexnet_native.training.recorder import Recorder
@@ -89,6 +93,8 @@ class Trainer:
         self._stall = StallWatch(net.classes, config.stall_steps)
         self._steps = Steps(net, config.accumulate)
         self._seconds, self._images = 0.0, 0  # of the steps since the last line, in this process
+        self._meter: Meter | None = None  # of the loader, when these steps began
+        self._loading: Loading | None = None
         self._unsaved = state is None
 
     def run(self) -> Outcome:
@@ -103,7 +109,9 @@ class Trainer:
         with (
             self._reporter,
             stop_request(self._reporter.line) as stop,
-            make_loader(self._data.train, self._statistics, self._config, state) as loader,
+            make_loader(
+                self._net, self._data.train, self._statistics, self._config, state
+            ) as loader,
         ):
             batches = iter(loader)
             while True:
@@ -112,7 +120,8 @@ class Trainer:
                 if self._is_done() or stop.requested:
                     break
                 start = time.perf_counter()
-                self._step(next(batches), start)
+                self._meter = self._meter or loader.meter
+                self._step(next(batches), start, loader)
             self._count(self._steps.finish(), None)
             if self._unsaved:
                 self._save()
@@ -142,7 +151,7 @@ class Trainer:
     def _rate(self) -> float:
         return self._config.lr * self._schedule.factor(self.state.epoch)
 
-    def _step(self, batch: Batch, start: float) -> None:
+    def _step(self, batch: Batch, start: float, loader: TrainLoader) -> None:
         config, state = self._config, self.state
         self._rates.apply(self._schedule.factor(state.epoch), state.epoch)
         done = self._steps.run(batch)
@@ -156,6 +165,8 @@ class Trainer:
             done += self._steps.finish()
         self._count(done, batch)
         self._seconds += time.perf_counter() - start
+        if self._meter:
+            self._loading = Loading.of(loader.meter - self._meter)
         if state.interval.images:
             self._reporter.step(self._interval_metrics(), self._last_step())
         if self._epoch_is_over():
@@ -176,7 +187,12 @@ class Trainer:
                 self._reporter.warning(warning)
 
     def _diverged(self, batch: Batch | None, step: int) -> None:
-        where = self._net.find_nonfinite(batch.images if batch else None) or "the loss"
+        images = batch.images if batch else None
+        if isinstance(images, RawImages):
+            mode = cast(MeanMode, self._config.mean)
+            mean = mean_for(self._statistics, self._config.crop, mode)
+            images = images.augmented(self._config.crop, mean)
+        where = self._net.find_nonfinite(images) or "the loss"
         last = self._recorder.last_saved()
         kept = f"; the last checkpoint, {last}, is from before" if last else ""
         raise DivergedError(
@@ -186,13 +202,21 @@ class Trainer:
 
     def _interval_metrics(self) -> Metrics:
         speed = self._images / self._seconds if self._seconds else 0.0
-        return Metrics.of(self.state.interval, "train", self.state.epoch + 1, self._net.step, speed)
+        return Metrics.of(
+            self.state.interval,
+            "train",
+            self.state.epoch + 1,
+            self._net.step,
+            speed,
+            self._loading,
+        )
 
     def _log_interval(self) -> None:
         if self.state.interval.images:
             self._recorder.metrics(self.state, self._interval_metrics())
         self.state.interval = Sums()
         self._seconds, self._images = 0.0, 0
+        self._meter = self._loading = None
 
     def _end_epoch(self, stop: StopRequest) -> bool:
         """Validates, logs, saves and moves on; False when stopped in the validation."""

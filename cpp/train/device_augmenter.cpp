@@ -1,0 +1,55 @@
+#include "train/device_augmenter.h"
+
+#include "ops/run.h"
+
+namespace alexnet {
+
+AnyView DeviceAugmenter::uploaded(Stream& stream, Tensor& memory, const void* from,
+                                  const Shape& shape, DType dtype) {
+  if (!memory || memory.view().shape.count() < shape.count()) {
+    stream.synchronize();  // nothing may still read what is replaced
+    memory = Tensor();
+    memory = Tensor(device_, shape, dtype);
+  }
+  AnyView view = memory.view();
+  view.shape = shape;
+  stream.upload(from, view);
+  return view;
+}
+
+void DeviceAugmenter::run(Stream& stream, const RawImages& raw, const RawMean& mean,
+                          const AnyView& out) {
+  require<ConfigError>(out.dtype == DType::f32 && out.block == 1,
+                       "images are augmented on the device in float32 alone: augment on the CPU");
+  const int n = out.shape.n, c = out.shape.c;
+  require<ShapeError>(raw.height >= out.shape.h && raw.width >= out.shape.w,
+                      "records of {}x{} are smaller than the network's {}x{}", raw.height,
+                      raw.width, out.shape.h, out.shape.w);
+  for (int i = 0; i < n; ++i) {
+    const int top = raw.offsets[2 * i], left = raw.offsets[2 * i + 1];
+    require<ShapeError>(
+        top >= 0 && left >= 0 && top + out.shape.h <= raw.height && left + out.shape.w <= raw.width,
+        "the window of image {} at ({}, {}) leaves its record", i, top, left);
+  }
+  Augment<float> op;
+  op.height = raw.height;
+  op.width = raw.width;
+  op.scale = raw.scale;
+  op.images = uploaded(stream, records_, raw.records, {n, raw.height, raw.width, c}, DType::u8);
+  op.offsets = uploaded(stream, offsets_, raw.offsets, {n, 2, 1, 1}, DType::i32);
+  op.mirror = uploaded(stream, mirror_, raw.mirror, {n, 1, 1, 1}, DType::u8);
+  if (raw.colour) op.color = uploaded(stream, colour_, raw.colour, {n, c, 1, 1}, DType::f32);
+  if (!mean.values.empty()) {
+    op.mean_matched = mean.shape.h == raw.height && mean.shape.w == raw.width;
+    require<ShapeError>(
+        mean.shape.c == c &&
+            (op.mean_matched || (mean.shape.h == out.shape.h && mean.shape.w == out.shape.w)),
+        "the mean is {}, the network's input {}", to_string(mean.shape), to_string(out.shape));
+    if (!mean_) uploaded(stream, mean_, mean.values.data(), mean.shape, DType::f32);
+    op.mean = mean_.view();
+  }
+  op.out = out;
+  alexnet::run(stream, op);
+}
+
+}  // namespace alexnet

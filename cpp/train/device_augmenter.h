@@ -1,0 +1,45 @@
+// Training images that are augmented on the network's device: records and what was drawn for them
+// are uploaded, and ops/augment.h makes the input there.
+#pragma once
+
+#include <vector>
+
+#include "core/tensor.h"
+
+namespace alexnet {
+
+// Borrowed host memory, of as many images as the batch has. Channels are the network's.
+struct RawImages {
+  const uint8_t* records = nullptr;  // (N, height, width, C)
+  int height = 0, width = 0;
+  const int32_t* offsets = nullptr;  // (N, 2): top, left
+  const uint8_t* mirror = nullptr;   // (N,)
+  const float* colour = nullptr;     // (N, C) or null
+  float scale = 1;
+};
+
+// What is subtracted: of the records' size, the part under the window, else the same for all.
+struct RawMean {
+  std::vector<float> values;  // (C, h, w); empty: nothing
+  Shape shape;
+};
+
+// Of one device. Its memory grows to the largest batch, and no further.
+class DeviceAugmenter {
+ public:
+  explicit DeviceAugmenter(Device& device) : device_(device) {}
+
+  // Enqueues all of it; raw must stay until the stream is synchronised. `mean` is uploaded at the
+  // first call after forget_mean().
+  void run(Stream& stream, const RawImages& raw, const RawMean& mean, const AnyView& out);
+  void forget_mean() { mean_ = Tensor(); }
+
+ private:
+  AnyView uploaded(Stream& stream, Tensor& memory, const void* from, const Shape& shape,
+                   DType dtype);
+
+  Device& device_;
+  Tensor records_, offsets_, mirror_, colour_, mean_;
+};
+
+}  // namespace alexnet

@@ -1,0 +1,37 @@
+// How a batch becomes the input of a network: uploaded as it is, or augmented on each device.
+#include "train/network.h"
+
+namespace alexnet {
+
+void Network::set_mean(RawMean mean) {
+  mean_ = std::move(mean);
+  for (const auto& augmenter : augmenters_) augmenter->forget_mean();
+}
+
+void Network::check_labels(const Batch& batch) const {
+  for (int i = 0; i < batch.count; ++i)
+    require<ConfigError>(batch.labels[i] >= 0 && batch.labels[i] < output_.c,
+                         "label {} of image {} is outside 0..{}", batch.labels[i], i,
+                         output_.c - 1);
+}
+
+void Network::upload_images(const Executor& executor, const Batch& batch) {
+  const Program& program = executor.program();
+  try {
+    for (size_t i = 0; i < program.inputs.size(); ++i) {
+      if (program.inputs[i] < 0) continue;
+      const AnyView input = executor.view(program.inputs[i]);
+      Stream& stream = *stream_list_[i];
+      stream.set_label(kData, Phase::upload);
+      if (batch.raw)
+        augmenters_[i]->run(stream, *batch.raw, mean_, input);
+      else
+        stream.upload(batch.images, input);
+    }
+  } catch (...) {
+    synchronize();  // nothing may still read the caller's memory
+    throw;
+  }
+}
+
+}  // namespace alexnet

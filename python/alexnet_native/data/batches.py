@@ -1,0 +1,80 @@
+"""What a loader gives: batches, and their places in the sequence of all images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alexnet_native import _core
+
+__all__ = ["Batch", "Position", "RawImages"]
+
+
+@dataclass(frozen=True, order=True)
+class Position:
+    """A place in the endless sequence of images: `offset` images of `epoch` are used."""
+
+    epoch: int = 0
+    offset: int = 0
+
+
+@dataclass(frozen=True)
+class RawImages:
+    """Images that the network's device augments, and what was drawn for them.
+
+    Attributes:
+        records: uint8 (N, H, W, C).
+        offsets: int32 (N, 2): top and left of the window.
+        mirror: uint8 (N,).
+        colour: float32 (N, C), or None.
+        scale: factor of the finished image.
+    """
+
+    records: NDArray[np.uint8]
+    offsets: NDArray[np.int32]
+    mirror: NDArray[np.uint8]
+    colour: NDArray[np.float32] | None
+    scale: float
+
+    def augmented(
+        self, crop: tuple[int, int], mean: NDArray[np.float32] | None
+    ) -> NDArray[np.float32]:
+        """What the device makes of them, made on the CPU: (N, C, h, w)."""
+        count, _, _, channels = self.records.shape
+        out = np.empty((count, channels, *crop), np.float32)
+        _core.augment(self.records, out, self.offsets, self.mirror, mean, self.colour, self.scale)
+        return out
+
+    def part(self, first: int, last: int) -> dict[str, Any]:
+        """Images first to last - 1, as the native network takes them."""
+        return {
+            "records": self.records[first:last],
+            "offsets": self.offsets[first:last],
+            "mirror": self.mirror[first:last],
+            "colour": None if self.colour is None else self.colour[first:last],
+            "scale": self.scale,
+        }
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One mini-batch. Its arrays lie in a buffer that is used again when all of them are gone.
+
+    Attributes:
+        images: float32 (N, C, h, w), C-contiguous; where the device augments, :class:`RawImages`.
+        labels: int32 (N,).
+        epoch: the epoch that all its images belong to.
+        index: which batch of the epoch, from 0.
+        total: images of the batch over all ranks.
+        next_position: where the batch after this one starts.
+    """
+
+    images: NDArray[np.float32] | RawImages
+    labels: NDArray[np.int32]
+    epoch: int
+    index: int
+    total: int
+    next_position: Position

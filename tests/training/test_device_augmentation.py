@@ -1,0 +1,121 @@
+"""`augment = "device"`: the same op on the network's devices, with results equal to the bit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny
+from alexnet_native.config import TrainConfig
+from alexnet_native.data.batches import Batch, RawImages
+from alexnet_native.data.statistics import statistics
+from alexnet_native.errors import ConfigError, DivergedError
+from alexnet_native.models import Description
+from alexnet_native.net import Net
+from alexnet_native.training import fit
+from alexnet_native.training.defaults import resolve
+from alexnet_native.training.feed import make_loader
+from alexnet_native.training.state import RunState
+from alexnet_native.training.step import forward_backward
+from numpy.typing import NDArray
+
+TOWERS = tiny.NET.replace("channels = 6", "channels = 6\ntowers = 2").replace(
+    'type = "relu"', 'type = "relu"\ntowers = 2'
+)
+
+
+def net(devices: tuple[str, ...] = ("cpu:0",), **words: Any) -> Net:
+    return Net(Description.from_toml(TOWERS), devices=devices, seed=3, **words)
+
+
+def gradients(network: Net) -> dict[str, NDArray[np.floating[Any]]]:
+    return {name: network.native.get(name, "gradient") for name in network.native.param_names()}
+
+
+def batches(network: Net, where: str, **settings: Any) -> Iterator[Batch]:
+    data = tiny.data()
+    given = {"mirror": True, **settings, "augment": where}
+    config = resolve(given, Description.from_toml(TOWERS), data, {})
+    with make_loader(network, data.train, statistics(data.train), config, RunState()) as loader:
+        yield from islice(loader, 7)
+
+
+@pytest.mark.parametrize("devices", [("cpu:0",), ("cpu:0", "cpu:1")])
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"mean": "centre"}, {"mean": "none", "colour_std": 0.0}, {"colour_off": 1}],
+)
+def test_losses_and_gradients_are_those_of_the_cpu(
+    devices: tuple[str, ...], settings: dict[str, Any]
+) -> None:
+    one, other = net(devices), net(devices)
+    pairs = zip(batches(one, "cpu", **settings), batches(other, "device", **settings), strict=True)
+    for here, there in pairs:
+        assert isinstance(there.images, RawImages)
+        a, b = forward_backward(one, here, 1), forward_backward(other, there, 1)
+        assert a.loss == b.loss
+        for name, value in gradients(one).items():
+            np.testing.assert_array_equal(gradients(other)[name], value)
+
+
+def test_parts_of_a_batch_take_their_own_draws() -> None:
+    one, other = net(), net()
+    for here, there in zip(batches(one, "cpu"), batches(other, "device"), strict=True):
+        a, b = forward_backward(one, here, 3), forward_backward(other, there, 3)
+        assert a.loss == b.loss
+
+
+def test_what_the_device_makes_can_be_made_on_the_cpu() -> None:
+    network = net()
+    mean = statistics(tiny.data().train).mean
+    for here, there in zip(batches(network, "cpu"), batches(network, "device"), strict=True):
+        assert isinstance(there.images, RawImages)
+        np.testing.assert_array_equal(there.images.augmented((8, 8), mean), here.images)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_training_gives_the_same_weights(precision: str) -> None:
+    nets = []
+    for where in ("cpu", "device"):
+        network = net(precision=precision)
+        fit(network, tiny.data(), epochs=2, verbose=False, augment=where, loader_threads=2)
+        nets.append(network)
+    for name in nets[0].params:
+        np.testing.assert_array_equal(nets[1].params[name], nets[0].params[name])
+
+
+def test_a_training_that_diverges_says_where() -> None:
+    with pytest.raises(DivergedError, match="the first layer to overflow"):
+        fit(net(), tiny.data(), epochs=9, verbose=False, augment="device", lr=1e30)
+
+
+def test_double_precision_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"augment is device.*fp64"):
+        TrainConfig(augment="device", precision="fp64")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"offsets": np.array([[3, 0]], np.int32)}, r"window of image 0 at \(3, 0\)"),
+        ({"records": np.zeros((1, 7, 10, 3), np.uint8)}, "records of 7x10 are smaller"),
+        ({"records": np.zeros((1, 10, 10, 1), np.uint8)}, r"records must be uint8 \(1, H, W, 3\)"),
+        ({"mirror": np.zeros(2, np.uint8)}, r"mirror must be uint8 \(1,\)"),
+        ({"colour": np.zeros((1, 2), np.float32)}, "colour has 2 elements, expected 3"),
+    ],
+)
+def test_records_that_do_not_fit_are_refused(change: dict[str, Any], words: str) -> None:
+    raw: dict[str, Any] = {
+        "records": np.zeros((1, 10, 10, 3), np.uint8),
+        "offsets": np.zeros((1, 2), np.int32),
+        "mirror": np.zeros(1, np.uint8),
+        "colour": None,
+        "scale": 1.0,
+    }
+    native, labels = net().native, np.zeros(1, np.int32)
+    native.forward_backward_raw(raw, labels, 0, 0, 1)
+    with pytest.raises(ValueError, match=words):
+        native.forward_backward_raw(raw | change, labels, 0, 0, 1)
