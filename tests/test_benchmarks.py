@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -61,3 +62,42 @@ def test_the_prepare_benchmark_reports_both_sides(tmp_path: Path) -> None:
     rows = json.loads(report.read_text())["rows"]
     assert set(rows) == {"ours", "pillow"}
     assert all(row["images_per_second"] > 0 for row in rows.values())
+
+
+@pytest.mark.slow
+def test_the_loader_benchmark_reports_every_side(tmp_path: Path) -> None:
+    if importlib.util.find_spec("torch") is None:
+        pytest.skip("PyTorch is not installed")
+    report = tmp_path / "data.json"
+    command = [
+        *(sys.executable, BENCHMARKS / "data.py", "--images", "600", "--rounds", "1"),
+        *("--workers", "2", "--seconds", "0.1", "--json", report),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(report.read_text())
+    assert len(result["rows"]) == 7
+    assert all(row["images_per_second"] > 0 for row in result["rows"].values())
+    assert result["copy_bytes_per_second"] > 0
+
+
+def test_the_loader_takes_the_memory_of_its_ring_on_a_set_larger_than_the_machines(
+    tmp_path: Path,
+) -> None:
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    report = tmp_path / "memory.json"
+    command = [
+        *(sys.executable, BENCHMARKS / "data_memory.py", "--seconds", "0.5"),
+        *("--gib", str(memory // 2**30 + 8), "--json", report),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    r = json.loads(report.read_text())
+    assert r["set_bytes"] > memory
+    assert r["buffers"] <= 3 + 2
+    grown = {kind: r["most"][kind] - r["before"][kind] for kind in ("RssAnon", "RssFile")}
+    slack = 32 * 2**20  # the epoch's order, libraries, threads
+    assert grown["RssAnon"] < r["buffers"] * r["buffer_bytes"] + slack
+    assert grown["RssFile"] < slack
+    # A map of the same file does grow, so what is looked at is the right number.
+    assert r["mapped_file_bytes"] > r["mapped_images"] * 196_608 / 2
