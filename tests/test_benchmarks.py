@@ -81,6 +81,7 @@ def test_the_loader_benchmark_reports_every_side(tmp_path: Path) -> None:
     assert result["copy_bytes_per_second"] > 0
 
 
+@pytest.mark.slow
 def test_the_loader_takes_the_memory_of_its_ring_on_a_set_larger_than_the_machines(
     tmp_path: Path,
 ) -> None:
