@@ -12,8 +12,8 @@ namespace {
 struct Case3 {
   int64_t m, n, k;
 };
-constexpr Case3 kCases[] = {{1, 1, 1},   {6, 32, 256}, {7, 33, 257},
-                            {5, 1, 300}, {1, 70, 3},   {65, 130, 31}};
+constexpr Case3 kCases[] = {{1, 1, 1},  {6, 32, 256},  {7, 33, 257}, {5, 1, 300},
+                            {1, 70, 3}, {65, 130, 31}, {29, 67, 515}};
 
 // C = alpha op(A) op(B) + beta C with leading dimensions that are larger than needed.
 template <class T, class Product>
@@ -59,6 +59,13 @@ ANX_TEST(the_matrix_product_is_right_in_both_precisions) {
 ANX_TEST(our_own_kernel_is_right_in_both_precisions) {
   check_products<float>(1e-6, [](const Gemm& g) { kernels().gemm_f32(g); });
   check_products<double>(1e-14, [](const Gemm& g) { kernels().gemm_f64(g); });
+}
+
+// Through the threads: what dense layers call, for every way of transposing.
+ANX_TEST(the_parallel_product_is_right) {
+  ThreadPool pool(2);
+  check_products<float>(1e-6, [&](const Gemm& g) { parallel_gemm(pool, g); });
+  check_products<double>(1e-14, [&](const Gemm& g) { parallel_gemm(pool, g); });
 }
 
 // Odd sizes: rows and columns that fill no tile, a depth with a remainder, more than one pass of

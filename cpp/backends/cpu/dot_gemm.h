@@ -34,7 +34,8 @@ inline __attribute__((always_inline)) Vec sums_of_lanes(Vec (&v)[kLanes]) {
   return v[0];
 }
 
-// c[R][N] = or += a[R][depth] b[N][depth]^T; depth is a multiple of kLanes.
+// c[R][N] = or += a[R][depth] b[N][depth]^T; depth is a multiple of kLanes. With one row, where
+// memory is the limit, the rows of B that follow come in meanwhile.
 template <int R, int N>
 void dot_tile(int64_t depth, const float* a, int64_t lda, const float* b, int64_t ldb, float* c,
               int64_t ldc, bool add) {
@@ -42,7 +43,10 @@ void dot_tile(int64_t depth, const float* a, int64_t lda, const float* b, int64_
   for (int64_t l = 0; l < depth; l += kLanes) {
     Vec column[N];
 #pragma GCC unroll 8
-    for (int j = 0; j < N; ++j) column[j] = load(b + j * ldb + l);
+    for (int j = 0; j < N; ++j) {
+      column[j] = load(b + j * ldb + l);
+      if (R == 1) __builtin_prefetch(b + (j + N) * ldb + l, 0, 2);
+    }
 #pragma GCC unroll 8
     for (int i = 0; i < R; ++i) {
       const Vec row = load(a + i * lda + l);

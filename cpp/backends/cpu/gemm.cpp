@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "backends/cpu/kernels.h"
+#include "backends/cpu/scratch.h"
 
 #if defined(ANX_BLAS_WHEEL) || defined(ANX_BLAS_SYSTEM)
 #include <cblas.h>
@@ -89,6 +90,20 @@ bool fits_dot(const Gemm& g) {
          g.alpha == 1 && g.beta == 0;
 }
 
+// With A packed once, cut along the columns, and along the rows too where there are few of those.
+void parallel_packed_gemm(ThreadPool& pool, const Gemm& g) {
+  const GemmKernels& kernel = kernels().packed_gemm;
+  const int64_t tiles = kernel.tiles(g.m), slabs = (g.n + kernel.slab - 1) / kernel.slab;
+  float* packed_a = scratch<float>(0, size_t(g.m * g.k));
+  pool.parallel_for(tiles, [&](int64_t tile, int) { kernel.pack_a(g, tile, packed_a); });
+  constexpr int64_t kFewSlabs = 16;
+  const int64_t parts = std::clamp<int64_t>(kFewSlabs / slabs, 1, tiles);
+  pool.parallel_for(slabs * parts, [&](int64_t item, int) {
+    const int64_t part = item % parts;
+    kernel.multiply(g, packed_a, item / parts, part * tiles / parts, (part + 1) * tiles / parts);
+  });
+}
+
 }  // namespace
 
 void parallel_gemm(ThreadPool& pool, const Gemm& g) {
@@ -99,6 +114,9 @@ void parallel_gemm(ThreadPool& pool, const Gemm& g) {
     });
     return;
   }
+  // The backward products were as often slower with it as faster than the BLAS.
+  if (g.dtype == DType::f32 && !g.transpose_a && g.transpose_b)
+    return parallel_packed_gemm(pool, g);
   // Few tiles: the BLAS packs the operand that they share once for each.
   constexpr int64_t kFlopsPerTile = 16'000'000, kStep = 64, kMaxTiles = 16;
   const bool by_columns = g.n >= g.m;

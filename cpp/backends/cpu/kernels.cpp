@@ -10,6 +10,7 @@
 #include "backends/cpu/dropout.h"
 #include "backends/cpu/limit_loops.h"
 #include "backends/cpu/own_gemm.h"
+#include "backends/cpu/packed_gemm.h"
 
 namespace alexnet {
 namespace {
@@ -103,8 +104,9 @@ constexpr KernelTable make_table(OpList<Ops...>) {
            &direct_backward_weights},
           &ANX_JOIN(winograd_, ANX_KERNELS),
           {&launch_op<Ops>...},
-          &own_gemm<float>,
+          &packed_gemm,
           &own_gemm<double>,
+          {kGemmSlab, &gemm_tiles, &gemm_pack_a, &gemm_slab},
           &dot_gemm,
           {kSums * kLanes, &multiply_add_loop, &read_loop}};
 }

@@ -22,6 +22,15 @@ struct DirectKernels {
                            float* dw, float* db);
 };
 
+// The matrix product of our own in single precision: packed_gemm.h says what each does.
+struct GemmKernels {
+  int64_t slab;  // columns of C
+  int64_t (*tiles)(int64_t rows);
+  void (*pack_a)(const Gemm&, int64_t tile, float* packed);
+  void (*multiply)(const Gemm&, const float* packed_a, int64_t slab, int64_t first_tile,
+                   int64_t last_tile);
+};
+
 // The loops that measure the processor: limit_loops.h.
 struct LimitLoops {
   int multiply_adds;  // of a turn
@@ -36,6 +45,7 @@ struct KernelTable {
   void (*launch[AllOps::size])(const void* op, Grid grid, ThreadPool& pool);
   void (*gemm_f32)(const Gemm& gemm);  // single-threaded, used where there is no BLAS
   void (*gemm_f64)(const Gemm& gemm);
+  GemmKernels packed_gemm;
   void (*dot_gemm)(const Gemm& gemm, int64_t first, int64_t last);  // dot_gemm.h
   LimitLoops limits;
 };

@@ -1,5 +1,5 @@
-// A matrix product of our own, for builds without a BLAS. Packed panels and a register tile; the
-// compiler vectorises the tile for the instruction set that includes this file.
+// A matrix product of our own in double precision, for builds without a BLAS. Packed panels and a
+// register tile; the compiler vectorises the tile for the instruction set that includes this file.
 #pragma once
 
 #include <algorithm>
