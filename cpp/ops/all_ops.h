@@ -16,6 +16,7 @@
 #include "ops/reorder.h"
 #include "ops/sgd.h"
 #include "ops/softmax.h"
+#include "ops/sum_of_ranks.h"
 
 namespace alexnet {
 
@@ -35,10 +36,11 @@ using OpsOf = OpList<                                                           
     LocalForward<T>, LocalBackwardData<T>, LocalBackwardWeights<T>, LocalBackwardBias<T>,  //
     SoftmaxForward<T>, SoftmaxBackward<T>, SgdUpdate<T>, SgdUpdateAll<T>>;
 
-using AllOps = JoinLists<JoinLists<JoinLists<OpsOf<float>, OpsOf<double>>::type,
-                                   OpList<Augment<float>, Cast<float, bf16>, Cast<bf16, float>,
-                                          Add<float, bf16>, AddBias<bf16, bf16>>>::type,
-                         OpsOf<bf16>>::type;
+using AllOps = JoinLists<
+    JoinLists<JoinLists<OpsOf<float>, OpsOf<double>>::type,
+              OpList<Augment<float>, Cast<float, bf16>, Cast<bf16, float>, Add<float, bf16>,
+                     AddBias<bf16, bf16>, SumOfRanks<float>, SumOfRanks<double>>>::type,
+    OpsOf<bf16>>::type;
 
 // The names of a list's ops, by index.
 template <class... Ops>

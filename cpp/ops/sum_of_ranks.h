@@ -1,0 +1,35 @@
+// The sum of one vector over several ranks, in the order of the ranks.
+//
+//   y = x[0] + x[1] + ... + x[ranks - 1]      x[rank] is what y holds before; the others are
+//   `parts`
+//
+// The order is fixed, so every rank and every run comes to the same bits.
+#pragma once
+
+#include "ops/op.h"
+
+namespace alexnet {
+
+template <class T>
+struct SumOfRanks {
+  static constexpr const char* name = "sum_of_ranks";
+  int rank = 0, ranks = 1;
+  int64_t stride = 0;   // from one rank's part to the next one's
+  View<const T> parts;  // of all ranks but this one, in their order
+  View<T> y;
+
+  template <class F>
+  void visit(F&& f) const {
+    f(parts), f(y);
+  }
+  Grid grid() const { return flat(y); }
+
+  ANX_HD void operator()(int64_t, int64_t i) const {
+    T sum = rank == 0 ? y[i] : parts[i];
+    for (int r = 1; r < ranks; ++r)
+      sum += r == rank ? y[i] : parts[(r < rank ? r : r - 1) * stride + i];
+    y[i] = sum;
+  }
+};
+
+}  // namespace alexnet
