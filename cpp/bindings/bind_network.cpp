@@ -1,5 +1,5 @@
 #include "bindings/bind.h"
-#include "train/network.h"
+#include "train/replicas.h"
 
 using namespace pybind11::literals;
 
@@ -78,7 +78,7 @@ py::dict to_dict(const LayerInfo& l) {
                   "weight_std"_a = l.weight_std);
 }
 
-py::dict to_dict(const PlanInfo& plan) {
+py::dict to_dict(const PlanInfo& plan, const GradientTraffic& traffic) {
   py::list layers, edges, memory;
   for (const LayerInfo& l : plan.layers) layers.append(to_dict(l));
   for (const CrossEdge& e : plan.edges)
@@ -88,9 +88,13 @@ py::dict to_dict(const PlanInfo& plan) {
   for (size_t i = 0; i < plan.devices.size(); ++i)
     memory.append(py::dict("device"_a = plan.devices[i],
                            "parameter_bytes"_a = plan.parameter_bytes[i],
-                           "activation_bytes"_a = plan.activation_bytes[i]));
+                           "activation_bytes"_a = plan.activation_bytes[i],
+                           "reduction_bytes"_a = traffic.device_bytes));
+  const py::dict reduction("replicas"_a = traffic.replicas, "buckets"_a = traffic.buckets,
+                           "bytes"_a = traffic.bytes);
   return py::dict("layers"_a = layers, "cross_edges"_a = edges, "memory"_a = memory,
-                  "parameters"_a = plan.parameters, "multiply_adds"_a = plan.multiply_adds);
+                  "reduction"_a = reduction, "parameters"_a = plan.parameters,
+                  "multiply_adds"_a = plan.multiply_adds);
 }
 
 // Dense weights are (channels, features), biases (channels,): trailing ones are not shown.
@@ -113,86 +117,92 @@ void bind_network(py::module_& m) {
       .def_readonly("top5", &StepResult::top5)
       .def_readonly("images", &StepResult::images);
 
-  py::class_<Network> network(m, "Network");
+  py::class_<Replicas> network(m, "Network");
   network
       .def(py::init([](const py::sequence& layers, const std::vector<int>& input_shape,
                        const std::vector<std::string>& devices, uint64_t seed,
-                       const std::string& precision, int threads, bool fuse) {
+                       const std::string& precision, int threads, bool fuse, int replicas) {
              Description d{to_input(input_shape), {}};
              for (const auto& layer : layers) d.layers.push_back(to_layer(layer));
-             return std::make_unique<Network>(
-                 std::move(d),
-                 NetworkOptions{devices, seed, parse_precision(precision), threads, fuse});
+             return std::make_unique<Replicas>(
+                 d, NetworkOptions{devices, seed, parse_precision(precision), threads, fuse},
+                 replicas);
            }),
            "layers"_a, "input_shape"_a, py::kw_only(),
            "devices"_a = std::vector<std::string>{"cpu:0"}, "seed"_a = 0, "precision"_a = "fp32",
-           "threads"_a = 0, "fuse"_a = true)
-      .def_property_readonly("classes", [](const Network& n) { return n.output().per_image(); })
+           "threads"_a = 0, "fuse"_a = true, "replicas"_a = 1)
+      .def_property_readonly("classes",
+                             [](const Replicas& n) { return n.first().output().per_image(); })
       .def(
           "plan",
-          [](Network& n, int batch, bool training) { return to_dict(n.plan(batch, training)); },
+          [](Replicas& n, int batch, bool training) {
+            return to_dict(n.plan(batch, training), training ? n.traffic() : GradientTraffic{});
+          },
           "batch"_a, "training"_a = true)
-      .def("program", &Network::program, "batch"_a, "training"_a = true)
-      .def("layer_names", &Network::layer_names)
-      .def("param_names", [](Network& n) { return n.parameters().names(); })
+      .def(
+          "program",
+          [](Replicas& n, int batch, bool training) { return n.program(batch, training); },
+          "batch"_a, "training"_a = true)
+      .def("layer_names", [](const Replicas& n) { return n.first().layer_names(); })
+      .def("param_names", [](Replicas& n) { return n.first().parameters().names(); })
       .def(
           "param_shape",
-          [](Network& n, const std::string& name) {
-            return py::tuple(py::cast(param_dims(n.parameters().shape(name))));
+          [](Replicas& n, const std::string& name) {
+            return py::tuple(py::cast(param_dims(n.first().parameters().shape(name))));
           },
           "name"_a)
       .def(
           "get",
-          [](Network& n, const std::string& name, const std::string& kind) {
-            py::array out = output_array(n, param_dims(n.parameters().shape(name)));
+          [](Replicas& n, const std::string& name, const std::string& kind) {
+            py::array out = output_array(n.first(), param_dims(n.first().parameters().shape(name)));
             void* data = out.mutable_data();
             const ParamKind k = parse_kind(kind);
             const py::gil_scoped_release nogil;
-            n.parameters().read(name, k, data);
+            n.read(name, k, data);
             return out;
           },
           "name"_a, "kind"_a = "value")
       .def(
           "set",
-          [](Network& n, const std::string& name, const std::string& kind, const py::array& value) {
-            const Shape shape = n.parameters().shape(name);
-            const void* data = borrow(value, n.compute_type(), shape.count(), name.c_str());
+          [](Replicas& n, const std::string& name, const std::string& kind,
+             const py::array& value) {
+            const Shape shape = n.first().parameters().shape(name);
+            const void* data = borrow(value, n.first().compute_type(), shape.count(), name.c_str());
             const ParamKind k = parse_kind(kind);
             const py::gil_scoped_release nogil;
-            n.parameters().write(name, k, data);
+            n.write(name, k, data);
           },
           "name"_a, "kind"_a, "value"_a)
       .def(
           "set_update",
-          [](Network& n, const std::string& name, double lr, double momentum, double decay) {
+          [](Replicas& n, const std::string& name, double lr, double momentum, double decay) {
             n.set_update(name, {lr, momentum, decay});
           },
           "name"_a, "lr"_a, "momentum"_a, "decay"_a)
       .def(
           "forward_backward",
-          [](Network& n, const py::array& images, const py::array& labels, uint64_t step,
+          [](Replicas& n, const py::array& images, const py::array& labels, uint64_t step,
              int64_t first_image, int64_t total) {
-            const Batch batch = to_batch(n, images, labels);
+            const Batch batch = to_batch(n.first(), images, labels);
             const py::gil_scoped_release nogil;
             return n.forward_backward(batch, step, first_image, total);
           },
           "images"_a, "labels"_a, py::kw_only(), "step"_a, "first_image"_a = 0, "total"_a = 0)
       .def(
           "forward_backward_raw",
-          [](Network& n, const py::dict& given, const py::array& labels, uint64_t step,
+          [](Replicas& n, const py::dict& given, const py::array& labels, uint64_t step,
              int64_t first_image, int64_t total) {
-            Batch batch{nullptr, nullptr, int(labels.size())};
+            Batch batch{nullptr, nullptr, int(labels.size()), {}};
             require<ShapeError>(batch.count > 0, "a batch must hold at least one image, got 0");
             add_labels(batch, labels);
-            const RawImages raw = to_raw(n, given, batch.count);
-            batch.raw = &raw;
+            batch.raw = to_raw(n.first(), given, batch.count);
             const py::gil_scoped_release nogil;
             return n.forward_backward(batch, step, first_image, total);
           },
           "raw"_a, "labels"_a, "step"_a, "first"_a, "total"_a)
       .def(
           "set_mean",
-          [](Network& n, const std::optional<py::array_t<float, py::array::c_style>>& mean) {
+          [](Replicas& n, const std::optional<py::array_t<float, py::array::c_style>>& mean) {
             RawMean raw;
             if (mean) {
               require<ShapeError>(mean->ndim() == 3, "mean must be float32 (C, H, W) or (C, h, w)");
@@ -202,31 +212,32 @@ void bind_network(py::module_& m) {
             n.set_mean(std::move(raw));
           },
           "mean"_a.noconvert())
-      .def("update", &Network::update, py::call_guard<py::gil_scoped_release>())
+      .def("update", &Replicas::update, py::call_guard<py::gil_scoped_release>())
       .def(
           "train_step",
-          [](Network& n, const py::array& images, const py::array& labels, uint64_t step) {
-            const Batch batch = to_batch(n, images, labels);
+          [](Replicas& n, const py::array& images, const py::array& labels, uint64_t step) {
+            const Batch batch = to_batch(n.first(), images, labels);
             const py::gil_scoped_release nogil;
             return n.train_step(batch, step);
           },
           "images"_a, "labels"_a, py::kw_only(), "step"_a)
       .def(
           "enqueue_step",
-          [](Network& n, const py::array& images, const py::array& labels, uint64_t step) {
-            const Batch batch = to_batch(n, images, labels);
+          [](Replicas& n, const py::array& images, const py::array& labels, uint64_t step) {
+            const Batch batch = to_batch(n.first(), images, labels);
             const py::gil_scoped_release nogil;
             n.enqueue_step(batch, step);
           },
           "images"_a, "labels"_a, py::kw_only(), "step"_a)
-      .def("next_result", &Network::next_result, py::call_guard<py::gil_scoped_release>())
-      .def_property_readonly("waiting_steps", &Network::waiting_steps)
-      .def_property_readonly("overlaps", &Network::overlaps)
+      .def("next_result", &Replicas::next_result, py::call_guard<py::gil_scoped_release>())
+      .def_property_readonly("waiting_steps", &Replicas::waiting_steps)
+      .def_property_readonly("overlaps", &Replicas::overlaps)
       .def(
           "predict",
-          [](Network& n, const py::array& images) {
-            const Batch batch = to_batch(n, images);
-            py::array out = output_array(n, {batch.count, py::ssize_t(n.output().per_image())});
+          [](Replicas& n, const py::array& images) {
+            const Batch batch = to_batch(n.first(), images);
+            py::array out =
+                output_array(n.first(), {batch.count, py::ssize_t(n.first().output().per_image())});
             void* data = out.mutable_data();
             const py::gil_scoped_release nogil;
             n.predict(batch, data);
@@ -235,24 +246,25 @@ void bind_network(py::module_& m) {
           "images"_a)
       .def(
           "evaluate",
-          [](Network& n, const py::array& images, const py::array& labels) {
-            const Batch batch = to_batch(n, images, labels);
+          [](Replicas& n, const py::array& images, const py::array& labels) {
+            const Batch batch = to_batch(n.first(), images, labels);
             const py::gil_scoped_release nogil;
             return n.evaluate(batch);
           },
           "images"_a, "labels"_a)
       .def(
           "features",
-          [](Network& n, const py::array& images, const std::string& layer) {
-            const Batch batch = to_batch(n, images);
-            py::array out = output_array(n, dims(n.feature_shape(layer, batch.count)));
+          [](Replicas& n, const py::array& images, const std::string& layer) {
+            const Batch batch = to_batch(n.first(), images);
+            py::array out =
+                output_array(n.first(), dims(n.first().feature_shape(layer, batch.count)));
             void* data = out.mutable_data();
             const py::gil_scoped_release nogil;
             n.features(batch, layer, data);
             return out;
           },
           "images"_a, "layer"_a)
-      .def("release_memory", &Network::release_memory);
+      .def("release_memory", &Replicas::release_memory);
   bind_profile(m, network);
 }
 

@@ -1,7 +1,7 @@
 // A network's profile, and what a device can do at best.
 #include "bindings/bind.h"
 #include "core/backend.h"
-#include "train/network.h"
+#include "train/replicas.h"
 
 using namespace pybind11::literals;
 
@@ -44,12 +44,12 @@ py::dict measure_limits(const std::string& name, int threads) {
 
 }  // namespace
 
-void bind_profile(py::module_& m, py::class_<Network>& network) {
-  network.def("profile", &Network::profile, "on"_a)
-      .def("take_profile", [](Network& n) { return to_list(n.take_profile()); })
+void bind_profile(py::module_& m, py::class_<Replicas>& network) {
+  network.def("profile", &Replicas::profile, "on"_a)
+      .def("take_profile", [](Replicas& n) { return to_list(n.take_profile()); })
       .def(
           "costs",
-          [](Network& n, int batch, bool training) { return to_list(n.costs(batch, training)); },
+          [](Replicas& n, int batch, bool training) { return to_list(n.costs(batch, training)); },
           "batch"_a, "training"_a = true);
   m.def("measure_limits", &measure_limits, "device"_a = "cpu:0", "threads"_a = 0);
 }

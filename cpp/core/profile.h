@@ -8,11 +8,11 @@ namespace alexnet {
 
 // What a task belongs to; the stream's user says so with the label. `wait` is the stream's own: it
 // stood still for another stream.
-enum class Phase : uint8_t { other, forward, backward, update, upload, download, wait };
+enum class Phase : uint8_t { other, forward, backward, reduce, update, upload, download, wait };
 
 constexpr const char* name_of(Phase phase) {
-  constexpr const char* names[] = {"other",  "forward",  "backward", "update",
-                                   "upload", "download", "wait"};
+  constexpr const char* names[] = {"other",  "forward", "backward", "reduce",
+                                   "update", "upload",  "download", "wait"};
   return names[int(phase)];
 }
 

@@ -67,7 +67,7 @@ void Executor::bind_node(const Node& node, Bound& bound,
   b.params = f.params;
 }
 
-void Executor::run(const StepContext& step) {
+void Executor::run(const StepContext& step, RunObserver* observer) {
   step_ = step;
   for (size_t i = 0; i < program_.instructions.size(); ++i) {
     const Instruction& instruction = program_.instructions[i];
@@ -88,6 +88,7 @@ void Executor::run(const StepContext& step) {
         break;
     }
     if (instruction.signals) stream.record(*events_[i]);
+    if (observer) observer->after(int(i));
   }
 }
 

@@ -15,6 +15,13 @@ struct ParamViews {
   AnyView value, gradient;  // gradient: empty when frozen or not training
 };
 
+// Follows a run while it is enqueued.
+class RunObserver {
+ public:
+  virtual ~RunObserver() = default;
+  virtual void after(int instruction) = 0;  // it is on its stream
+};
+
 class Executor {
  public:
   Executor(Program program, const std::vector<Stream*>& streams);
@@ -27,7 +34,7 @@ class Executor {
             const std::function<ParamViews(const ParamUse&)>& params);
 
   AnyView view(int buffer) const;  // after bind()
-  void run(const StepContext& step);
+  void run(const StepContext& step, RunObserver* observer = nullptr);
 
  private:
   struct Bound {

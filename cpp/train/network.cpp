@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "train/compiled.h"
+#include "train/gradient_reducer.h"
 
 namespace alexnet {
 
@@ -150,7 +151,8 @@ Stream& Network::stream_of(const Program& program, int buffer) {
   return *stream_list_[size_t(program.buffers[size_t(buffer)].device)];
 }
 
-StepResult Network::run(Compiled& c, const Batch& batch, const StepContext& step) {
+StepResult Network::run(Compiled& c, const Batch& batch, const StepContext& step,
+                        GradientReducer* reducer) {
   const Program& program = c.executor.program();
   // Before the first upload: from there on the caller's memory is in use until synchronize().
   require<ConfigError>(!batch.labels || program.scores >= 0,
@@ -165,7 +167,8 @@ StepResult Network::run(Compiled& c, const Batch& batch, const StepContext& step
     context.labels = labels;
   }
   try {
-    c.executor.run(context);
+    if (reducer) reducer->begin(&program);
+    c.executor.run(context, reducer);
     if (batch.labels) {
       const AnyView view = c.executor.view(program.scores);
       scores_.resize(size_t(view.bytes()));
@@ -173,6 +176,7 @@ StepResult Network::run(Compiled& c, const Batch& batch, const StepContext& step
       stream.set_label("scores", Phase::download);
       stream.download(view, scores_.data());
     }
+    if (reducer) reducer->finish();
   } catch (...) {
     synchronize();
     throw;
@@ -199,10 +203,10 @@ StepResult Network::result_of(const void* scores, int images) const {
 }
 
 StepResult Network::forward_backward(const Batch& batch, uint64_t step, int64_t first_image,
-                                     int64_t total) {
+                                     int64_t total, GradientReducer* reducer) {
   check_labels(batch);
   return run(compiled(batch.count, true), batch,
-             training_context(step, first_image, total > 0 ? total : batch.count));
+             training_context(step, first_image, total > 0 ? total : batch.count), reducer);
 }
 
 StepContext Network::training_context(uint64_t step, int64_t first_image, int64_t total) const {

@@ -3,6 +3,7 @@
 
 #include <list>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,7 +27,7 @@ struct Batch {
   const void* images = nullptr;
   const int32_t* labels = nullptr;
   int count = 0;
-  const RawImages* raw = nullptr;  // instead of images: they are augmented on the device
+  std::optional<RawImages> raw;  // instead of images: they are augmented on the device
 };
 
 struct NetworkOptions {
@@ -69,6 +70,8 @@ struct ProfiledLane {
   std::vector<ProfiledTask> tasks;  // in order
 };
 
+class GradientReducer;
+
 class Network {
  public:
   Network(Description description, const NetworkOptions& options);
@@ -82,13 +85,16 @@ class Network {
   Parameters& parameters() { return *parameters_; }
   void set_update(const std::string& name, const UpdateRule& rule);
   void set_mean(RawMean mean);  // of batches of raw images
+  const std::vector<Device*>& devices() const { return device_list_; }
+  const std::vector<Stream*>& streams() const { return stream_list_; }
 
   PlanInfo plan(int images, bool training);
   std::vector<std::string> program(int images, bool training);
 
-  // Adds the gradients of sum(loss) / total. `step` and `first_image` select the random draws.
-  StepResult forward_backward(const Batch& batch, uint64_t step, int64_t first_image,
-                              int64_t total);
+  // Adds the gradients of sum(loss) / total. `step` and `first_image` select the random draws. With
+  // a reducer they are summed with those of the other replicas.
+  StepResult forward_backward(const Batch& batch, uint64_t step, int64_t first_image, int64_t total,
+                              GradientReducer* reducer = nullptr);
   void update();  // blocking
   StepResult train_step(const Batch& batch, uint64_t step);
 
@@ -104,6 +110,9 @@ class Network {
   StepResult evaluate(const Batch& batch);
   Shape feature_shape(const std::string& layer, int images) const;
   void features(const Batch& batch, const std::string& layer, void* out);
+
+  void check_labels(const Batch& batch) const;
+  void synchronize();
 
   void release_memory();
 
@@ -121,12 +130,11 @@ class Network {
   StepResult result_of(const void* scores, int images) const;
   void run_step(Compiled& compiled, const StepContext& context);
   void await_each_other();
-  StepResult run(Compiled& compiled, const Batch& batch, const StepContext& step);
+  StepResult run(Compiled& compiled, const Batch& batch, const StepContext& step,
+                 GradientReducer* reducer = nullptr);
   std::vector<char> read(Compiled& compiled, int buffer);  // in planes, compute type; blocking
-  void check_labels(const Batch& batch) const;
   void upload_images(const Executor& executor, const Batch& batch);
   Stream& stream_of(const Program& program, int buffer);
-  void synchronize();
   void keep_records();
 
   Description description_;  // as given, checked

@@ -154,6 +154,19 @@ void Parameters::set_rule(const std::string& name, const UpdateRule& rule) {
   tables_are_current_ = false;
 }
 
+std::vector<Parameters::Place> Parameters::places(const std::string& name) const {
+  std::vector<Place> all;
+  for (const Part& part : find(name).parts) all.push_back({part.device, part.shape.count()});
+  return all;
+}
+
+void Parameters::zero_gradients() {
+  for (auto& [name, p] : params_)
+    for (Part& part : p.parts)
+      if (part.gradient) streams_[part.device]->fill_zero(part.gradient.view());
+  for (Stream* stream : streams_) stream->synchronize();
+}
+
 void Parameters::update() {
   ++version_;
   prepare_update();

@@ -43,6 +43,17 @@ class Parameters {
   void set_rule(const std::string& name, const UpdateRule& rule);
   const UpdateRule& rule(const std::string& name) const { return find(name).rule; }
 
+  // The parts of a parameter: on which device, of how many elements.
+  struct Place {
+    size_t device = 0;
+    int64_t count = 0;
+  };
+  std::vector<Place> places(const std::string& name) const;
+  AnyView gradient(const std::string& name, size_t part) {
+    return view(find(name).parts[part], ParamKind::gradient);
+  }
+  void zero_gradients();  // blocking
+
   // Enqueues one update of every parameter that is not frozen, and zeroes the gradients. On a GPU
   // all of them are one kernel; on a CPU each is its own, and has its name in a profile.
   void update();
@@ -53,6 +64,7 @@ class Parameters {
   uint64_t version() const { return version_; }
 
   int64_t count() const;
+  DType compute_type() const { return compute_; }
   size_t bytes(size_t device, bool training) const;
   double init_std(const std::string& name) const { return find(name).init_std; }
 

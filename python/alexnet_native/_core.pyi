@@ -40,18 +40,26 @@ class MemoryInfo(TypedDict):
     device: str
     parameter_bytes: int  # weights; with training also momentum and gradients
     activation_bytes: int
+    reduction_bytes: int  # what the sums of gradients over replicas take
 
+class Reduction(TypedDict):
+    replicas: int
+    buckets: int
+    bytes: int  # of the gradients that are summed in each step
+
+# With replicas: layers and sums of the first one, edges and memory of all.
 class Plan(TypedDict):
     layers: list[LayerInfo]
     cross_edges: list[CrossEdge]
     memory: list[MemoryInfo]
+    reduction: Reduction
     parameters: int
     multiply_adds: int  # forward, one image
 
 class Task(TypedDict):
     label: str  # the layer; the parameter (update), "data", "labels", "scores", "output"
     what: str  # the op, "gemm", "copy", an engine's part
-    phase: str  # "forward", "backward", "update", "upload", "download", "wait", "other"
+    phase: str  # "forward", "backward", "reduce", "update", "upload", "download", "wait", "other"
     start_ns: int  # of one clock for all lanes
     end_ns: int
 
@@ -83,6 +91,8 @@ class StepResult:
 
 Kind = Literal["value", "momentum", "gradient"]
 Floats = NDArray[np.floating[Any]]
+Ints = NDArray[np.int32]
+Bytes = NDArray[np.uint8]
 
 class Network:
     def __init__(
@@ -90,11 +100,12 @@ class Network:
         layers: Sequence[Mapping[str, Any]],
         input_shape: tuple[int, int, int],  # channels, height, width
         *,
-        devices: Sequence[str] = ("cpu:0",),  # two: the towers of a two-tower network
+        devices: Sequence[str] = ("cpu:0",),  # two for each replica: the towers of its network
         seed: int = 0,
         precision: str = "fp32",  # or "tf32" (GPUs), "bf16", "fp64"
         threads: int = 0,  # CPU threads in all; 0 = those this process may use
         fuse: bool = True,  # ReLU inside the convolution or dense layer before it
+        replicas: int = 1,  # that share each batch, on equal parts of the devices
     ) -> None: ...
     @property
     def classes(self) -> int: ...
@@ -104,48 +115,38 @@ class Network:
     # Parameters by "layer.weight" and "layer.bias", whole also where they are split over devices.
     def param_names(self) -> list[str]: ...
     def param_shape(self, name: str) -> tuple[int, ...]: ...
-    def get(self, name: str, kind: Kind = "value") -> NDArray[np.floating[Any]]: ...  # a copy
-    def set(self, name: str, kind: Kind, value: NDArray[np.floating[Any]]) -> None: ...
+    def get(self, name: str, kind: Kind = "value") -> Floats: ...  # a copy
+    def set(self, name: str, kind: Kind, value: Floats) -> None: ...
     # The rule of update(): v <- momentum v - decay lr w - lr g, w <- w + v. With lr 0 nothing
     # moves, and no gradient is computed.
     def set_update(self, name: str, lr: float, momentum: float, decay: float) -> None: ...
     # Adds gradients of sum(loss) / total. `step` and `first_image` select the random draws, so that
     # parts of a batch with the same `step`, `total` and their own `first_image` equal the whole.
     def forward_backward(
-        self,
-        images: NDArray[np.floating[Any]],
-        labels: NDArray[np.int32],
-        *,
-        step: int,
-        first_image: int = 0,
-        total: int = 0,  # 0 = images in this call
-    ) -> StepResult: ...
+        self, images: Floats, labels: Ints, *, step: int, first_image: int = 0, total: int = 0
+    ) -> StepResult: ...  # total 0: the images in this call
     # On records that each device that reads images augments: "records", "offsets", "mirror",
     # "colour", "scale" of LoaderBatch, and the mean of set_mean(). The first image, of `total`.
     def forward_backward_raw(
-        self, raw: dict[str, Any], labels: NDArray[np.int32], step: int, first: int, total: int
+        self, raw: dict[str, Any], labels: Ints, step: int, first: int, total: int
     ) -> StepResult: ...
     def set_mean(self, mean: NDArray[np.float32] | None) -> None: ...  # as augment() takes it
     def update(self) -> None: ...  # applies the rules and zeroes the gradients
-    def train_step(
-        self, images: NDArray[np.floating[Any]], labels: NDArray[np.int32], *, step: int
-    ) -> StepResult: ...  # forward_backward and update in one call
-    # The same without waiting; the arrays are copied. At most two steps wait for next_result().
-    def enqueue_step(self, images: Floats, labels: NDArray[np.int32], *, step: int) -> None: ...
+    def train_step(self, images: Floats, labels: Ints, *, step: int) -> StepResult: ...  # both
+    # The same without waiting, of one replica; the arrays are copied. At most two steps wait.
+    def enqueue_step(self, images: Floats, labels: Ints, *, step: int) -> None: ...
     def next_result(self) -> StepResult: ...  # of the oldest; blocks
     @property
     def waiting_steps(self) -> int: ...
     @property
-    def overlaps(self) -> bool: ...  # whether enqueue_step() is worth its copies: on GPUs
-    def predict(self, images: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]: ...
-    def evaluate(self, images: Floats, labels: NDArray[np.int32]) -> StepResult: ...
-    def features(
-        self, images: NDArray[np.floating[Any]], layer: str
-    ) -> NDArray[np.floating[Any]]: ...  # (N, C, H, W) of a layer of the description, test mode
+    def overlaps(self) -> bool: ...  # whether enqueue_step() is worth its copies: on a GPU
+    def predict(self, images: Floats) -> Floats: ...
+    def evaluate(self, images: Floats, labels: Ints) -> StepResult: ...
+    def features(self, images: Floats, layer: str) -> Floats: ...  # (N, C, H, W), test mode
     def release_memory(self) -> None: ...  # activations; the next call plans them again
     # Records every task from now on, or no more; take_profile() hands each record out once.
     def profile(self, on: bool) -> None: ...
-    def take_profile(self) -> list[Lane]: ...  # a lane for each device
+    def take_profile(self) -> list[Lane]: ...  # of each device, then of its sums of gradients
     def costs(self, batch: int, training: bool = True) -> list[Cost]: ...
 
 class LayerRunner:
@@ -168,21 +169,19 @@ class LayerRunner:
     def param_shapes(self) -> dict[str, tuple[int, int, int, int]]: ...
     def forward(
         self,
-        inputs: Sequence[NDArray[np.floating[Any]]],
-        params: Mapping[str, NDArray[np.floating[Any]]] = ...,
+        inputs: Sequence[Floats],
+        params: Mapping[str, Floats] = ...,
         *,
         training: bool = True,
         seed: int = 0,
         step: int = 0,
         first_image: int = 0,
-        labels: NDArray[np.int32] | None = None,
+        labels: Ints | None = None,
         loss_scale: float = 1.0,
-    ) -> list[NDArray[np.floating[Any]]]: ...
+    ) -> list[Floats]: ...
     # After forward(): (gradients by the inputs, gradients by the parameters).
-    def backward(
-        self, d_outputs: Sequence[NDArray[np.floating[Any]]]
-    ) -> tuple[list[NDArray[np.floating[Any]]], dict[str, NDArray[np.floating[Any]]]]: ...
-    def saved(self, index: int) -> NDArray[np.floating[Any]]: ...
+    def backward(self, d_outputs: Sequence[Floats]) -> tuple[list[Floats], dict[str, Floats]]: ...
+    def saved(self, index: int) -> Floats: ...
 
 def layer_types() -> list[str]: ...
 def devices() -> list[dict[str, str]]: ...  # {"name", "description"}, those that can be used
@@ -198,10 +197,10 @@ def philox_bits(seed: int, site: int, step: int, first: int, count: int) -> NDAr
 # (N,); mean float32 (C, h, w): the same for every crop, or (C, H, W): the part under the crop, or
 # None; color float32 (N, C) or None. Runs on `threads` threads; releases the GIL.
 def augment(
-    images: NDArray[np.uint8],
+    images: Bytes,
     out: NDArray[np.float32],
-    offsets: NDArray[np.int32],
-    mirror: NDArray[np.uint8],
+    offsets: Ints,
+    mirror: Bytes,
     mean: NDArray[np.float32] | None = None,
     color: NDArray[np.float32] | None = None,
     scale: float = 1.0,
@@ -211,17 +210,15 @@ def augment(
 # Scales the largest central part of image, uint8 (H, W, 3), with the proportions of out, to out,
 # uint8 (h, w, 3): down with a triangle filter, up with a cubic. The same bytes on every machine.
 # Releases the GIL.
-def resize_cover(image: NDArray[np.uint8], out: NDArray[np.uint8]) -> None: ...
+def resize_cover(image: Bytes, out: Bytes) -> None: ...
 
 # sums (H, W, C) += images (N, H, W, C) over N; products (C, C) += pixel by pixel products of the
 # channels. Releases the GIL.
-def add_moments(
-    images: NDArray[np.uint8], sums: NDArray[np.uint64], products: NDArray[np.uint64]
-) -> None: ...
+def add_moments(images: Bytes, sums: NDArray[np.uint64], products: NDArray[np.uint64]) -> None: ...
 
 class Records: ...  # where a Loader reads pixels from, uint8 (H, W, C)
 
-def records_in_memory(images: NDArray[np.uint8]) -> Records: ...  # (N, H, W, C), borrowed
+def records_in_memory(images: Bytes) -> Records: ...  # (N, H, W, C), borrowed
 def records_in_files(  # `each` one after the other in every file but the last
     shape: tuple[int, int, int], count: int, files: Sequence[str], each: int
 ) -> Records: ...
@@ -247,14 +244,14 @@ class ImageDraws:
     ) -> None: ...
     def draw(  # offsets (count, 2): top, left; mirror (count,); colour (count, C) or None
         self, epoch: int, first: int, count: int
-    ) -> tuple[NDArray[np.int32], NDArray[np.uint8], NDArray[np.float32] | None]: ...
+    ) -> tuple[Ints, Bytes, NDArray[np.float32] | None]: ...
 
 class LoaderBatch(TypedDict):  # lies in a buffer of the loader, which is used again afterwards
     images: NDArray[np.float32] | None  # (N, C, h, w); None with on_device
-    records: NDArray[np.uint8] | None  # (N, H, W, C), with on_device
-    labels: NDArray[np.int32]
-    offsets: NDArray[np.int32]
-    mirror: NDArray[np.uint8]
+    records: Bytes | None  # (N, H, W, C), with on_device
+    labels: Ints
+    offsets: Ints
+    mirror: Bytes
     colour: NDArray[np.float32] | None
     scale: float
     epoch: int
@@ -277,7 +274,7 @@ class Loader:
         self,
         records: Records | None,  # None: they are made between claim() and hand_over()
         shape: tuple[int, int, int],
-        labels: NDArray[np.int32],
+        labels: Ints,
         draws: ImageDraws,
         mean: NDArray[np.float32] | None,  # as augment() takes it
         *,
@@ -293,7 +290,7 @@ class Loader:
     ) -> None: ...
     def next(self) -> LoaderBatch | None: ...  # waits; None when closed or failed
     # Waits for room: indices, and where their records go.
-    def claim(self) -> tuple[NDArray[np.int64], NDArray[np.uint8]] | None: ...
+    def claim(self) -> tuple[NDArray[np.int64], Bytes] | None: ...
     def hand_over(self) -> None: ...  # the records are there
     def fail(self) -> None: ...  # they will not be
     def meter(self) -> LoaderMeter: ...

@@ -40,9 +40,9 @@ int64_t allocations_of_three_steps(const std::vector<std::string>& devices, int 
   const std::vector<float> colour(3 * images, 0.1f);
   const RawImages raw{records.data(), 40, 40, offsets.data(), mirror.data(), colour.data(), 0.1f};
   net.set_mean({std::vector<float>(3 * 40 * 40, 5.0f), {1, 3, 40, 40}});
-  const auto train = [&] {
-    net.train_step({x.data(), labels.data(), images, augmented ? &raw : nullptr}, step++);
-  };
+  Batch batch{x.data(), labels.data(), images};
+  if (augmented) batch.raw = raw;
+  const auto train = [&] { net.train_step(batch, step++); };
   train();
   train();
   const int64_t before = allocations;

@@ -87,6 +87,21 @@ def test_a_training_gives_the_same_weights(precision: str) -> None:
         np.testing.assert_array_equal(nets[1].params[name], nets[0].params[name])
 
 
+@pytest.mark.parametrize("replicas", [2, 3])
+def test_replicas_take_the_draws_of_their_own_images(replicas: int) -> None:
+    nets = []
+    for where in ("cpu", "device"):
+        devices = tuple(f"cpu:{index}" for index in range(replicas))
+        network = net(devices, replicas=replicas)
+        settings: dict[str, Any] = {"mirror": True, "colour_std": 0.1, "accumulate": 2}
+        fit(network, tiny.data(), epochs=2, verbose=False, augment=where, **settings)
+        nets.append(network)
+    untrained = net()
+    for name in nets[0].params:
+        np.testing.assert_array_equal(nets[1].params[name], nets[0].params[name])
+        assert (nets[0].params[name] != untrained.params[name]).any()
+
+
 def test_a_training_that_diverges_says_where() -> None:
     with pytest.raises(DivergedError, match="the first layer to overflow"):
         fit(net(), tiny.data(), epochs=9, verbose=False, augment="device", lr=1e30)

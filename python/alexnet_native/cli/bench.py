@@ -44,7 +44,12 @@ def _run(args: argparse.Namespace) -> None:
     if min(args.batch) < 1 or args.repeats < 1:
         raise ConfigError("--batch and --repeats must be at least 1")
     nets = args.nets or list(_NETS)
-    where = {"devices": args.devices, "threads": args.threads, "precision": args.precision}
+    where = {
+        "devices": args.devices,
+        "threads": args.threads,
+        "replicas": args.replicas,
+        "precision": args.precision,
+    }
     if args.profile is not None:
         for net in nets:
             for task in args.task:

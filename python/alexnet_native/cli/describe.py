@@ -51,6 +51,7 @@ def _run(args: argparse.Namespace) -> None:
         classes=args.classes,
         devices=args.devices,
         threads=args.threads,
+        replicas=args.replicas,
         **net_options(args),
     )
     batch = args.batch or net.description.hints.batch_size

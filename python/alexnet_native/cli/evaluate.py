@@ -77,7 +77,7 @@ def _run(args: argparse.Namespace) -> None:
         raise ConfigError(f"{saved.path} does not say what data it is for; name it with --data")
     config = TrainConfig.from_toml(saved.config, str(saved.path)) if saved.config else None
     data = open_data(args.data or (config.data if config else ""))
-    net = Net.load(saved.path, devices=args.devices, threads=args.threads)
+    net = Net.load(saved.path, devices=args.devices, threads=args.threads, replicas=args.replicas)
     _require_same_classes(net, data)
     source = data.splits.get(args.split)
     if source is None:

@@ -53,6 +53,7 @@ def _run(args: argparse.Namespace) -> None:
         tolerance=args.tolerance,
         devices=tuple(args.devices.split(",")),
         threads=args.threads,
+        replicas=args.replicas,
         **net_options(args),
     )
     log.line(json.dumps(result.to_dict()) if args.json else str(result))

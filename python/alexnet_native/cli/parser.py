@@ -87,6 +87,14 @@ def add_device_options(parser: argparse.ArgumentParser) -> None:
         help="devices, as cpu:0,cpu:1; two: one tower each (default: cpu:0)",
     )
     parser.add_argument(
+        "--replicas",
+        metavar="N",
+        type=int,
+        default=1,
+        help="copies of the network that share each batch, on equal parts of the devices "
+        "(default: 1)",
+    )
+    parser.add_argument(
         "--threads",
         metavar="N",
         type=int,

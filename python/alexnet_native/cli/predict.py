@@ -41,7 +41,9 @@ def add(commands: Commands) -> None:
 def _run(args: argparse.Namespace) -> None:
     from alexnet_native.net import Net
 
-    net = Net.load(args.checkpoint, devices=args.devices, threads=args.threads)
+    net = Net.load(
+        args.checkpoint, devices=args.devices, threads=args.threads, replicas=args.replicas
+    )
     results: list[dict[str, Any]] = []
     for first in range(0, len(args.files), _IMAGES):
         results += _predict(net, args.files[first : first + _IMAGES], args.views, args.top)

@@ -52,6 +52,10 @@ class TrainConfig:
     devices: tuple[str, ...] = _setting(
         ("cpu:0",), "net", "devices, as cpu:0,cpu:1; two: one tower each", "names", on_resume=True
     )
+    replicas: int = _setting(
+        1, "net", "copies of the network that share each batch, on equal parts of the devices",
+        "whole", minimum=1, on_resume=True,
+    )  # fmt: skip
     threads: int = _setting(
         0, "net", "CPU threads in all; 0: all that are allowed", "whole", minimum=0, on_resume=True
     )

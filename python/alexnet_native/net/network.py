@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from alexnet_native import _core
 from alexnet_native.data.preprocess import Preprocess
 from alexnet_native.errors import ModelError
 from alexnet_native.models import Description, describe
@@ -24,6 +23,7 @@ from alexnet_native.net.inputs import (
     neutral_preprocess,
 )
 from alexnet_native.net.params import Params
+from alexnet_native.net.places import native_network, places
 from alexnet_native.net.rules import rates
 from alexnet_native.net.scores import Evaluation, Progress, Sums, score
 
@@ -43,10 +43,12 @@ class Net:
     Args:
         model: a name ("alexnet"), the path of a TOML file, or a Description.
         classes: outputs; None keeps the network's own number.
-        devices: one, or two for the towers of a two-tower network: ("cpu:0", "cpu:1").
+        devices: one, or two for the towers of a two-tower network: ("cpu:0", "cpu:1"); as many for
+            each replica, one replica after the other.
         seed: key of the initial weights and of every dropout mask.
         precision: "fp32", "tf32", "bf16" (docs/numerics.md), or "fp64" for gradient checks.
         threads: CPU threads in all; 0 takes those that this process may use.
+        replicas: copies of the network that share every batch (docs/distributed.md).
         options: of the named network, as ``activation="tanh"`` of figure1.
 
     Attributes:
@@ -69,29 +71,21 @@ class Net:
         seed: int = 0,
         precision: str = "fp32",
         threads: int = 0,
+        replicas: int = 1,
         **options: Any,
     ) -> None:
         self.description = describe(model, classes=classes, **options)
         self.devices = tuple(devices.split(",") if isinstance(devices, str) else devices)
         self.seed, self.precision, self.threads = seed, precision, threads
-        if not 0 <= seed < 2**64:
-            raise ModelError(f"seed is {seed}; it must be in 0..2**64 - 1")
-        try:
-            self.native = _core.Network(
-                self.description.native_layers(),
-                self.description.input_shape,
-                devices=self.devices,
-                seed=seed,
-                precision=precision,
-                threads=threads,
-            )
-        except ValueError as error:
-            raise ModelError(f"network {self.description.name}: {error}") from error
-        if self.native.classes != self.description.classes:
-            raise ModelError(
-                f"network {self.description.name}: the last layer has {self.native.classes} "
-                f'outputs, but classes is {self.description.classes}; write channels = "classes"'
-            )
+        self.replicas = replicas
+        self.native = native_network(
+            self.description,
+            devices=self.devices,
+            replicas=replicas,
+            seed=seed,
+            precision=precision,
+            threads=threads,
+        )
         self._dtype = np.float64 if precision == "fp64" else np.float32
         self.params = Params(self.native, self._dtype)
         self.step = 0
@@ -260,6 +254,7 @@ class Net:
         devices: Sequence[str] | str = ("cpu:0",),
         threads: int = 0,
         precision: str | None = None,
+        replicas: int = 1,
     ) -> Net:
         """Builds the network of a checkpoint, in the precision it was saved in (tf32: in fp32).
 
@@ -275,6 +270,7 @@ class Net:
             seed=saved.seed,
             precision=precision or ("fp32" if saved.precision == "tf32" else saved.precision),
             threads=threads,
+            replicas=replicas,
         )
         checkpoint.restore(net, saved)
         return net
@@ -290,7 +286,7 @@ class Net:
 
     def __repr__(self) -> str:
         size = " x ".join(map(str, self.input_shape))
-        where = ", ".join(self.devices)
+        where = places(self.devices, self.replicas)
         return f"<Net {self.description.name}: {size} to {self.classes} classes, on {where}>"
 
     def _batch(self, images: ArrayLike, views: int = 1) -> NDArray[np.floating[Any]]:

@@ -15,8 +15,8 @@ __all__ = ["Deviation", "Followed", "follow"]
 
 # Where, on what and with how much of a record a training runs: no recipe is broken by them, unless
 # it names them itself.
-_FREE = {"data", "classes", "engine", "devices", "threads", "accumulate", "seed", "stall_steps"}
-_FREE |= {"augment", "loader_threads"}
+_FREE = {"data", "classes", "engine", "devices", "replicas", "threads", "accumulate", "seed"}
+_FREE |= {"augment", "loader_threads", "stall_steps"}
 _FREE_SECTION = "output"
 
 

@@ -50,6 +50,7 @@ def measure(
     tasks: Sequence[str] = ("train", "predict"),
     devices: str = "cpu:0",
     threads: int = 0,
+    replicas: int = 1,
     precision: str = "fp32",
     repeats: int = 5,
 ) -> Iterator[dict[str, Any]]:
@@ -62,7 +63,9 @@ def measure(
     limits: list[_core.Limits] | None = None
     for name in nets:
         for task in tasks:
-            net = Net(name, devices=devices, threads=threads, precision=precision)
+            net = Net(
+                name, devices=devices, threads=threads, replicas=replicas, precision=precision
+            )
             limits = limits or limits_of(net)
             for batch in batches:
                 step = step_of(net, batch, training=task == "train")
@@ -93,11 +96,9 @@ def _times(step: Callable[[], object], repeats: int, warm_up: int) -> list[float
     return times
 
 
-def profile(
-    name: str, batch: int, *, training: bool, devices: str, threads: int, precision: str
-) -> Profile:
-    """The profile of five steps on random images."""
-    net = Net(name, devices=devices, threads=threads, precision=precision)
+def profile(name: str, batch: int, *, training: bool, **where: Any) -> Profile:
+    """The profile of five steps on random images; `where`: keywords of `Net`."""
+    net = Net(name, **where)
     return profile_steps(net, step_of(net, batch, training=training), 5, batch, training=training)
 
 

@@ -17,7 +17,9 @@ class Summary(dict[str, Any]):
 
     Keys: ``name``, ``input``, ``classes``, ``batch``, ``training``, ``devices``, ``layers``,
     ``parameters``, ``multiply_adds`` (forward, one image), ``cross_edges``, ``bytes_per_step``
-    (over all cross edges, forward and backward), ``memory`` (of the whole batch, in bytes).
+    (over all cross edges, forward and backward), ``memory`` (of the whole batch, in bytes),
+    ``reduction`` (``replicas``, and the ``bytes`` of gradients that they sum in each step, in
+    ``buckets``). With replicas the layers are those of the first one, for its share of the batch.
     """
 
     def __str__(self) -> str:
@@ -45,6 +47,7 @@ def summarise(net: Net, batch: int, *, training: bool = True) -> Summary:
         parameters=plan["parameters"],
         multiply_adds=plan["multiply_adds"],
         cross_edges=[dict(edge) for edge in edges],
+        reduction=dict(plan["reduction"]),
         bytes_per_step=sum(edge["forward_bytes"] + edge["backward_bytes"] for edge in edges),
         memory=[dict(memory) for memory in plan["memory"]],
     )
@@ -57,6 +60,8 @@ def _text(s: Summary) -> str:
     parts = [head, _layers(s)]
     if s["cross_edges"]:
         parts.append(_cross_edges(s))
+    if s["reduction"]["bytes"]:
+        parts.append(_reduction(s))
     parts.append(_memory(s))
     return "\n\n".join(parts)
 
@@ -108,18 +113,27 @@ def _cross_edges(s: Summary) -> str:
     return f"{text}\n{s['bytes_per_step'] / _MIB:.2f} MiB between devices in each step"
 
 
+def _reduction(s: Summary) -> str:
+    own = s["reduction"]
+    return (
+        f"{own['bytes'] / _MIB:.2f} MiB of gradients, in {own['buckets']} buckets, are summed over "
+        f"{own['replicas']} replicas in each step"
+    )
+
+
 def _memory(s: Summary) -> str:
-    head = ("memory", "parameters MiB", "activations MiB", "in all MiB")
+    head = ("memory", "parameters MiB", "activations MiB", "reduction MiB", "in all MiB")
     rows = [
         (
             memory["device"],
             _mib(memory["parameter_bytes"]),
             _mib(memory["activation_bytes"]),
-            _mib(memory["parameter_bytes"] + memory["activation_bytes"]),
+            _mib(memory["reduction_bytes"]),
+            _mib(sum(memory[f"{kind}_bytes"] for kind in ("parameter", "activation", "reduction"))),
         )
         for memory in s["memory"]
     ]
-    return table(head, rows, right={1, 2, 3})
+    return table(head, rows, right={1, 2, 3, 4})
 
 
 def table(

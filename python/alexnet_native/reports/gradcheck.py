@@ -103,6 +103,7 @@ def gradcheck(
     tolerance: float = 1e-5,
     devices: tuple[str, ...] = ("cpu:0",),
     threads: int = 0,
+    replicas: int = 1,
     report: Callable[[ParameterCheck], None] | None = None,
     **options: Any,
 ) -> GradientCheck:
@@ -113,7 +114,7 @@ def gradcheck(
     He's, biases a tenth of the signal, and the last layer gives scores of order 1.
 
     Args:
-        model, classes, devices, threads, options: as for `Net`.
+        model, classes, devices, threads, replicas, options: as for `Net`.
         images: in the batch.
         samples: entries of each parameter.
         seed: of weights, images, labels, masks and of the choice of entries.
@@ -130,6 +131,7 @@ def gradcheck(
         seed=seed,
         precision="fp64",
         threads=threads,
+        replicas=replicas,
         **options,
     )
     rng = np.random.default_rng(seed)

@@ -46,7 +46,8 @@ class Profile:
         self.name, self.limits = net.description.name, list(limits)
         self.floor = direct_floor(net, batch, limits, training=training)
         costs = net.native.costs(-(-batch // parts), training)
-        self.edges = net.native.plan(batch, training)["cross_edges"]
+        plan = net.native.plan(batch, training)
+        self.edges, self.reduction = plan["cross_edges"], plan["reduction"]
         self.rows = [self._row(net, key, costs, parts) for key in self._keys()]
         self.seconds = median(self._span(step) for step in self.steps)
 
@@ -66,7 +67,7 @@ class Profile:
         if (layer, phase) == ("update", "update"):
             own = [c for c in costs if (c["lane"], c["phase"]) == (lane, phase)]
         times = parts if phase != "update" else 1
-        limits = self.limits[lane]
+        limits = self.limits[lane % len(self.limits)]  # a device's second lane sums gradients
         return Row(
             device=self.steps[0][lane]["device"],
             layer=layer,
@@ -136,8 +137,11 @@ class Profile:
     def _cross_edges(self) -> str:
         rows = []
         for edge in self.edges:
-            times = {
-                r.phase: r.seconds for r in self.rows if r.layer.startswith(f"{edge['value']}->")
+            times = {  # forward on the source's stream, backward on the target's
+                r.phase: r.seconds
+                for r in self.rows
+                if r.layer.startswith(f"{edge['value']}->")
+                and r.device == edge["source" if r.phase == "forward" else "target"]
             }
             rows.append(
                 (
@@ -161,6 +165,13 @@ class Profile:
             f"convolutions and dense layers: {products:.1%} of the busy time; the rest, the update "
             f"among it: {1 - products:.1%}"
         )
+        if self.reduction["bytes"]:
+            waits = [r.seconds for r in self.rows if (r.layer, r.phase) == ("gradients", "wait")]
+            lines.append(
+                f"gradients: {self.reduction['bytes'] / 2**20:.2f} MiB summed over "
+                f"{self.reduction['replicas']} replicas; a device stood still for them for at most "
+                f"{1e3 * max(waits, default=0.0):.2f} ms"
+            )
         if self.floor:
             lines.append(
                 f"direct floor: {self.batch / self.floor.all_taps:.2f} images/s, with the padding "

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from alexnet_native.config import SETTINGS, TrainConfig
 from alexnet_native.data import Dataset
 from alexnet_native.net import Net
+from alexnet_native.net.places import places
 from alexnet_native.recipes import Followed
 
 __all__ = ["announcement"]
@@ -19,11 +20,14 @@ def announcement(
 ) -> Iterator[str]:
     """The lines that are shown before the first step."""
     plan = net.native.plan(-(-config.batch_size // config.accumulate))
-    memory = sum(row["parameter_bytes"] + row["activation_bytes"] for row in plan["memory"])
+    memory = sum(
+        row["parameter_bytes"] + row["activation_bytes"] + row["reduction_bytes"]
+        for row in plan["memory"]
+    )
     size = "x".join(map(str, net.input_shape))
     yield (
         f"network: {net.description.name}, {size} to {net.classes} classes, "
-        f"{plan['parameters']:,} parameters, on {', '.join(net.devices)}, "
+        f"{plan['parameters']:,} parameters, on {places(net.devices, net.replicas)}, "
         f"{memory / _MIB:,.0f} MiB"
     )
     height, width, channels = data.train.image_shape

@@ -123,12 +123,18 @@ class TrainingPlan:
         )
 
     def _room(self, place: Path) -> Iterator[str]:
-        parts = math.ceil(self.config.batch_size / self.config.accumulate)
-        for row in self.net.native.plan(parts)["memory"]:
-            values = row["parameter_bytes"], row["activation_bytes"]
+        images = math.ceil(self.config.batch_size / self.config.accumulate)
+        for row in self.net.native.plan(images)["memory"]:
+            parts = [
+                (row["parameter_bytes"], "parameters"),
+                (row["activation_bytes"], "activations"),
+            ]
+            if row["reduction_bytes"]:
+                parts.append((row["reduction_bytes"], "sums over replicas"))
+            words = [f"{size(count)} for {what}" for count, what in parts]
             yield (
-                f"memory of {row['device']}: {size(sum(values))}, of it {size(values[0])} for "
-                f"parameters and {size(values[1])} for activations"
+                f"memory of {row['device']}: {size(sum(count for count, _ in parts))}, of it "
+                f"{', '.join(words[:-1])} and {words[-1]}"
             )
         kept = [
             math.prod(source.image_shape) * len(source)

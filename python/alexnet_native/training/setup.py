@@ -82,6 +82,7 @@ def set_up(given: Mapping[str, Any], recipe: Recipe | None = None) -> Setup:
         seed=config.seed,
         precision=config.precision,
         threads=config.threads,
+        replicas=config.replicas,
     )
     net.class_names = class_names(config, data)
     _check_rates(net, config)
@@ -123,6 +124,7 @@ def reopen(path: str | Path, given: Mapping[str, Any], data: Dataset | None = No
         seed=saved.seed,
         precision=saved.precision,
         threads=config.threads,
+        replicas=config.replicas,
     )
     checkpoint.restore(net, saved)
     _check_rates(net, config)

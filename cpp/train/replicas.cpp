@@ -1,0 +1,229 @@
+#include "train/replicas.h"
+
+#include <algorithm>
+
+namespace alexnet {
+namespace {
+
+NetworkOptions options_of(const NetworkOptions& all, int rank, int replicas) {
+  NetworkOptions own = all;
+  const size_t devices = all.devices.size() / size_t(replicas);
+  const auto first = all.devices.begin() + std::ptrdiff_t(devices) * rank;
+  own.devices.assign(first, first + std::ptrdiff_t(devices));
+  const int threads = all.threads > 0 ? all.threads : available_threads();
+  own.threads = std::max(1, threads / replicas + (rank < threads % replicas ? 1 : 0));
+  return own;
+}
+
+}  // namespace
+
+Replicas::Replicas(const Description& description, const NetworkOptions& options, int replicas)
+    : options_(options) {
+  require<ConfigError>(replicas >= 1, "there must be at least one replica, not {}", replicas);
+  require<ConfigError>(!options.devices.empty() && options.devices.size() % size_t(replicas) == 0,
+                       "{} devices cannot be shared among {} replicas: name as many for each",
+                       options.devices.size(), replicas);
+  for (int rank = 0; rank < replicas; ++rank)
+    networks_.push_back(
+        std::make_unique<Network>(description, options_of(options, rank, replicas)));
+  if (replicas > 1) threads_ = std::make_unique<ReplicaThreads>(replicas);
+}
+
+Replicas::~Replicas() = default;
+
+Replicas::Share Replicas::share(int rank, int images) const {
+  const int each = images / count(), more = images % count();
+  return {rank * each + std::min(rank, more), each + (rank < more ? 1 : 0)};
+}
+
+Batch Replicas::part(const Batch& batch, const Share& share) const {
+  const int64_t skipped = share.first, channels = first().input().c;
+  Batch part = batch;
+  part.count = share.count;
+  if (batch.labels) part.labels += skipped;
+  if (batch.images) {
+    const int64_t image_bytes =
+        first().input().per_image() * int64_t(size_of(first().compute_type()));
+    part.images = static_cast<const char*>(batch.images) + skipped * image_bytes;
+  }
+  if (part.raw) {
+    RawImages& raw = *part.raw;
+    raw.records += skipped * raw.height * raw.width * channels;
+    raw.offsets += skipped * 2;
+    raw.mirror += skipped;
+    if (raw.colour) raw.colour += skipped * channels;
+  }
+  return part;
+}
+
+void Replicas::connect() {
+  if (!reducers_.empty()) return;
+  const size_t devices = first().devices().size();
+  std::vector<std::vector<std::unique_ptr<Communicator>>> own(networks_.size());
+  for (size_t d = 0; d < devices; ++d) {
+    std::vector<Device*> peers;
+    for (const auto& network : networks_) peers.push_back(network->devices()[d]);
+    auto all = communicator().make(peers, kBucketBytes);
+    for (size_t r = 0; r < all.size(); ++r) own[r].push_back(std::move(all[r]));
+  }
+  for (size_t r = 0; r < networks_.size(); ++r) {
+    Network& n = *networks_[r];
+    reducers_.push_back(std::make_unique<GradientReducer>(int(r), n.parameters(), n.devices(),
+                                                          n.streams(), std::move(own[r])));
+    for (Stream* stream : reducers_.back()->streams()) stream->profile(profiling_);
+  }
+}
+
+// Without the threads where there is one replica.
+void Replicas::each(const std::function<void(int)>& work) {
+  if (!threads_) return work(0);
+  try {
+    threads_->run(work, [this] {
+      for (auto& reducer : reducers_) reducer->abort();
+    });
+  } catch (...) {
+    forget_gradients();
+    throw;
+  }
+}
+
+// After a failure: what was summed and what was not cannot be told apart.
+void Replicas::forget_gradients() noexcept {
+  try {
+    for (auto& reducer : reducers_) reducer->synchronize();
+  } catch (const Error&) {  // the failure is known
+  }
+  reducers_.clear();
+  for (auto& network : networks_) {
+    try {
+      network->parameters().zero_gradients();
+    } catch (const Error&) {
+    }
+  }
+}
+
+template <class F>
+StepResult Replicas::sum_of(F&& work) {
+  std::vector<StepResult> results(networks_.size());
+  each([&](int rank) { results[size_t(rank)] = work(rank); });
+  StepResult sum;
+  for (const StepResult& r : results) {
+    sum.loss += r.loss;
+    sum.top1 += r.top1;
+    sum.top5 += r.top5;
+    sum.images += r.images;
+  }
+  return sum;
+}
+
+void Replicas::set_update(const std::string& name, const UpdateRule& rule) {
+  for (auto& network : networks_) network->set_update(name, rule);
+}
+
+void Replicas::set_mean(const RawMean& mean) {
+  for (auto& network : networks_) network->set_mean(mean);
+}
+
+void Replicas::read(const std::string& name, ParamKind kind, void* data) {
+  if (kind == ParamKind::gradient && !reducers_.empty() && !reducers_[0]->is_whole(name))
+    each([&](int rank) {
+      reducers_[size_t(rank)]->reduce(name);
+      networks_[size_t(rank)]->synchronize();
+      reducers_[size_t(rank)]->synchronize();
+    });
+  first().parameters().read(name, kind, data);
+}
+
+void Replicas::write(const std::string& name, ParamKind kind, const void* data) {
+  const bool gradient = threads_ && kind == ParamKind::gradient;
+  if (gradient) connect();
+  each([&](int rank) {
+    networks_[size_t(rank)]->parameters().write(name, kind, data);
+    if (gradient) reducers_[size_t(rank)]->was_written(name);
+  });
+}
+
+StepResult Replicas::forward_backward(const Batch& batch, uint64_t step, int64_t first_image,
+                                      int64_t total) {
+  if (!threads_) return first().forward_backward(batch, step, first_image, total);
+  first().check_labels(batch);
+  connect();
+  if (total <= 0) total = batch.count;
+  const bool last = first_image + batch.count >= total;  // nothing will be added: sum it up
+  return sum_of([&](int rank) {
+    Network& network = *networks_[size_t(rank)];
+    GradientReducer& reducer = *reducers_[size_t(rank)];
+    const Share own = share(rank, batch.count);
+    reducer.share();
+    StepResult result;
+    if (own.count > 0) {
+      result = network.forward_backward(part(batch, own), step, first_image + own.first, total,
+                                        last ? &reducer : nullptr);
+    } else if (last) {
+      reducer.begin(nullptr);
+      reducer.finish();
+      network.synchronize();
+    }
+    reducer.synchronize();
+    return result;
+  });
+}
+
+void Replicas::update() {
+  if (!threads_) return first().update();
+  connect();
+  each([&](int rank) {
+    GradientReducer& reducer = *reducers_[size_t(rank)];
+    reducer.begin(nullptr);  // what a pass did not complete
+    reducer.finish();
+    networks_[size_t(rank)]->update();
+    reducer.were_updated();
+    reducer.synchronize();
+  });
+}
+
+StepResult Replicas::train_step(const Batch& batch, uint64_t step) {
+  if (!threads_) return first().train_step(batch, step);
+  const StepResult result = forward_backward(batch, step, 0, 0);
+  update();
+  return result;
+}
+
+void Replicas::enqueue_step(const Batch& batch, uint64_t step) {
+  require<ConfigError>(!threads_, "steps of {} replicas cannot be enqueued", count());
+  first().enqueue_step(batch, step);
+}
+
+void Replicas::predict(const Batch& batch, void* out) {
+  const int64_t row = first().output().per_image() * int64_t(size_of(first().compute_type()));
+  each([&](int rank) {
+    const Share own = share(rank, batch.count);
+    if (own.count > 0)
+      networks_[size_t(rank)]->predict(part(batch, own), static_cast<char*>(out) + own.first * row);
+  });
+}
+
+StepResult Replicas::evaluate(const Batch& batch) {
+  first().check_labels(batch);
+  return sum_of([&](int rank) {
+    const Share own = share(rank, batch.count);
+    return own.count > 0 ? networks_[size_t(rank)]->evaluate(part(batch, own)) : StepResult{};
+  });
+}
+
+void Replicas::features(const Batch& batch, const std::string& layer, void* out) {
+  const int64_t row =
+      first().feature_shape(layer, 1).count() * int64_t(size_of(first().compute_type()));
+  each([&](int rank) {
+    const Share own = share(rank, batch.count);
+    if (own.count > 0)
+      networks_[size_t(rank)]->features(part(batch, own), layer,
+                                        static_cast<char*>(out) + own.first * row);
+  });
+}
+
+void Replicas::release_memory() {
+  for (auto& network : networks_) network->release_memory();
+}
+
+}  // namespace alexnet

@@ -1,0 +1,82 @@
+// A network on several groups of devices at once: data parallel training. Each replica computes a
+// share of every batch; gradients are summed over the replicas as the backward passes go on, and
+// all make the same update, so that their weights stay equal to the last bit.
+//
+// With one replica this is the network itself.
+#pragma once
+
+#include "train/gradient_reducer.h"
+#include "train/network.h"
+#include "train/replica_threads.h"
+
+namespace alexnet {
+
+struct GradientTraffic {  // in each step
+  int replicas = 1, buckets = 0;
+  size_t bytes = 0;         // of the gradients of one replica
+  size_t device_bytes = 0;  // of memory, on each device
+};
+
+class Replicas {
+ public:
+  // The devices of all replicas, one replica after the other.
+  Replicas(const Description& description, const NetworkOptions& options, int replicas);
+  ~Replicas();
+
+  int count() const { return int(networks_.size()); }
+  Network& replica(int rank) { return *networks_[size_t(rank)]; }
+  // For what is the same in all: shapes, names.
+  Network& first() { return *networks_[0]; }
+  const Network& first() const { return *networks_[0]; }
+
+  void set_update(const std::string& name, const UpdateRule& rule);
+  void set_mean(const RawMean& mean);
+  void read(const std::string& name, ParamKind kind, void* data);
+  void write(const std::string& name, ParamKind kind, const void* data);
+
+  // As of Network, with the batch cut into shares.
+  StepResult forward_backward(const Batch& batch, uint64_t step, int64_t first_image,
+                              int64_t total);
+  void update();
+  StepResult train_step(const Batch& batch, uint64_t step);
+  // Of one replica. Several take blocking steps: a replay of a step holds no sums of gradients.
+  bool overlaps() const { return !threads_ && first().overlaps(); }
+  void enqueue_step(const Batch& batch, uint64_t step);
+  StepResult next_result() { return first().next_result(); }
+  int waiting_steps() const { return first().waiting_steps(); }
+  void predict(const Batch& batch, void* out);
+  StepResult evaluate(const Batch& batch);
+  void features(const Batch& batch, const std::string& layer, void* out);
+  void release_memory();
+
+  // Layers and sums of the first replica, devices and edges of all.
+  PlanInfo plan(int images, bool training);
+  GradientTraffic traffic() const;
+  std::vector<std::string> program(int images, bool training);  // of the first
+
+  void profile(bool on);
+  // The streams of the devices, then those that reduce.
+  std::vector<ProfiledLane> take_profile();
+  std::vector<Cost> costs(int images, bool training);
+
+ private:
+  struct Share {
+    int first = 0, count = 0;
+  };
+  Share share(int rank, int images) const;
+  Batch part(const Batch& batch, const Share& share) const;
+  void each(const std::function<void(int)>& work);
+  template <class F>
+  StepResult sum_of(F&& work);
+  void connect();      // reducers, where there are none
+  void reduce_rest();  // in a replica's thread
+  void forget_gradients() noexcept;
+
+  NetworkOptions options_;
+  std::vector<std::unique_ptr<Network>> networks_;
+  std::vector<std::unique_ptr<GradientReducer>> reducers_;
+  std::unique_ptr<ReplicaThreads> threads_;
+  bool profiling_ = false;
+};
+
+}  // namespace alexnet

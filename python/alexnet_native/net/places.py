@@ -1,0 +1,68 @@
+"""A network on the devices of its replicas."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from alexnet_native import _core
+from alexnet_native.errors import ModelError
+from alexnet_native.models import Description
+
+__all__ = ["native_network", "places"]
+
+
+def native_network(
+    description: Description,
+    *,
+    devices: Sequence[str],
+    replicas: int,
+    seed: int,
+    precision: str,
+    threads: int,
+) -> _core.Network:
+    """Builds the network of a description; see `Net` for the arguments.
+
+    Raises:
+        ModelError: a description, a seed or devices that cannot be used.
+        UnavailableError: a device does not exist here.
+    """
+    if not 0 <= seed < 2**64:
+        raise ModelError(f"seed is {seed}; it must be in 0..2**64 - 1")
+    _require_own_devices(devices, replicas)
+    try:
+        native = _core.Network(
+            description.native_layers(),
+            description.input_shape,
+            devices=devices,
+            seed=seed,
+            precision=precision,
+            threads=threads,
+            replicas=replicas,
+        )
+    except ValueError as error:
+        raise ModelError(f"network {description.name}: {error}") from error
+    if native.classes != description.classes:
+        raise ModelError(
+            f"network {description.name}: the last layer has {native.classes} outputs, but classes "
+            f'is {description.classes}; write channels = "classes"'
+        )
+    return native
+
+
+def _require_own_devices(devices: Sequence[str], replicas: int) -> None:
+    """Two replicas on one device would only wait for each other."""
+    if replicas < 2 or len(devices) % replicas:
+        return
+    size = len(devices) // replicas
+    owner: dict[str, int] = {}
+    for index, device in enumerate(devices):
+        if owner.setdefault(device, index // size) != index // size:
+            raise ModelError(
+                f"{device} is named for two replicas; each needs devices of its own, as cpu:0,cpu:1"
+            )
+
+
+def places(devices: Sequence[str], replicas: int) -> str:
+    """For people: "cpu:0, cpu:1 (2 replicas)"."""
+    where = ", ".join(devices)
+    return f"{where} ({replicas} replicas)" if replicas > 1 else where

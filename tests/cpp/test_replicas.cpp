@@ -1,0 +1,252 @@
+// Data parallel training on CPU devices: replicas against one device, two towers in each, failures.
+#include "check.h"
+#include "ops/fingerprint.h"
+#include "small_nets.h"
+#include "train/replicas.h"
+
+using namespace alexnet;
+using namespace alexnet::test;
+
+namespace {
+
+constexpr int kImages = 7;
+const std::vector<int32_t> kLabels = {4, 0, 1, 3, 2, 1, 0};
+
+NetworkOptions options(const std::vector<std::string>& devices, DType dtype, int threads = 4) {
+  return {.devices = devices, .seed = 5, .precision = {dtype}, .threads = threads};
+}
+
+template <class T>
+std::vector<T> images(int64_t per_image) {
+  std::vector<double> values(size_t(per_image) * kImages);
+  normals({11, 1}, 0, values.data(), values.size());
+  return {values.begin(), values.end()};
+}
+
+template <class T>
+std::vector<T> values_of(Network& net, const std::string& name, ParamKind kind) {
+  std::vector<T> values(size_t(net.parameters().shape(name).count()));
+  net.parameters().read(name, kind, values.data());
+  return values;
+}
+
+template <class T>
+void train(Replicas& net, int steps, std::vector<double>& losses, int first_step = 0) {
+  for (const std::string& name : net.first().parameters().names())
+    net.set_update(name, {0.05, 0.9, 5e-4});
+  const auto x = images<T>(net.first().input().per_image());
+  for (int step = first_step; step < first_step + steps; ++step) {
+    // The last batch of an epoch has fewer images than there may be replicas.
+    const int count = step % 3 == 2 ? 1 : kImages;
+    losses.push_back(net.train_step({x.data(), kLabels.data(), count}, uint64_t(step)).loss);
+  }
+}
+
+// Losses, then all weights and momenta.
+template <class T>
+std::vector<double> trained(const Description& description, const NetworkOptions& with,
+                            int replicas) {
+  Replicas net(description, with, replicas);
+  std::vector<double> out;
+  train<T>(net, 4, out);
+  for (const std::string& name : net.first().parameters().names())
+    for (const ParamKind kind : {ParamKind::value, ParamKind::momentum}) {
+      const auto own = values_of<T>(net.first(), name, kind);
+      for (int rank = 1; rank < replicas; ++rank)
+        ANX_CHECK(values_of<T>(net.replica(rank), name, kind) == own);
+      out.insert(out.end(), own.begin(), own.end());
+    }
+  return out;
+}
+
+void check_near(const std::vector<double>& got, const std::vector<double>& want, double tolerance) {
+  ANX_CHECK_EQUAL(got.size(), want.size());
+  for (size_t i = 0; i < std::min(got.size(), want.size()); ++i)
+    ANX_CHECK_CLOSE(got[i], want[i], tolerance);
+}
+
+// A CPU device in the place of a GPU: its memory can be full.
+class FullDevice final : public Device {
+ public:
+  explicit FullDevice(std::unique_ptr<Device> cpu) : cpu_(std::move(cpu)) {}
+  DeviceId id() const override { return cpu_->id(); }
+  int threads() const override { return cpu_->threads(); }
+  int channel_block(DType dtype) const override { return cpu_->channel_block(dtype); }
+  void* allocate(size_t bytes) override {
+    require<DeviceError>(!full, "{} is full", to_string(id()));
+    return cpu_->allocate(bytes);
+  }
+  void release(void* data) noexcept override { cpu_->release(data); }
+  void* allocate_host(size_t bytes) override { return cpu_->allocate_host(bytes); }
+  void release_host(void* data) noexcept override { cpu_->release_host(data); }
+  std::unique_ptr<Stream> make_stream() override { return cpu_->make_stream(); }
+  std::unique_ptr<ConvEngine> make_conv(const std::string& name, const ConvProblem& p) override {
+    return cpu_->make_conv(name, p);
+  }
+
+  static inline bool full = false;
+
+ private:
+  std::unique_ptr<Device> cpu_;
+};
+
+const BackendApi kFullBackend = {
+    .kind = DeviceKind::cuda,
+    .name = "full",
+    .ops = kOpsFingerprint,
+    .devices = [] { return std::vector<DeviceInfo>(); },
+    .make_device = [](DeviceId id, int threads) -> std::unique_ptr<Device> {
+      return std::make_unique<FullDevice>(
+          backend(DeviceKind::cpu).make_device({DeviceKind::cpu, id.index}, threads));
+    },
+    .missing = [] { return std::string(); },
+    .write = nullptr};
+
+}  // namespace
+
+ANX_TEST(replicas_train_as_one_device_does) {
+  for (const Description& net : {two_towers(), branches()}) {
+    const auto one = trained<double>(net, options({"cpu:0"}, DType::f64), 1);
+    check_near(trained<double>(net, options({"cpu:0", "cpu:1"}, DType::f64), 2), one, 1e-12);
+    check_near(trained<double>(net, options({"cpu:0", "cpu:1", "cpu:2"}, DType::f64), 3), one,
+               1e-12);
+  }
+  const auto one = trained<float>(two_towers(8), options({"cpu:0"}, DType::f32), 1);
+  check_near(trained<float>(two_towers(8), options({"cpu:0", "cpu:1"}, DType::f32), 2), one, 1e-5);
+}
+
+ANX_TEST(replicas_of_two_towers_train_as_one_device_does) {
+  const auto one = trained<double>(two_towers(), options({"cpu:0"}, DType::f64), 1);
+  const std::vector<std::string> four = {"cpu:0", "cpu:1", "cpu:2", "cpu:3"};
+  check_near(trained<double>(two_towers(), options(four, DType::f64), 2), one, 1e-12);
+}
+
+ANX_TEST(replicas_repeat_bit_for_bit_with_any_number_of_threads) {
+  for (const DType dtype : {DType::f32, DType::bf16}) {
+    const auto first = trained<float>(two_towers(8), options({"cpu:0", "cpu:1"}, dtype, 2), 2);
+    ANX_CHECK(trained<float>(two_towers(8), options({"cpu:0", "cpu:1"}, dtype, 2), 2) == first);
+    ANX_CHECK(trained<float>(two_towers(8), options({"cpu:0", "cpu:1"}, dtype, 5), 2) == first);
+  }
+}
+
+ANX_TEST(gradients_are_cut_into_buckets_from_the_last_layer_on) {
+  Network net(two_towers(), options({"cpu:0", "cpu:1"}, DType::f32));
+  const auto& names = net.parameters().names();
+  constexpr size_t limit = 1000;
+  std::map<std::pair<std::string, size_t>, int64_t> next;
+  int64_t count = 0;
+  std::string order;
+  for (const GradientBucket& bucket : gradient_buckets(net.parameters(), names, limit)) {
+    int64_t own = 0;
+    for (const GradientRange& range : bucket.ranges) {
+      ANX_CHECK_EQUAL(net.parameters().places(range.name)[range.part].device, bucket.device);
+      ANX_CHECK_EQUAL(range.first, (next[{range.name, range.part}]));  // none twice, none left out
+      next[{range.name, range.part}] += range.count;
+      own += range.count;
+      if (range.part == 0) order += order.ends_with(range.name + " ") ? "" : range.name + " ";
+    }
+    ANX_CHECK_EQUAL(own, bucket.count);
+    ANX_CHECK(own > 0 && own * 4 <= int64_t(limit));
+    count += own;
+  }
+  ANX_CHECK_EQUAL(count, net.parameters().count());
+  ANX_CHECK_EQUAL(order,
+                  "fc8.bias fc8.weight fc7.bias fc7.weight fc6.bias fc6.weight conv3.bias "
+                  "conv3.weight conv2.bias conv2.weight conv1.bias conv1.weight ");
+}
+
+ANX_TEST(parts_of_a_batch_a_frozen_layer_and_a_second_pass_add_up) {
+  const auto gradients = [](int replicas) {
+    std::vector<std::string> devices;
+    for (int r = 0; r < replicas; ++r) devices.push_back(format("cpu:{}", r));
+    Replicas net(two_towers(), options(devices, DType::f64), replicas);
+    for (const std::string& name : net.first().parameters().names())
+      net.set_update(name, {name == "conv2.weight" ? 0.0 : 0.05, 0.9, 5e-4});
+    const auto x = images<double>(net.first().input().per_image());
+    const auto image = [&](int i) { return x.data() + i * net.first().input().per_image(); };
+    std::vector<double> out;
+    const auto read = [&](const std::string& name) {
+      std::vector<double> values(size_t(net.first().parameters().shape(name).count()));
+      net.read(name, ParamKind::gradient, values.data());
+      out.insert(out.end(), values.begin(), values.end());
+    };
+    net.forward_backward({image(0), kLabels.data(), 3}, 0, 0, kImages);
+    read("fc7.weight");  // before the batch is complete
+    net.forward_backward({image(3), kLabels.data() + 3, 3}, 0, 3, kImages);
+    net.forward_backward({image(6), kLabels.data() + 6, 1}, 0, 6, kImages);
+    read("fc7.weight");
+    net.forward_backward({x.data(), kLabels.data(), kImages}, 1, 0, 0);  // on top of it
+    for (const std::string& name : net.first().parameters().names()) read(name);
+    net.forward_backward({image(1), kLabels.data(), 2}, 2, 0, kImages);  // never completed
+    net.update();
+    net.set_update("conv2.weight", {0.05, 0.9, 5e-4});
+    net.forward_backward({x.data(), kLabels.data(), kImages}, 3, 0, 0);
+    for (const std::string& name : net.first().parameters().names()) read(name);
+    return out;
+  };
+  const auto one = gradients(1);
+  check_near(gradients(2), one, 1e-12);
+  check_near(gradients(3), one, 1e-12);
+}
+
+ANX_TEST(a_gradient_that_is_written_counts_once) {
+  Replicas net(two_towers(), options({"cpu:0", "cpu:1"}, DType::f64), 2);
+  for (const std::string& name : net.first().parameters().names()) net.set_update(name, {0.05});
+  const auto x = images<double>(net.first().input().per_image());
+  std::vector<double> values(14, 2.5), plain(14), more(14);
+  net.forward_backward({x.data(), kLabels.data(), kImages}, 0, 0, 0);
+  net.read("fc6.bias", ParamKind::gradient, plain.data());
+  net.write("fc6.bias", ParamKind::gradient, values.data());
+  net.forward_backward({x.data(), kLabels.data(), kImages}, 0, 0, 0);
+  net.read("fc6.bias", ParamKind::gradient, more.data());
+  for (size_t i = 0; i < 14; ++i) ANX_CHECK_CLOSE(more[i], plain[i] + 2.5, 1e-12);
+}
+
+ANX_TEST(answers_are_those_of_one_device) {
+  Replicas one(two_towers(), options({"cpu:0"}, DType::f64), 1);
+  Replicas three(two_towers(), options({"cpu:0", "cpu:1", "cpu:2"}, DType::f64), 3);
+  const auto x = images<double>(one.first().input().per_image());
+  for (const int count : {kImages, 2}) {
+    const Batch batch{x.data(), kLabels.data(), count};
+    std::vector<double> a(size_t(count) * 5), b(a.size());
+    one.predict({x.data(), nullptr, count}, a.data());
+    three.predict({x.data(), nullptr, count}, b.data());
+    check_near(b, a, 1e-14);
+    ANX_CHECK_CLOSE(three.evaluate(batch).loss, one.evaluate(batch).loss, 1e-12);
+    ANX_CHECK_EQUAL(three.evaluate(batch).top1, one.evaluate(batch).top1);
+    ANX_CHECK_EQUAL(three.evaluate(batch).images, int64_t(count));
+    std::vector<double> f(size_t(one.first().feature_shape("pool3", count).count())), g(f.size());
+    one.features(batch, "pool3", f.data());
+    three.features(batch, "pool3", g.data());
+    check_near(g, f, 1e-13);
+  }
+}
+
+ANX_TEST(a_replica_that_fails_ends_the_step_of_all_and_training_can_go_on) {
+  register_backend(&kFullBackend);
+  std::vector<double> want, losses;
+  Replicas calm(two_towers(), options({"cpu:0", "cpu:1", "cpu:2"}, DType::f32), 3);
+  train<float>(calm, 4, want);
+  Replicas net(two_towers(), options({"cpu:0", "cuda:1", "cpu:2"}, DType::f32), 3);
+  train<float>(net, 2, losses);
+  const auto x = images<float>(net.first().input().per_image());
+  const Batch batch{x.data(), kLabels.data(), kImages};
+  net.release_memory();
+  FullDevice::full = true;
+  for (int i = 0; i < 3; ++i)
+    ANX_CHECK_THROWS(DeviceError, "cpu:1 is full", net.train_step(batch, 2));
+  FullDevice::full = false;
+  train<float>(net, 2, losses, 2);
+  ANX_CHECK(losses == want);
+}
+
+ANX_TEST(devices_that_cannot_be_shared_are_refused) {
+  ANX_CHECK_THROWS(ConfigError, "3 devices cannot be shared among 2 replicas",
+                   Replicas(two_towers(), options({"cpu:0", "cpu:1", "cpu:2"}, DType::f32), 2));
+  ANX_CHECK_THROWS(ConfigError, "at least one replica, not 0",
+                   Replicas(two_towers(), options({"cpu:0"}, DType::f32), 0));
+  ANX_CHECK_THROWS(
+      ConfigError, "one device or two, not 3",
+      Replicas(two_towers(),
+               options({"cpu:0", "cpu:1", "cpu:2", "cpu:3", "cpu:4", "cpu:5"}, DType::f32), 2));
+}
