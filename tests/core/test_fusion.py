@@ -26,9 +26,9 @@ def layers(channels: int) -> list[dict[str, Any]]:
 
 # 16 channels run blocked and direct, 5 in planes through im2col.
 @pytest.mark.parametrize("channels", [5, 16])
-@pytest.mark.parametrize("precision", ["fp32", "fp64"])
+@pytest.mark.parametrize("precision", ["fp32", "fp64", "bf16"])
 def test_a_fused_network_computes_the_same_bits(channels: int, precision: str) -> None:
-    dtype = np.float32 if precision == "fp32" else np.float64
+    dtype = np.float64 if precision == "fp64" else np.float32
     rng = np.random.default_rng(0)
     images = rng.normal(size=(3, 3, 9, 9)).astype(dtype)
     labels = np.array([0, 3, 1], np.int32)

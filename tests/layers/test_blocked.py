@@ -1,7 +1,8 @@
 """The channel-blocked layout and the direct engine against planes, im2col and float64.
 
 The other tests of layers prove the plain layout against the formulas; here the same layers run with
-channel counts that the processor's blocks divide, in float32, and are compared with float64.
+channel counts that the processor's blocks divide, in float32 and bfloat16, and are compared with
+float64.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 import reference
 from alexnet_native import _core
-from helpers import assert_close, distinct, normals, run_layer
+from helpers import BACKWARD, FORWARD, assert_close, distinct, held, normals, run_layer
 
 # A multiple of every block that any instruction set has (16 lanes), and of 2 of them and of 3.
 CONVS: list[tuple[tuple[int, ...], dict[str, Any]]] = [
@@ -87,7 +88,7 @@ def test_the_direct_engine_gives_the_same_bits_for_any_number_of_threads() -> No
 
 
 def test_the_direct_engine_says_what_it_needs() -> None:
-    with pytest.raises(ValueError, match="engine direct needs float32"):
+    with pytest.raises(ValueError, match="engine direct needs float32 or bfloat16"):
         _core.LayerRunner("conv", {"channels": 5, "kernel": 3, "engine": "direct"}, [(1, 3, 9, 9)])
 
 
@@ -95,13 +96,14 @@ def test_the_direct_engine_says_what_it_needs() -> None:
     "attrs", [{"size": 5, "groups": 1}, {"size": 3, "groups": 2}, {"size": 7, "groups": 4}]
 )
 @pytest.mark.parametrize("beta", [0.75, 0.6])
-def test_blocked_lrn_is_the_formula(attrs: dict[str, Any], beta: float) -> None:
-    x, dy = normals((2, 64, 3, 5)), normals((2, 64, 3, 5), seed=1)
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_blocked_lrn_is_the_formula(attrs: dict[str, Any], beta: float, precision: str) -> None:
+    x, dy = (held(normals((2, 64, 3, 5), seed=i), precision) for i in (0, 1))
     attrs = {**attrs, "alpha": 0.5, "k": 1.5, "beta": beta}
-    fast = run_layer("lrn", attrs, [x], dy)
+    fast = run_layer("lrn", attrs, [x], dy, precision=precision)
     want = run_layer("lrn", attrs, [x], dy, precision="fp64")
-    assert_close(fast.y, reference.lrn(x, **attrs), rel=1e-5)
-    assert_close(fast.dx, want.dx, rel=1e-5)
+    assert_close(fast.y, reference.lrn(x, **attrs), FORWARD[precision])
+    assert_close(fast.dx, want.dx, FORWARD[precision])  # from x alone: rounded once
 
 
 def test_blocked_lrn_with_groups_that_cut_a_block_is_the_formula() -> None:
@@ -112,12 +114,14 @@ def test_blocked_lrn_with_groups_that_cut_a_block_is_the_formula() -> None:
     assert_close(fast.dx, run_layer("lrn", attrs, [x], dy, precision="fp64").dx, rel=1e-5)
 
 
-def test_blocked_lrn_within_is_the_formula() -> None:
-    x, dy = normals((2, 32, 4, 5)), normals((2, 32, 4, 5), seed=1)
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_blocked_lrn_within_is_the_formula(precision: str) -> None:
+    x, dy = (held(normals((2, 32, 4, 5), seed=i), precision) for i in (0, 1))
     attrs = {"size": 3, "alpha": 0.5, "k": 1.5}
-    fast = run_layer("lrn_within", attrs, [x], dy)
-    assert_close(fast.y, reference.lrn_within(x, **attrs), rel=1e-5)
-    assert_close(fast.dx, run_layer("lrn_within", attrs, [x], dy, precision="fp64").dx, rel=1e-5)
+    fast = run_layer("lrn_within", attrs, [x], dy, precision=precision)
+    want = run_layer("lrn_within", attrs, [x], dy, precision="fp64")
+    assert_close(fast.y, reference.lrn_within(x, **attrs), FORWARD[precision])
+    assert_close(fast.dx, want.dx, BACKWARD[precision])
 
 
 @pytest.mark.parametrize("kind", ["max_pool", "avg_pool"])
@@ -131,13 +135,15 @@ def test_blocked_lrn_within_is_the_formula() -> None:
         {"size": 2, "stride": 3, "pad": 1, "ceil": True},
     ],
 )
-def test_blocked_pooling_equals_planes(kind: str, window: dict[str, Any]) -> None:
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_blocked_pooling_equals_planes(kind: str, window: dict[str, Any], precision: str) -> None:
     x = distinct((2, 48, 7, 6))
     y = getattr(reference, kind)(x, **window)
-    dy = normals(y.shape, seed=1)
-    fast = run_layer(kind, window, [x], dy)
-    assert_close(fast.y, y, rel=1e-6)
-    assert_close(fast.dx, run_layer(kind, window, [x], dy, precision="fp64").dx, rel=1e-6)
+    dy = held(normals(y.shape, seed=1), precision)
+    fast = run_layer(kind, window, [x], dy, precision=precision)
+    want = run_layer(kind, window, [x], dy, precision="fp64")
+    assert_close(fast.y, y, FORWARD[precision])
+    assert_close(fast.dx, want.dx, FORWARD[precision])  # overlapping windows: rounded once
 
 
 def test_blocked_max_pooling_takes_the_first_of_equal_maxima_and_keeps_nan() -> None:

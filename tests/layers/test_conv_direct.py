@@ -1,4 +1,4 @@
-"""The direct engine: channels in blocks, float32 only. The gradients come from the matrix form."""
+"""The direct engine: channels in blocks, fp32 and bf16. The gradients come from the matrix form."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import reference
-from helpers import FORWARD, Array, Ran, assert_close, normals, run_layer
+from helpers import COMPUTE_FORWARD, FORWARD, Array, Ran, assert_close, held, normals, run_layer
 
 # Channels in multiples of 16 fit the blocks of every instruction set.
 # input shape, kernel (h, w), channels, the other attributes
@@ -35,43 +35,55 @@ IMAGES: list[tuple[tuple[int, ...], tuple[int, int], int, dict[str, Any]]] = [
 
 
 def ran_and_wanted(
-    case: tuple[tuple[int, ...], tuple[int, int], int, dict[str, Any]], **how: Any
+    case: tuple[tuple[int, ...], tuple[int, int], int, dict[str, Any]],
+    precision: str = "fp32",
+    **how: Any,
 ) -> tuple[Ran, Array, tuple[Array, Array, Array]]:
     shape, kernel, channels, rest = case
-    x, bias = normals(shape), normals((channels,), seed=2)
+    x, bias = held(normals(shape), precision), normals((channels,), seed=2)
     weight = normals((channels, shape[1] // rest.get("groups", 1), *kernel), seed=1)
+    weight = held(weight, precision)
     want = reference.conv(x, weight, bias, **rest)
-    dy = normals(want.shape, seed=3)
+    dy = held(normals(want.shape, seed=3), precision)
+    how["precision"] = precision
     attrs = {"channels": channels, "kernel_h": kernel[0], "kernel_w": kernel[1], **rest}
     params = {"weight": weight, "bias": bias}
     ran = run_layer("conv", {**attrs, "engine": "direct"}, [x], dy, params, **how)
     return ran, want, reference.conv_backward(x, weight, dy, **rest)
 
 
+# In bf16 what is stored is rounded once; gradients by parameters are float32, as the sums are.
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("case", BLOCKED)
-def test_direct_convolution_of_blocks_is_the_references(device: str, case: Any) -> None:
-    ran, want, (dx, dw, db) = ran_and_wanted(case, device=device)
+def test_direct_convolution_of_blocks_is_the_references(
+    device: str, case: Any, precision: str
+) -> None:
+    ran, want, (dx, dw, db) = ran_and_wanted(case, precision, device=device)
     assert ran.runner.engine == "direct"
-    assert_close(ran.y, want, FORWARD["fp32"])
-    assert_close(ran.dx, dx, FORWARD["fp32"])
-    assert_close(ran.d_params["weight"], dw, FORWARD["fp32"])
-    assert_close(ran.d_params["bias"].ravel(), db, FORWARD["fp32"])
+    assert_close(ran.y, want, FORWARD[precision])
+    assert_close(ran.dx, dx, FORWARD[precision])
+    assert_close(ran.d_params["weight"], dw, COMPUTE_FORWARD[precision])
+    assert_close(ran.d_params["bias"].ravel(), db, COMPUTE_FORWARD[precision])
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("case", IMAGES)
-def test_direct_convolution_of_the_image_is_the_references(device: str, case: Any) -> None:
-    ran, want, (_, dw, db) = ran_and_wanted(case, device=device, reads_image=True)
+def test_direct_convolution_of_the_image_is_the_references(
+    device: str, case: Any, precision: str
+) -> None:
+    ran, want, (_, dw, db) = ran_and_wanted(case, precision, device=device, reads_image=True)
     assert ran.runner.engine == "direct"
-    assert_close(ran.y, want, FORWARD["fp32"])
-    assert_close(ran.d_params["weight"], dw, FORWARD["fp32"])
-    assert_close(ran.d_params["bias"].ravel(), db, FORWARD["fp32"])
+    assert_close(ran.y, want, FORWARD[precision])
+    assert_close(ran.d_params["weight"], dw, COMPUTE_FORWARD[precision])
+    assert_close(ran.d_params["bias"].ravel(), db, COMPUTE_FORWARD[precision])
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize(("case", "image"), [(c, False) for c in BLOCKED] + [(IMAGES[0], True)])
 def test_direct_convolution_does_not_depend_on_the_number_of_threads(
-    case: Any, image: bool
+    case: Any, image: bool, precision: str
 ) -> None:
-    one, three = (ran_and_wanted(case, threads=n, reads_image=image)[0] for n in (1, 3))
+    one, three = (ran_and_wanted(case, precision, threads=n, reads_image=image)[0] for n in (1, 3))
     np.testing.assert_array_equal(one.y, three.y)
     if not image:
         np.testing.assert_array_equal(one.dx, three.dx)
@@ -99,6 +111,7 @@ def test_auto_takes_the_direct_engine_where_it_fits_and_gemm_elsewhere() -> None
         return run_layer("conv", attrs, [x], None, params, precision=precision).runner.engine
 
     assert engine(16, 32) == "direct"
+    assert engine(16, 32, precision="bf16") == "direct"
     assert engine(16, 32, precision="fp64") == "gemm"
     assert engine(16, 32, stride=2) == "gemm"
     assert engine(3, 32) == "gemm"  # its input's gradient is wanted
@@ -114,5 +127,5 @@ def test_direct_where_it_does_not_fit_is_refused(
     channels: int, rest: dict[str, Any], precision: str
 ) -> None:
     attrs = {"channels": 16, "kernel": 3, "engine": "direct", **rest}
-    with pytest.raises(ValueError, match="engine direct needs float32"):
+    with pytest.raises(ValueError, match="engine direct needs float32 or bfloat16"):
         run_layer("conv", attrs, [normals((1, channels, 5, 5))], precision=precision)

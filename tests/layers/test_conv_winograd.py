@@ -1,7 +1,8 @@
 """The winograd engine: 3x3 and 5x5 at stride 1. The gradients come from the matrix form.
 
 Its interpolation loses digits that the other engines keep: up to 7 times the direct engine's error
-on the named nets' layers (docs/numerics.md), so values are held to 3e-5 of the largest one.
+on the named nets' layers (docs/numerics.md), so values are held to 3e-5 of the largest one. In bf16
+it is the same but for the rounding of what is stored.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 import reference
-from helpers import Array, Ran, assert_close, normals, run_layer
+from helpers import BF16, Array, Ran, assert_close, held, normals, run_layer
 
 BOUND = 3e-5
+STORED = {"fp32": BOUND, "bf16": BOUND + BF16}
 # Channels in multiples of 16 fit the blocks of every instruction set.
 # input shape, kernel, channels, the other attributes
 CASES: list[tuple[tuple[int, ...], int, int, dict[str, Any]]] = [
@@ -32,32 +34,38 @@ CASES: list[tuple[tuple[int, ...], int, int, dict[str, Any]]] = [
 
 
 def ran_and_wanted(
-    case: tuple[tuple[int, ...], int, int, dict[str, Any]], **how: Any
+    case: tuple[tuple[int, ...], int, int, dict[str, Any]], precision: str = "fp32", **how: Any
 ) -> tuple[Ran, Array, tuple[Array, Array, Array]]:
     shape, kernel, channels, rest = case
-    x, bias = normals(shape), normals((channels,), seed=2)
+    x, bias = held(normals(shape), precision), normals((channels,), seed=2)
     weight = normals((channels, shape[1] // rest.get("groups", 1), kernel, kernel), seed=1)
+    weight = held(weight, precision)
     want = reference.conv(x, weight, bias, **rest)
-    dy = normals(want.shape, seed=3)
+    dy = held(normals(want.shape, seed=3), precision)
+    how["precision"] = precision
     attrs = {"channels": channels, "kernel": kernel, "engine": "winograd", **rest}
     ran = run_layer("conv", attrs, [x], dy, {"weight": weight, "bias": bias}, **how)
     return ran, want, reference.conv_backward(x, weight, dy, **rest)
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("threads", [1, 3])
-def test_winograd_convolution_is_the_references(case: Any, threads: int) -> None:
-    ran, want, (dx, dw, db) = ran_and_wanted(case, threads=threads)
+def test_winograd_convolution_is_the_references(case: Any, threads: int, precision: str) -> None:
+    ran, want, (dx, dw, db) = ran_and_wanted(case, precision, threads=threads)
     assert ran.runner.engine == "winograd"
-    assert_close(ran.y, want, BOUND)
-    assert_close(ran.dx, dx, BOUND)
+    assert_close(ran.y, want, STORED[precision])
+    assert_close(ran.dx, dx, STORED[precision])
     assert_close(ran.d_params["weight"], dw, BOUND)
     assert_close(ran.d_params["bias"].ravel(), db, 1e-5)
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("case", CASES)
-def test_winograd_convolution_does_not_depend_on_the_number_of_threads(case: Any) -> None:
-    one, three, seven = (ran_and_wanted(case, threads=n)[0] for n in (1, 3, 7))
+def test_winograd_convolution_does_not_depend_on_the_number_of_threads(
+    case: Any, precision: str
+) -> None:
+    one, three, seven = (ran_and_wanted(case, precision, threads=n)[0] for n in (1, 3, 7))
     for other in (three, seven):
         np.testing.assert_array_equal(one.y, other.y)
         np.testing.assert_array_equal(one.dx, other.dx)
@@ -128,5 +136,5 @@ def test_winograd_where_it_does_not_fit_is_refused(
     channels: int, kernel: int, rest: dict[str, Any], precision: str
 ) -> None:
     attrs = {"channels": 16, "kernel": kernel, "engine": "winograd", **rest}
-    with pytest.raises(ValueError, match="engine winograd needs float32"):
+    with pytest.raises(ValueError, match="engine winograd needs float32 or bfloat16"):
         run_layer("conv", attrs, [normals((1, channels, 5, 5))], precision=precision)

@@ -2,9 +2,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import reference
-from helpers import check_layer, normals, run_layer
+from helpers import (
+    BACKWARD,
+    COMPUTE_FORWARD,
+    FORWARD,
+    assert_close,
+    check_layer,
+    held,
+    normals,
+    run_layer,
+)
 
 
 @pytest.mark.parametrize(
@@ -27,6 +37,52 @@ def test_dense_flattens_its_input_and_is_its_formula(
         device=device,
         precision=precision,
     )
+
+
+# One image and a few; tiles of 14 rows and panels of 32 columns, whole and cut; inner dimensions
+# that are odd, or longer than what is kept in a cache at a time.
+@pytest.mark.parametrize(
+    ("images", "features", "channels"),
+    [
+        (1, 64, 70),
+        (1, 33, 4),
+        (9, 66, 45),
+        (40, 131, 34),
+        (64, 96, 112),
+        (33, 2110, 18),
+        (12, 36, 1034),
+    ],
+)
+def test_dense_products_of_any_size_are_the_matrix_products(
+    precision: str, images: int, features: int, channels: int
+) -> None:
+    x, weight, dy = (
+        held(normals((rows, columns), seed=seed), precision)
+        for seed, (rows, columns) in enumerate(
+            [(images, features), (channels, features), (images, channels)]
+        )
+    )
+    bias = normals((channels,), seed=9)
+    runs = [
+        run_layer(
+            "dense",
+            {"channels": channels},
+            [x.reshape(images, features, 1, 1)],
+            dy.reshape(images, channels, 1, 1),
+            {"weight": weight, "bias": bias},
+            precision=precision,
+            threads=threads,
+        )
+        for threads in (1, 3)
+    ]
+    for ran in runs:
+        assert_close(ran.y[..., 0, 0], x @ weight.T + bias, FORWARD[precision])
+        assert_close(ran.dx[..., 0, 0], dy @ weight, BACKWARD[precision])
+        dw = ran.d_params["weight"].reshape(weight.shape)
+        assert_close(dw, dy.T @ x, COMPUTE_FORWARD[precision])
+        np.testing.assert_array_equal(ran.y, runs[0].y)
+        np.testing.assert_array_equal(ran.dx, runs[0].dx)
+        np.testing.assert_array_equal(dw, runs[0].d_params["weight"].reshape(weight.shape))
 
 
 def test_dense_without_bias_has_no_bias(device: str, precision: str) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -101,6 +104,32 @@ def test_training_follows_that_in_float32() -> None:
     first, last = losses["fp32"][0], losses["fp32"][-1]
     assert last < 0.8 * first
     np.testing.assert_allclose(losses["bf16"], losses["fp32"], rtol=0.02)
+
+
+def test_a_processor_without_bf16_instructions_trains_by_conversion() -> None:
+    script = (
+        "from test_bf16 import batch, small\n"
+        "from alexnet_native import _core\n"
+        "net = small()\n"
+        "print(*(net.train_step(*batch(), lr=0.02).loss for _ in range(20)))\n"
+        "print(_core.devices())\n"
+    )
+    folders = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(folders)}
+    ends = []
+    for instructions in ("generic", ""):
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            env={**env, "ALEXNET_CPU": instructions},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        losses, devices = done.stdout.splitlines()[:2]
+        ends.append([float(loss) for loss in losses.split()])
+        if instructions:
+            assert "bf16 by conversion to fp32" in devices
+    np.testing.assert_allclose(ends[0], ends[1], rtol=0.02)
 
 
 def test_training_is_the_same_to_the_bit_for_any_number_of_threads() -> None:

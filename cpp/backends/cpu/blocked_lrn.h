@@ -81,10 +81,10 @@ inline __attribute__((always_inline)) Vec window_sum(const Vec* at, int size) {
 }
 
 // The channels of one group at one pixel after the other. x(v) and so on give its vectors.
-template <int kSize>
+template <int kSize, Stored T>
 class LrnPixel {
  public:
-  LrnPixel(const LrnParams<float>& p)
+  LrnPixel(const LrnParams<T>& p)
       : p_(p), vectors_(p.group / kLanes), pad_((p.size / 2 + kLanes - 1) / kLanes) {
     const int padded = vectors_ + 2 * pad_;
     Vec* memory = scratch<Vec>(0, size_t(2 * padded + vectors_));
@@ -120,39 +120,40 @@ class LrnPixel {
     return p_.k + p_.alpha * window_sum<kSize>(terms_ + v, p_.size);
   }
 
-  const LrnParams<float> p_;
+  const LrnParams<T> p_;
   int vectors_, pad_;
   Vec *terms_, *cross_, *own_;
 };
 
 // f(pixel, block) for each group of each image; `block` is the group's first.
-template <int kSize, class F>
-void each_group(const Shape& s, const LrnParams<float>& p, ThreadPool& pool, F&& f) {
+template <int kSize, Stored T, class F>
+void each_group(const Shape& s, const LrnParams<T>& p, ThreadPool& pool, F&& f) {
   const int groups = s.c / p.group;
-  pool.parallel_for(int64_t(s.n) * groups,
-                    [&](int64_t item, int) { f(LrnPixel<kSize>(p), item * (p.group / kLanes)); });
+  pool.parallel_for(int64_t(s.n) * groups, [&](int64_t item, int) {
+    f(LrnPixel<kSize, T>(p), item * (p.group / kLanes));
+  });
 }
 
-template <int kSize>
-void lrn_forward(const LrnForward<float>& op, ThreadPool& pool) {
+template <int kSize, Stored T>
+void lrn_forward(const LrnForward<T>& op, ThreadPool& pool) {
   const int64_t plane = op.x.shape.plane() * kLanes;
-  each_group<kSize>(op.x.shape, op.p, pool, [&](const LrnPixel<kSize>& pixel, int64_t block) {
+  each_group<kSize>(op.x.shape, op.p, pool, [&](const auto& pixel, int64_t block) {
     for (int64_t at = block * plane, end = at + plane; at < end; at += kLanes) {
-      const float* x = op.x.data + at;
-      float* y = op.y.data + at;
+      const T* x = op.x.data + at;
+      T* y = op.y.data + at;
       pixel.forward([&](int v) { return load(x + v * plane); },
                     [&](int v, Vec value) { store(y + v * plane, value); });
     }
   });
 }
 
-template <int kSize>
-void lrn_backward(const LrnBackward<float>& op, ThreadPool& pool) {
+template <int kSize, Stored T>
+void lrn_backward(const LrnBackward<T>& op, ThreadPool& pool) {
   const int64_t plane = op.x.shape.plane() * kLanes;
-  each_group<kSize>(op.x.shape, op.p, pool, [&](const LrnPixel<kSize>& pixel, int64_t block) {
+  each_group<kSize>(op.x.shape, op.p, pool, [&](const auto& pixel, int64_t block) {
     for (int64_t at = block * plane, end = at + plane; at < end; at += kLanes) {
-      const float *x = op.x.data + at, *dy = op.dy.data + at;
-      float* dx = op.dx.data + at;
+      const T *x = op.x.data + at, *dy = op.dy.data + at;
+      T* dx = op.dx.data + at;
       pixel.backward([&](int v) { return load(x + v * plane); },
                      [&](int v) { return load(dy + v * plane); },
                      [&](int v, Vec value) { store(dx + v * plane, value); });
@@ -160,13 +161,15 @@ void lrn_backward(const LrnBackward<float>& op, ThreadPool& pool) {
   });
 }
 
-bool launch_blocked(const LrnForward<float>& op, ThreadPool& pool) {
+template <Stored T>
+bool launch_blocked(const LrnForward<T>& op, ThreadPool& pool) {
   if (op.p.group % kLanes != 0) return false;
   op.p.size == 5 ? lrn_forward<5>(op, pool) : lrn_forward<0>(op, pool);
   return true;
 }
 
-bool launch_blocked(const LrnBackward<float>& op, ThreadPool& pool) {
+template <Stored T>
+bool launch_blocked(const LrnBackward<T>& op, ThreadPool& pool) {
   if (op.p.group % kLanes != 0) return false;
   op.p.size == 5 ? lrn_backward<5>(op, pool) : lrn_backward<0>(op, pool);
   return true;

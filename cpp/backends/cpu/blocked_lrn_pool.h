@@ -10,22 +10,22 @@
 namespace alexnet {
 namespace {
 
-template <int kSize>
-void lrn_max_pool_forward(const LrnMaxPoolForward<float>& op, ThreadPool& pool) {
+template <int kSize, Stored T>
+void lrn_max_pool_forward(const LrnMaxPoolForward<T>& op, ThreadPool& pool) {
   const Shape &in = op.x.shape, &out = op.y.shape;
   const int vectors = op.p.group / kLanes, size = op.window.size;
   const int64_t plane = in.plane() * kLanes;
-  each_group<kSize>(in, op.p, pool, [&](const LrnPixel<kSize>& pixel, int64_t block) {
+  each_group<kSize>(in, op.p, pool, [&](const auto& pixel, int64_t block) {
     Vec* ring = scratch<Vec>(1, size_t(size) * size_t(vectors) * size_t(in.w));
     const auto value = [&](int v, int y, int x) -> Vec& {
       return ring[(y % size * vectors + v) * in.w + x];
     };
-    const float* first = op.x.data + block * plane;
+    const T* first = op.x.data + block * plane;
     for (int y = 0, oy = 0; y < in.h; ++y) {
       for (int x = 0; x < in.w; ++x) {
-        const float* at = first + (int64_t(y) * in.w + x) * kLanes;
+        const T* at = first + (int64_t(y) * in.w + x) * kLanes;
         pixel.forward([&](int v) { return load(at + v * plane); },
-                      [&](int v, Vec normal) { value(v, y, x) = normal; });
+                      [&](int v, Vec normal) { value(v, y, x) = rounded<T>(normal); });
       }
       for (; oy < out.h && op.window.pixels(oy, in.h).last - 1 == y; ++oy)
         for (int v = 0; v < vectors; ++v)
@@ -40,12 +40,12 @@ void lrn_max_pool_forward(const LrnMaxPoolForward<float>& op, ThreadPool& pool) 
   });
 }
 
-template <int kSize>
-void lrn_max_pool_backward(const LrnMaxPoolBackward<float>& op, ThreadPool& pool) {
+template <int kSize, Stored T>
+void lrn_max_pool_backward(const LrnMaxPoolBackward<T>& op, ThreadPool& pool) {
   const Shape &in = op.dx.shape, &out = op.dy.shape;
   const int vectors = op.p.group / kLanes;
   const int64_t plane = in.plane() * kLanes;
-  each_group<kSize>(in, op.p, pool, [&](const LrnPixel<kSize>& pixel, int64_t block) {
+  each_group<kSize>(in, op.p, pool, [&](const auto& pixel, int64_t block) {
     Vec* grad = scratch<Vec>(1, size_t(vectors) * size_t(in.w));  // of a row of normalised values
     for (int y = 0; y < in.h; ++y) {
       std::fill(grad, grad + vectors * in.w, Vec{});
@@ -69,13 +69,15 @@ void lrn_max_pool_backward(const LrnMaxPoolBackward<float>& op, ThreadPool& pool
   });
 }
 
-bool launch_blocked(const LrnMaxPoolForward<float>& op, ThreadPool& pool) {
+template <Stored T>
+bool launch_blocked(const LrnMaxPoolForward<T>& op, ThreadPool& pool) {
   if (op.p.group % kLanes != 0) return false;
   op.p.size == 5 ? lrn_max_pool_forward<5>(op, pool) : lrn_max_pool_forward<0>(op, pool);
   return true;
 }
 
-bool launch_blocked(const LrnMaxPoolBackward<float>& op, ThreadPool& pool) {
+template <Stored T>
+bool launch_blocked(const LrnMaxPoolBackward<T>& op, ThreadPool& pool) {
   if (op.p.group % kLanes != 0) return false;
   op.p.size == 5 ? lrn_max_pool_backward<5>(op, pool) : lrn_max_pool_backward<0>(op, pool);
   return true;

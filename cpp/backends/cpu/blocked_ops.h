@@ -32,7 +32,8 @@ Vec spatial_sum(const Op& op, int64_t plane, Range rows, Range cols, Term&& term
   return sum;
 }
 
-bool launch_blocked(const LrnWithinForward<float>& op, ThreadPool& pool) {
+template <Stored T>
+bool launch_blocked(const LrnWithinForward<T>& op, ThreadPool& pool) {
   const Shape& s = op.x.shape;
   each_block_row(blocks_of(s), s.h, pool, [&](int64_t block, int row) {
     const Range rows = op.p.window().pixels(row, s.h);
@@ -51,7 +52,8 @@ bool launch_blocked(const LrnWithinForward<float>& op, ThreadPool& pool) {
   return true;
 }
 
-bool launch_blocked(const LrnWithinBackward<float>& op, ThreadPool& pool) {
+template <Stored T>
+bool launch_blocked(const LrnWithinBackward<T>& op, ThreadPool& pool) {
   const Shape& s = op.x.shape;
   each_block_row(blocks_of(s), s.h, pool, [&](int64_t block, int row) {
     const Range rows = op.p.window().pixels(row, s.h);
@@ -68,10 +70,11 @@ bool launch_blocked(const LrnWithinBackward<float>& op, ThreadPool& pool) {
   return true;
 }
 
-bool launch_blocked(const MaxPoolForward<float>& op, ThreadPool& pool) {
+template <Stored T>
+bool launch_blocked(const MaxPoolForward<T>& op, ThreadPool& pool) {
   const Shape &in = op.x.shape, &out = op.y.shape;
   each_block_row(blocks_of(out), out.h, pool, [&](int64_t block, int oy) {
-    const float* plane = op.x.data + block * in.plane() * kLanes;
+    const T* plane = op.x.data + block * in.plane() * kLanes;
     for (int ox = 0; ox < out.w; ++ox) {
       const PooledMax max = max_of_window(op.window, in, oy, ox, [&](int i, int j) {
         return load(plane + (int64_t(i) * in.w + j) * kLanes);
@@ -94,26 +97,43 @@ void each_pool_window(const Window& window, const Shape& in, const Shape& out, i
         (block * out.plane() + int64_t(oy) * out.w + ox) * kLanes);
 }
 
-bool launch_blocked(const MaxPoolBackward<float>& op, ThreadPool& pool) {
+// sum(to) adds to floats that are 0 at first; dx, a block's plane, takes them, rounded once.
+template <Stored T, class F>
+void sum_plane(T* dx, const Shape& in, F&& sum) {
+  const int64_t count = in.plane() * kLanes;
+  float* to;
+  if constexpr (std::is_same_v<T, float>)
+    to = dx;
+  else
+    to = scratch<float>(0, size_t(count));
+  std::fill(to, to + count, 0.0f);
+  sum(to);
+  if constexpr (!std::is_same_v<T, float>)
+    for (int64_t i = 0; i < count; i += kLanes) store(dx + i, load(to + i));
+}
+
+template <Stored T>
+bool launch_blocked(const MaxPoolBackward<T>& op, ThreadPool& pool) {
   const Shape &in = op.dx.shape, &out = op.dy.shape;
   pool.parallel_for(blocks_of(in), [&](int64_t block, int) {
-    float* dx = op.dx.data + block * in.plane() * kLanes;
-    std::fill(dx, dx + in.plane() * kLanes, 0.0f);
-    each_pool_window(op.window, in, out, block,
-                     [&](Range rows, Range cols, int oy, int ox, int64_t at) {
-                       const Vec place = load(op.tap.data + at), grad = load(op.dy.data + at);
-                       for (int i = rows.first; i < rows.last; ++i)
-                         for (int j = cols.first; j < cols.last; ++j) {
-                           const float tap = float(place_in(op.window, oy, ox, i, j));
-                           float* to = dx + (int64_t(i) * in.w + j) * kLanes;
-                           store(to, load(to) + (place == broadcast(tap) ? grad : Vec{}));
-                         }
-                     });
+    sum_plane(op.dx.data + block * in.plane() * kLanes, in, [&](float* sums) {
+      each_pool_window(op.window, in, out, block,
+                       [&](Range rows, Range cols, int oy, int ox, int64_t at) {
+                         const Vec place = load(op.tap.data + at), grad = load(op.dy.data + at);
+                         for (int i = rows.first; i < rows.last; ++i)
+                           for (int j = cols.first; j < cols.last; ++j) {
+                             const float tap = float(place_in(op.window, oy, ox, i, j));
+                             float* to = sums + (int64_t(i) * in.w + j) * kLanes;
+                             store(to, load(to) + (place == broadcast(tap) ? grad : Vec{}));
+                           }
+                       });
+    });
   });
   return true;
 }
 
-bool launch_blocked(const AvgPoolForward<float>& op, ThreadPool& pool) {
+template <Stored T>
+bool launch_blocked(const AvgPoolForward<T>& op, ThreadPool& pool) {
   const Shape &in = op.x.shape, &out = op.y.shape;
   pool.parallel_for(blocks_of(in), [&](int64_t block, int) {
     each_pool_window(op.window, in, out, block, [&](Range rows, Range cols, int, int, int64_t at) {
@@ -125,19 +145,21 @@ bool launch_blocked(const AvgPoolForward<float>& op, ThreadPool& pool) {
   return true;
 }
 
-bool launch_blocked(const AvgPoolBackward<float>& op, ThreadPool& pool) {
+template <Stored T>
+bool launch_blocked(const AvgPoolBackward<T>& op, ThreadPool& pool) {
   const Shape &in = op.dx.shape, &out = op.dy.shape;
   pool.parallel_for(blocks_of(in), [&](int64_t block, int) {
-    float* dx = op.dx.data + block * in.plane() * kLanes;
-    std::fill(dx, dx + in.plane() * kLanes, 0.0f);
-    each_pool_window(op.window, in, out, block, [&](Range rows, Range cols, int, int, int64_t at) {
-      const Vec share =
-          load(op.dy.data + at) / float((rows.last - rows.first) * (cols.last - cols.first));
-      for (int i = rows.first; i < rows.last; ++i)
-        for (int j = cols.first; j < cols.last; ++j) {
-          float* to = dx + (int64_t(i) * in.w + j) * kLanes;
-          store(to, load(to) + share);
-        }
+    sum_plane(op.dx.data + block * in.plane() * kLanes, in, [&](float* sums) {
+      each_pool_window(
+          op.window, in, out, block, [&](Range rows, Range cols, int, int, int64_t at) {
+            const Vec share =
+                load(op.dy.data + at) / float((rows.last - rows.first) * (cols.last - cols.first));
+            for (int i = rows.first; i < rows.last; ++i)
+              for (int j = cols.first; j < cols.last; ++j) {
+                float* to = sums + (int64_t(i) * in.w + j) * kLanes;
+                store(to, load(to) + share);
+              }
+          });
     });
   });
   return true;

@@ -13,13 +13,18 @@ namespace {
 
 constexpr int kSlices = 8;
 
-DirectShape forward_shape(const ConvProblem& p) {
-  return {p.x.c / p.groups, p.x.h,      p.x.w,      p.y.c / p.groups, p.y.h,   p.y.w,
-          p.kernel_h,       p.kernel_w, p.stride_h, p.pad_h,          p.pad_w, p.block};
+const DirectKernels& kernel_for(DType dtype) {
+  if (dtype == DType::f32) return kernels().direct;
+  return bf16_kernels() ? bf16_kernels()->direct : kernels().bf16_direct;
+}
+
+DirectShape forward_shape(const ConvProblem& p, int width) {
+  return {p.x.c / p.groups, p.x.h,      p.x.w,   p.y.c / p.groups, p.y.h,   p.y.w, p.kernel_h,
+          p.kernel_w,       p.stride_h, p.pad_h, p.pad_w,          p.block, width};
 }
 
 // dx is the convolution of dy with the flipped taps (stride 1).
-DirectShape backward_shape(const ConvProblem& p) {
+DirectShape backward_shape(const ConvProblem& p, int width) {
   return {p.y.c / p.groups,
           p.y.h,
           p.y.w,
@@ -31,36 +36,44 @@ DirectShape backward_shape(const ConvProblem& p) {
           1,
           p.kernel_h - 1 - p.pad_h,
           p.kernel_w - 1 - p.pad_w,
-          kernels().direct.lanes};
+          kernels().direct.lanes,
+          width};
 }
 
 int64_t floats_aligned(int64_t n) { return (n + 15) / 16 * 16; }
 
+// T: of activations and weights. Workspaces are counted in floats; what is packed may take half.
+template <class T>
 class ConvDirect final : public ConvEngine {
  public:
   ConvDirect(CpuDevice& device, const ConvProblem& problem)
-      : p_(problem), device_(device), forward_(forward_shape(problem)), threads_(device.threads()) {
-    if (p_.block > 1) backward_ = backward_shape(problem);
+      : p_(problem),
+        device_(device),
+        forward_(forward_shape(problem, kernel().width)),
+        gradient_(forward_shape(problem, 1)),
+        threads_(device.threads()) {
+    if (p_.block > 1) backward_ = backward_shape(problem, kernel().width);
   }
 
   const char* name() const override { return "direct"; }
   int output_block() const override { return kernel().lanes; }
 
   size_t workspace_bytes() const override {
-    const int64_t weights = p_.groups * forward_.taps() * forward_.out_c;
+    const int64_t weights = p_.groups * forward_.packed_taps() * forward_.out_c;
     const int64_t inputs = std::max<int64_t>(threads_, split() ? jobs() : 0);
-    const int64_t scratch = inputs * std::max(floats_aligned(forward_.packed_size()),
-                                              floats_aligned(backward_.packed_size()));
-    return size_t(scratch + slices() * floats_aligned(weights + p_.y.c)) * sizeof(float);
+    const int64_t room = inputs * std::max(scratch(forward_), scratch(backward_));
+    return size_t(room + std::max(floats_aligned(weights), slices() * slice_size())) *
+           sizeof(float);
   }
 
   void weights_version(uint64_t version) override { version_ = version; }
 
   void forward(Stream& stream, AnyView x, AnyView w, AnyView b, AnyView y, bool relu,
                void* work) override {
-    Task task{this, &forward_, floats(x), floats(w), floats(b), floats(y), relu};
+    Task task{this, &forward_, typed(x), typed(w), floats(b), typed(y), relu};
     if (version_) {
-      if (!kept_) kept_ = Tensor(device_, p_.weight(), DType::f32);
+      const auto count = int(p_.groups * forward_.packed_taps() * forward_.out_c);
+      if (!kept_) kept_ = Tensor(device_, {count, 1, 1, 1}, DType::f32);
       task.packed_w = floats(kept_.view());
       task.pack = version_ != kept_version_;
       kept_version_ = version_;
@@ -70,13 +83,13 @@ class ConvDirect final : public ConvEngine {
 
   void backward_data(Stream& stream, AnyView w, AnyView dy, AnyView dx, void* work) override {
     require<InternalError>(p_.block > 1, "the direct engine has no gradient for a planar input");
-    convolve(stream, {this, &backward_, floats(dy), floats(w), nullptr, floats(dx)}, work);
+    convolve(stream, {this, &backward_, typed(dy), typed(w), nullptr, typed(dx)}, work);
   }
 
   void backward_weights(Stream& stream, AnyView x, AnyView dy, AnyView dw, AnyView db,
                         void* work) override {
     cpu(stream).enqueue(
-        [this, x = floats(x), dy = floats(dy), dw = floats(dw), db = floats(db),
+        [this, x = typed(x), dy = typed(dy), dw = floats(dw), db = floats(db),
          work = static_cast<float*>(work), pool = &cpu(stream).pool()] {
           sum_slices(*pool, x, dy, work);
           add_slices(*pool, work, dw, db);
@@ -85,15 +98,16 @@ class ConvDirect final : public ConvEngine {
   }
 
  private:
-  static const DirectKernels& kernel() { return kernels().direct; }
+  static const DirectKernels& kernel() { return kernel_for(dtype_of<T>); }
   static CpuStream& cpu(Stream& stream) { return static_cast<CpuStream&>(stream); }
   static float* floats(AnyView v) { return static_cast<View<float>>(v).data; }
+  static T* typed(AnyView v) { return static_cast<View<T>>(v).data; }
   static int pairs(const DirectShape& s) {
     const int width = kernel().lanes * kernel().pair;
     return (s.out_c + width - 1) / width;
   }
   static int64_t pair_offset(const DirectShape& s, int pair) {
-    return int64_t(pair) * kernel().pair * kernel().lanes * s.taps();
+    return int64_t(pair) * kernel().pair * kernel().lanes * s.packed_taps();
   }
   int slices() const { return std::min(kSlices, p_.x.n); }
   int64_t scratch(const DirectShape& s) const { return floats_aligned(s.packed_size()); }
@@ -106,16 +120,19 @@ class ConvDirect final : public ConvEngine {
   struct Task {
     const ConvDirect* engine;
     const DirectShape* shape;
-    const float *x, *w, *b;
-    float* y;
+    const T *x, *w;
+    const float* b;
+    T* y;
     bool relu = false, pack = true;
     float* packed_w = nullptr;  // null: in the workspace
     float* inputs = nullptr;
 
     bool transposed() const { return shape == &engine->backward_; }
     int64_t weights() const { return shape->taps() * shape->out_c; }
-    float* packed_weights(int64_t g, int pair) const {
-      return packed_w + g * weights() + pair_offset(*shape, pair);
+    // In numbers of 4 bytes, or of 2 where a term has two of them.
+    void* packed_weights(int64_t g, int pair) const {
+      const int64_t at = g * shape->packed_taps() * shape->out_c + pair_offset(*shape, pair);
+      return reinterpret_cast<char*>(packed_w) + at * int64_t(sizeof(float)) / shape->width;
     }
     void pack_weights(ThreadPool& pool) const {
       const int pair_count = pairs(*shape);
@@ -176,11 +193,11 @@ class ConvDirect final : public ConvEngine {
   }
 
   int64_t slice_size() const {
-    return floats_aligned(p_.groups * forward_.taps() * forward_.out_c + p_.y.c);
+    return floats_aligned(p_.groups * gradient_.taps() * gradient_.out_c + p_.y.c);
   }
 
-  void sum_slices(ThreadPool& pool, const float* x, const float* dy, float* work) {
-    const DirectShape& s = forward_;
+  void sum_slices(ThreadPool& pool, const T* x, const T* dy, float* work) {
+    const DirectShape& s = gradient_;
     float* sums = work + threads_ * scratch(s);
     const int64_t weights = s.taps() * s.out_c;
     pool.parallel_for(int64_t(slices()) * p_.groups, [&](int64_t item, int thread) {
@@ -192,7 +209,7 @@ class ConvDirect final : public ConvEngine {
       std::fill(db, db + s.out_c, 0.0f);
       for (int64_t n = slice * p_.x.n / slices(); n < (slice + 1) * p_.x.n / slices(); ++n) {
         const int64_t job = n * p_.groups + g;
-        kernel().pack_input(s, x + job * s.in_c * s.in_h * s.in_w, packed);
+        kernel().pack_pixels(s, x + job * s.in_c * s.in_h * s.in_w, packed);
         for (int pair = 0; pair < pairs(s); ++pair)
           kernel().backward_weights(s, packed, dy + job * s.out_c * s.out_h * s.out_w, pair,
                                     dw + pair_offset(s, pair), db);
@@ -201,7 +218,7 @@ class ConvDirect final : public ConvEngine {
   }
 
   void add_slices(ThreadPool& pool, float* work, float* dw, float* db) {
-    const DirectShape& s = forward_;
+    const DirectShape& s = gradient_;
     float* sums = work + threads_ * scratch(s);
     const int64_t weights = s.taps() * s.out_c, total = p_.groups * weights + p_.y.c;
     constexpr int64_t chunk = 16384;
@@ -224,7 +241,7 @@ class ConvDirect final : public ConvEngine {
 
   ConvProblem p_;
   CpuDevice& device_;
-  DirectShape forward_, backward_;
+  DirectShape forward_, backward_, gradient_;
   int threads_;
   // The packed weights of the forward pass, kept while the weights are the same.
   Tensor kept_;
@@ -235,7 +252,7 @@ class ConvDirect final : public ConvEngine {
 
 bool fits_conv_direct(const ConvProblem& p) {
   const int lanes = kernels().direct.lanes;
-  if (p.dtype != DType::f32 || p.y.c / p.groups % lanes != 0 || p.stride_h != p.stride_w)
+  if (p.dtype == DType::f64 || p.y.c / p.groups % lanes != 0 || p.stride_h != p.stride_w)
     return false;
   if (p.block == 1) return p.reads_image && p.groups == 1 && p.x.c < lanes;
   return p.block == lanes && p.x.c / p.groups % lanes == 0 && p.stride_h == 1 &&
@@ -243,7 +260,8 @@ bool fits_conv_direct(const ConvProblem& p) {
 }
 
 std::unique_ptr<ConvEngine> make_conv_direct(CpuDevice& device, const ConvProblem& problem) {
-  return std::make_unique<ConvDirect>(device, problem);
+  if (problem.dtype == DType::bf16) return std::make_unique<ConvDirect<bf16>>(device, problem);
+  return std::make_unique<ConvDirect<float>>(device, problem);
 }
 
 }  // namespace alexnet

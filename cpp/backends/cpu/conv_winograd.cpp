@@ -24,6 +24,8 @@ constexpr int64_t kMaxSlices = 8, kSliceTiles = 4 * kGradientChunk, kSliceFloats
 int64_t floats_aligned(int64_t n) { return (n + 15) / 16 * 16; }
 int64_t blocks(int64_t count, int64_t size) { return (count + size - 1) / size; }
 
+// T: of activations and weights.
+template <class T>
 class ConvWinograd final : public ConvEngine {
  public:
   ConvWinograd(CpuDevice& device, const ConvProblem& p)
@@ -54,7 +56,7 @@ class ConvWinograd final : public ConvEngine {
 
   void forward(Stream& stream, AnyView x, AnyView w, AnyView b, AnyView y, bool relu,
                void* work) override {
-    Task task{this, &forward_, floats(x), floats(w), floats(b), floats(y), relu};
+    Task task{this, &forward_, typed(x), typed(w), floats(b), typed(y), relu};
     if (version_) {
       const auto count = int(p_.groups * forward_.weight_floats());
       if (!kept_) kept_ = Tensor(device_, {count, 1, 1, 1}, DType::f32);
@@ -66,13 +68,13 @@ class ConvWinograd final : public ConvEngine {
   }
 
   void backward_data(Stream& stream, AnyView w, AnyView dy, AnyView dx, void* work) override {
-    convolve(stream, {this, &backward_, floats(dy), floats(w), nullptr, floats(dx)}, work);
+    convolve(stream, {this, &backward_, typed(dy), typed(w), nullptr, typed(dx)}, work);
   }
 
   void backward_weights(Stream& stream, AnyView x, AnyView dy, AnyView dw, AnyView db,
                         void* work) override {
     cpu(stream).enqueue(
-        [this, x = floats(x), dy = floats(dy), dw = floats(dw), db = floats(db),
+        [this, x = typed(x), dy = typed(dy), dw = floats(dw), db = floats(db),
          work = static_cast<float*>(work), pool = &cpu(stream).pool()] {
           sum_slices(*pool, x, dy, dw != nullptr, work);
           add_slices(*pool, work, dw, db);
@@ -84,6 +86,7 @@ class ConvWinograd final : public ConvEngine {
   static const WinogradKernels& kernel() { return *kernels().winograd; }
   static CpuStream& cpu(Stream& stream) { return static_cast<CpuStream&>(stream); }
   static float* floats(AnyView v) { return static_cast<View<float>>(v).data; }
+  static T* typed(AnyView v) { return static_cast<View<T>>(v).data; }
 
   // A thread's memory: the input's values at all points, then the products.
   static int64_t input_floats(const WinogradPlan& plan) {
@@ -97,8 +100,9 @@ class ConvWinograd final : public ConvEngine {
   struct Task {
     const ConvWinograd* engine;
     const WinogradPlan* plan;
-    const float *x, *w, *b;
-    float* y;
+    const T *x, *w;
+    const float* b;
+    T* y;
     bool relu = false, transform = true;
     float *weights = nullptr, *scratch = nullptr;  // the weights at all points: null: workspace
 
@@ -209,7 +213,7 @@ class ConvWinograd final : public ConvEngine {
 
   // Items are (half of the rows, slice, group, part of the input channels). Neither the halves nor
   // the parts change a sum.
-  void sum_slices(ThreadPool& pool, const float* x, const float* dy, bool weights, float* work) {
+  void sum_slices(ThreadPool& pool, const T* x, const T* dy, bool weights, float* work) {
     const int64_t jobs = int64_t(slices_) * p_.groups, in_blocks = gradient_.s.in_blocks();
     const int64_t parts = std::clamp<int64_t>(blocks(threads_, jobs), 1, in_blocks);
     pool.parallel_for(2 * jobs * parts, [&](int64_t item, int thread) {
@@ -226,7 +230,7 @@ class ConvWinograd final : public ConvEngine {
     });
   }
 
-  void sum_tiles(const float* x, const float* dy, int64_t slice, int half, Interval in, float* du,
+  void sum_tiles(const T* x, const T* dy, int64_t slice, int half, Interval in, float* du,
                  float* bias, float* v) const {
     const auto& [s, t] = gradient_;
     const Interval rows = half_rows(half), points = gradient_.points(rows);
@@ -271,7 +275,8 @@ class ConvWinograd final : public ConvEngine {
 }  // namespace
 
 std::unique_ptr<ConvEngine> make_conv_winograd(CpuDevice& device, const ConvProblem& problem) {
-  return std::make_unique<ConvWinograd>(device, problem);
+  if (problem.dtype == DType::bf16) return std::make_unique<ConvWinograd<bf16>>(device, problem);
+  return std::make_unique<ConvWinograd<float>>(device, problem);
 }
 
 }  // namespace alexnet

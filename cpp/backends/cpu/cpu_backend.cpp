@@ -11,32 +11,46 @@
 namespace alexnet {
 namespace {
 
-const KernelTable& choose_kernels() {
+struct Chosen {
+  const KernelTable& table;
+  const Bf16Kernels* bf16 = nullptr;
+};
+
+Chosen choose_kernels() {
   const char* forced = std::getenv("ALEXNET_CPU");
   const std::string_view wanted = forced ? forced : "";
-  require<ConfigError>(
-      wanted.empty() || wanted == "generic" || wanted == "avx2" || wanted == "avx512",
-      "ALEXNET_CPU={}: choose generic, avx2 or avx512", wanted);
+  require<ConfigError>(wanted.empty() || wanted == "generic" || wanted == "avx2" ||
+                           wanted == "avx512" || wanted == "avx512_bf16",
+                       "ALEXNET_CPU={}: choose generic, avx2, avx512 or avx512_bf16", wanted);
 #if defined(ANX_X86_KERNELS)
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") &&
                       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
                       __builtin_cpu_supports("avx512vl");
-  require<UnavailableError>((wanted != "avx2" || avx2) && (wanted != "avx512" || avx512),
+  const bool bf16 = avx512 && __builtin_cpu_supports("avx512bf16");
+  require<UnavailableError>((wanted != "avx2" || avx2) && (wanted != "avx512" || avx512) &&
+                                (wanted != "avx512_bf16" || bf16),
                             "ALEXNET_CPU={}: this processor has no such instructions", wanted);
-  if (avx512 && (wanted.empty() || wanted == "avx512")) return kernels_avx512;
-  if (avx2 && wanted != "generic") return kernels_avx2;
+  if (bf16 && (wanted.empty() || wanted == "avx512_bf16"))
+    return {kernels_avx512, &bf16_kernels_avx512};
+  if (avx512 && (wanted.empty() || wanted == "avx512")) return {kernels_avx512};
+  if (avx2 && wanted != "generic") return {kernels_avx2};
 #else
   require<UnavailableError>(wanted.empty() || wanted == "generic",
                             "ALEXNET_CPU={}: this build has generic kernels alone", wanted);
 #endif
-  return kernels_generic;
+  return {kernels_generic};
+}
+
+const Chosen& chosen() {
+  static const Chosen chosen = choose_kernels();
+  return chosen;
 }
 
 std::vector<DeviceInfo> list_devices() {
   return {{"cpu:0",
-           format("{} threads, {} kernels, {}, bf16 by conversion to fp32", available_threads(),
-                  kernels().name, blas_name()),
+           format("{} threads, {} kernels, {}, bf16 {}", available_threads(), kernels().name,
+                  blas_name(), bf16_kernels() ? "by its instructions" : "by conversion to fp32"),
            kernels().name}};
 }
 
@@ -64,9 +78,7 @@ const BackendApi api = {
 
 }  // namespace
 
-const KernelTable& kernels() {
-  static const KernelTable& table = choose_kernels();
-  return table;
-}
+const KernelTable& kernels() { return chosen().table; }
+const Bf16Kernels* bf16_kernels() { return chosen().bf16; }
 
 }  // namespace alexnet

@@ -13,7 +13,7 @@
 namespace alexnet {
 
 int CpuDevice::channel_block(DType dtype) const {
-  return dtype == DType::f32 ? kernels().direct.lanes : 1;
+  return dtype == DType::f64 ? 1 : kernels().direct.lanes;
 }
 
 DeviceLimits CpuDevice::measure_limits() { return measure_cpu_limits(*this); }
@@ -43,14 +43,16 @@ std::unique_ptr<ConvEngine> CpuDevice::make_conv(const std::string& name,
       "there is no convolution engine '{}' on {}: choose auto, direct, winograd or gemm", name,
       to_string(id_));
   const bool fits = fits_conv_direct(problem);
-  require<ConfigError>(name != "direct" || fits,
-                       "engine direct needs float32, {} channels or a multiple in each group, and "
-                       "stride 1 (the first layer: any stride): choose auto or gemm",
-                       kernels().direct.lanes);
-  require<ConfigError>(name != "winograd" || fits_conv_winograd(problem),
-                       "engine winograd needs float32, {} channels or a multiple in each group, "
-                       "stride 1 and a kernel of 3 or 5: choose auto or direct",
-                       kernels().direct.lanes);
+  require<ConfigError>(
+      name != "direct" || fits,
+      "engine direct needs float32 or bfloat16, {} channels or a multiple in each group, and "
+      "stride 1 (the first layer: any stride): choose auto or gemm",
+      kernels().direct.lanes);
+  require<ConfigError>(
+      name != "winograd" || fits_conv_winograd(problem),
+      "engine winograd needs float32 or bfloat16, {} channels or a multiple in each group, "
+      "stride 1 and a kernel of 3 or 5: choose auto or direct",
+      kernels().direct.lanes);
   if (name == "winograd" || (name == "auto" && prefers_conv_winograd(problem)))
     return make_conv_winograd(*this, problem);
   if (name != "gemm" && fits) return make_conv_direct(*this, problem);

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "backends/cpu/thread_pool.h"
+#include "backends/cpu/vector.h"
 #include "ops/dropout.h"
 
 namespace alexnet {
@@ -34,6 +35,15 @@ bool launch_special(const Dropout<T>& op, ThreadPool& pool) {
     for (int64_t from = first / 4 * 4; from < first + count; from += chunk) {
       draw(local.site, local.step, uint64_t(from / 4), bits);
       const int64_t begin = std::max(from, first), end = std::min(from + chunk, first + count);
+      if constexpr (std::is_same_v<T, bf16>)
+        if (end - begin == chunk) {
+          float values[chunk];  // rounded on vectors
+          for (int64_t i = 0; i < chunk; ++i)
+            values[i] = local.value(x[begin - first + i], bits[i]);
+          for (int64_t i = 0; i < chunk; i += kLanes)
+            store(y + begin - first + i, load(values + i));
+          continue;
+        }
       for (int64_t e = begin; e < end; ++e)
         y[e - first] = local.value(x[e - first], bits[e - from]);
     }

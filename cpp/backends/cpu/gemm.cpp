@@ -82,12 +82,18 @@ const char* blas_name() { return "built-in"; }
 
 namespace {
 
-// With up to so many rows, packing B would cost more than the product gains by it.
-constexpr int64_t kDotMaxRows = 64;
+// With up to so many rows, packing an operand would cost more than the product gains by it.
+constexpr int64_t kDotMaxRows = 64, kBf16DotMaxRows = 8;
 
 bool fits_dot(const Gemm& g) {
-  return g.dtype == DType::f32 && !g.transpose_a && g.transpose_b && g.m <= kDotMaxRows &&
-         g.alpha == 1 && g.beta == 0;
+  const bool bf16 = g.dtype == DType::bf16 && bf16_kernels();
+  return g.dtype != DType::f64 && !g.transpose_a && g.transpose_b &&
+         g.m <= (bf16 ? kBf16DotMaxRows : kDotMaxRows) && g.alpha == 1 && g.beta == 0;
+}
+
+auto dot_gemm_for(DType dtype) {
+  if (dtype == DType::f32) return kernels().dot_gemm;
+  return bf16_kernels() ? bf16_kernels()->dot_gemm : kernels().bf16_dot_gemm;
 }
 
 // With A packed once, cut along the columns, and along the rows too where there are few of those.
@@ -110,13 +116,14 @@ void parallel_gemm(ThreadPool& pool, const Gemm& g) {
   if (fits_dot(g)) {
     constexpr int64_t columns = 64;
     pool.parallel_for((g.n + columns - 1) / columns, [&](int64_t item, int) {
-      kernels().dot_gemm(g, item * columns, std::min(g.n, (item + 1) * columns));
+      dot_gemm_for(g.dtype)(g, item * columns, std::min(g.n, (item + 1) * columns));
     });
     return;
   }
   // The backward products were as often slower with it as faster than the BLAS.
   if (g.dtype == DType::f32 && !g.transpose_a && g.transpose_b)
     return parallel_packed_gemm(pool, g);
+  if (g.dtype == DType::bf16 && bf16_kernels() && bf16_kernels()->gemm(g, pool)) return;
   // Few tiles: the BLAS packs the operand that they share once for each.
   constexpr int64_t kFlopsPerTile = 16'000'000, kStep = 64, kMaxTiles = 16;
   const bool by_columns = g.n >= g.m;

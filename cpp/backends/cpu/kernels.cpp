@@ -11,6 +11,7 @@
 #include "backends/cpu/limit_loops.h"
 #include "backends/cpu/own_gemm.h"
 #include "backends/cpu/packed_gemm.h"
+#include "backends/cpu/update.h"
 
 namespace alexnet {
 namespace {
@@ -100,14 +101,15 @@ namespace {
 template <class... Ops>
 constexpr KernelTable make_table(OpList<Ops...>) {
   return {ANX_TEXT(ANX_KERNELS),
-          {kLanes, kPair, &pack_input, &pack_weights, &add_unpacked, &direct_forward,
-           &direct_backward_weights},
+          direct_kernels<FloatTerms<float>>(),
+          direct_kernels<FloatTerms<bf16>>(),
           &ANX_JOIN(winograd_, ANX_KERNELS),
           {&launch_op<Ops>...},
           &packed_gemm,
           &own_gemm<double>,
           {kGemmSlab, &gemm_tiles, &gemm_pack_a, &gemm_slab},
-          &dot_gemm,
+          &dot_gemm<FloatTerms<float>>,
+          &dot_gemm<FloatTerms<bf16>>,
           {kSums * kLanes, &multiply_add_loop, &read_loop}};
 }
 }  // namespace

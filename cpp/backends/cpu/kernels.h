@@ -9,16 +9,18 @@
 
 namespace alexnet {
 
-// The direct convolution's kernels: direct_conv.h says what each does.
+// The direct convolution's kernels: direct_conv.h says what each does. x, w, dy and y are of one
+// type, float or bf16; numbers that are packed take four bytes or two.
 struct DirectKernels {
   int lanes, pair;  // channels of a vector, vectors of a tile
-  void (*pack_input)(const DirectShape&, const float* x, float* packed);
-  void (*pack_weights)(const DirectShape&, const float* w, bool transposed, int pair,
-                       float* packed);
+  int width;        // numbers of a term
+  void (*pack_input)(const DirectShape&, const void* x, void* packed);
+  void (*pack_pixels)(const DirectShape&, const void* x, void* packed);
+  void (*pack_weights)(const DirectShape&, const void* w, bool transposed, int pair, void* packed);
   void (*add_unpacked)(const DirectShape&, const float* packed, int pair, float* dw);
-  void (*forward)(const DirectShape&, const float* packed, const float* w, const float* bias,
-                  bool relu, int pair, int first_row, int last_row, float* y);
-  void (*backward_weights)(const DirectShape&, const float* packed, const float* dy, int pair,
+  void (*forward)(const DirectShape&, const void* packed, const void* w, const float* bias,
+                  bool relu, int pair, int first_row, int last_row, void* y);
+  void (*backward_weights)(const DirectShape&, const void* packed, const void* dy, int pair,
                            float* dw, float* db);
 };
 
@@ -38,24 +40,36 @@ struct LimitLoops {
   float (*read)(const float* data, int64_t count);
 };
 
+// What the processor's bf16 instructions do better than a conversion: bf16_kernels.cpp.
+struct Bf16Kernels {
+  DirectKernels direct;
+  void (*dot_gemm)(const Gemm& gemm, int64_t first, int64_t last);  // dot_gemm.h
+  // bf16_gemm.h says which products; false: not this one.
+  bool (*gemm)(const Gemm& gemm, ThreadPool& pool);
+};
+
 struct KernelTable {
   const char* name;
-  DirectKernels direct;
+  DirectKernels direct, bf16_direct;
   const WinogradKernels* winograd;
   void (*launch[AllOps::size])(const void* op, Grid grid, ThreadPool& pool);
   void (*gemm_f32)(const Gemm& gemm);  // single-threaded, used where there is no BLAS
   void (*gemm_f64)(const Gemm& gemm);
   GemmKernels packed_gemm;
   void (*dot_gemm)(const Gemm& gemm, int64_t first, int64_t last);  // dot_gemm.h
+  void (*bf16_dot_gemm)(const Gemm& gemm, int64_t first, int64_t last);
   LimitLoops limits;
 };
 
 extern const KernelTable kernels_generic;
 #if defined(ANX_X86_KERNELS)
 extern const KernelTable kernels_avx2, kernels_avx512;
+extern const Bf16Kernels bf16_kernels_avx512;
 #endif
 
 // The best table for this processor, or the one that ALEXNET_CPU names.
 const KernelTable& kernels();
+// Null where bf16 is converted to float.
+const Bf16Kernels* bf16_kernels();
 
 }  // namespace alexnet

@@ -62,8 +62,7 @@ __attribute__((target("avx512f,avx512bf16"))) float dot_loop(int64_t turns) {
 
 double bf16_rate(ThreadPool& pool) {
 #if defined(ANX_X86_KERNELS)
-  if (&kernels() == &kernels_avx512 && __builtin_cpu_supports("avx512bf16"))
-    return arithmetic_rate(pool, 2.0 * 2 * 16 * kDotSums, &dot_loop);
+  if (bf16_kernels()) return arithmetic_rate(pool, 2.0 * 2 * 16 * kDotSums, &dot_loop);
 #endif
   (void)pool;
   return 0;

@@ -1,7 +1,11 @@
-// A vector of floats as wide as the instruction set that includes this file.
+// A vector of floats as wide as the instruction set that includes this file. In memory its values
+// may be bf16.
 #pragma once
 
 #include <cstring>
+#include <type_traits>
+
+#include "core/bf16.h"
 
 namespace alexnet {
 namespace {
@@ -27,6 +31,35 @@ inline __attribute__((always_inline)) void store(float* p, Vec v) {
   *reinterpret_cast<UnalignedVec*>(p) = v;
 }
 inline __attribute__((always_inline)) Vec broadcast(float v) { return v - Vec{}; }
+
+// What a vector's values are in memory.
+template <class T>
+concept Stored = std::is_same_v<T, float> || std::is_same_v<T, bf16>;
+
+typedef uint32_t Bits __attribute__((vector_size(kLanes * sizeof(uint32_t))));
+typedef uint16_t HalfBits __attribute__((vector_size(kLanes * sizeof(uint16_t))));
+
+// The bits of each lane's bf16, to the nearest, ties to even; a NaN stays one (core/bf16.h).
+inline __attribute__((always_inline)) Bits rounded_bits(Vec v) {
+  const Bits u = (Bits)v, nearest = (u + 0x7FFFu + (u >> 16 & 1u)) >> 16;
+  return v != v ? u >> 16 | 0x40u : nearest;
+}
+// The value that a T holds of it.
+template <Stored T>
+inline __attribute__((always_inline)) Vec rounded(Vec v) {
+  if constexpr (std::is_same_v<T, bf16>) return (Vec)(rounded_bits(v) << 16);
+  return v;
+}
+
+inline __attribute__((always_inline)) Vec load(const bf16* p) {
+  HalfBits bits;
+  std::memcpy(&bits, p, sizeof(bits));
+  return (Vec)(__builtin_convertvector(bits, Bits) << 16);
+}
+inline __attribute__((always_inline)) void store(bf16* p, Vec v) {
+  const HalfBits bits = __builtin_convertvector(rounded_bits(v), HalfBits);
+  std::memcpy(p, &bits, sizeof(bits));
+}
 
 }  // namespace
 }  // namespace alexnet

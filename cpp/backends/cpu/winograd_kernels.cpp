@@ -11,24 +11,27 @@
 namespace alexnet {
 namespace {
 
-template <int M, int R>
+template <Stored T, int M, int R>
 constexpr WinogradTransforms transforms() {
   using W = Winograd<M, R>;
   static_assert(W::side <= kMaxSide);
   return {M,
           R,
           W::row_groups,
-          &transform_weights<W>,
+          &transform_weights<W, T>,
           &add_weight_gradient<W>,
-          &transform_tiles<W, true>,
-          &transform_tiles<W, false>,
-          &output_tiles<W>};
+          &transform_tiles<W, T, true>,
+          &transform_tiles<W, T, false>,
+          &output_tiles<W, T>};
 }
 
 }  // namespace
 
 extern constexpr WinogradKernels ANX_JOIN(winograd_, ANX_KERNELS) = {
-    {transforms<4, 3>(), transforms<5, 3>(), transforms<3, 5>(), transforms<4, 5>()},
+    {transforms<float, 4, 3>(), transforms<float, 5, 3>(), transforms<float, 3, 5>(),
+     transforms<float, 4, 5>()},
+    {transforms<bf16, 4, 3>(), transforms<bf16, 5, 3>(), transforms<bf16, 3, 5>(),
+     transforms<bf16, 4, 5>()},
     &winograd_multiply,
     &winograd_accumulate};
 

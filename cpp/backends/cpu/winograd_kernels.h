@@ -6,23 +6,24 @@
 
 namespace alexnet {
 
-// F(tile x tile, kernel x kernel): the transforms.
+// F(tile x tile, kernel x kernel): the transforms. w, x, dy and y are of one type, float or bf16;
+// at the points, and in dw, everything is float.
 struct WinogradTransforms {
   int tile, kernel;
   int row_groups;  // into which the rows of a tile's points are cut: 2 rows each, or 1 in the last
-  void (*weights)(const WinogradShape&, const float* w, bool transposed, int pair, float* u);
+  void (*weights)(const WinogradShape&, const void* w, bool transposed, int pair, float* u);
   void (*weight_gradient)(const WinogradShape&, const float* du, int slices, int64_t slice,
                           int pair, float* dw);
-  void (*input)(const WinogradShape&, const float* x, TileRange tiles, Interval blocks,
+  void (*input)(const WinogradShape&, const void* x, TileRange tiles, Interval blocks,
                 Interval groups, float* v, int64_t point, float* sums);
-  void (*gradient)(const WinogradShape&, const float* dy, TileRange tiles, Interval blocks,
+  void (*gradient)(const WinogradShape&, const void* dy, TileRange tiles, Interval blocks,
                    Interval groups, float* d, int64_t point, float* sums);
   void (*output)(const WinogradShape&, const float* m, TileRange tiles, Interval blocks,
-                 const float* bias, bool relu, float* y);
+                 const float* bias, bool relu, void* y);
 };
 
 struct WinogradKernels {
-  WinogradTransforms transforms[4];
+  WinogradTransforms transforms[4], bf16_transforms[4];
   void (*multiply)(const WinogradShape&, int tiles, Interval pairs, const float* v, const float* u,
                    float* m);
   void (*accumulate)(const WinogradShape&, int tiles, Interval blocks, const float* v,

@@ -13,12 +13,14 @@ namespace {
 constexpr int kMaxSide = 8, kMaxGradientSide = 7;
 
 // The tile that needs the fewest multiplications; of two, the smaller.
-const WinogradTransforms* best_transforms(int kernel, const Shape& out, int max_side) {
+const WinogradTransforms* best_transforms(const ConvProblem& p, const Shape& out, int max_side) {
+  const WinogradKernels& kernel = *kernels().winograd;
   const WinogradTransforms* best = nullptr;
   int64_t fewest = 0;
-  for (const WinogradTransforms& t : kernels().winograd->transforms) {
+  for (const WinogradTransforms& t :
+       p.dtype == DType::bf16 ? kernel.bf16_transforms : kernel.transforms) {
     const int side = t.tile + t.kernel - 1;
-    if (t.kernel != kernel || side > max_side) continue;
+    if (t.kernel != p.kernel_h || side > max_side) continue;
     const int64_t rows = (out.h + t.tile - 1) / t.tile, columns = (out.w + t.tile - 1) / t.tile;
     const int64_t products = rows * columns * side * side;
     if (!best || products < fewest) best = &t, fewest = products;
@@ -28,7 +30,7 @@ const WinogradTransforms* best_transforms(int kernel, const Shape& out, int max_
 
 WinogradPlan plan(const ConvProblem& p, const Shape& in, const Shape& out, int pad_h, int pad_w,
                   int max_side) {
-  const WinogradTransforms* t = best_transforms(p.kernel_h, out, max_side);
+  const WinogradTransforms* t = best_transforms(p, out, max_side);
   return {{.images = in.n,
            .in_c = in.c / p.groups,
            .in_h = in.h,
@@ -63,7 +65,7 @@ WinogradPlan winograd_backward_weights(const ConvProblem& p) {
 
 bool fits_conv_winograd(const ConvProblem& p) {
   const int lanes = kernels().direct.lanes;
-  return p.dtype == DType::f32 && p.block == lanes && p.x.c / p.groups % lanes == 0 &&
+  return p.dtype != DType::f64 && p.block == lanes && p.x.c / p.groups % lanes == 0 &&
          p.y.c / p.groups % lanes == 0 && p.stride_h == 1 && p.stride_w == 1 &&
          p.kernel_h == p.kernel_w && (p.kernel_h == 3 || p.kernel_h == 5) && p.pad_h < p.kernel_h &&
          p.pad_w < p.kernel_w;

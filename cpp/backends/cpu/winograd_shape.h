@@ -10,7 +10,7 @@ struct WinogradShape {
   int images = 0, in_c = 0, in_h = 0, in_w = 0;  // channels of one group
   int out_c = 0, out_h = 0, out_w = 0;
   int pad_top = 0, pad_left = 0;
-  int64_t in_image = 0, out_image = 0;  // floats from one image to the next
+  int64_t in_image = 0, out_image = 0;  // elements from one image to the next
   int tile = 0, kernel = 0, lanes = 0;  // F(tile x tile, kernel x kernel)
 
   int side() const { return tile + kernel - 1; }  // of an input tile

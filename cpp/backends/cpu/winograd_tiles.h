@@ -15,7 +15,8 @@ namespace alexnet {
 namespace {
 
 constexpr int kMaxSide = 8;
-alignas(64) constexpr float kZeroRow[kMaxSide * kLanes] = {};
+template <Stored T>
+alignas(64) constexpr T kZeroRow[kMaxSide * kLanes] = {};
 
 // Where a tile lies: its image, its first row and column, and how much of it is inside.
 struct TilePlace {
@@ -36,8 +37,8 @@ struct TilePlace {
 };
 
 // Rows of group g at the points of a tile that is given by its rows; out: the group's first point.
-template <class W, int g, bool input>
-inline void tile_rows(const float* const* row, Interval columns, float* out, int64_t point) {
+template <class W, int g, bool input, Stored T>
+inline void tile_rows(const T* const* row, Interval columns, float* out, int64_t point) {
   constexpr int size = input ? W::side : W::tile, count = W::rows_of(g);
   Vec part[2][size];
 #pragma GCC unroll 8
@@ -70,8 +71,8 @@ inline void tile_rows(const float* const* row, Interval columns, float* out, int
 // The tiles' values at the rows of points of `groups`, for some channel blocks. `data`: the group's
 // first block of the first image; `out`: the first of these rows and blocks; `sums`: where to add
 // each channel's sum over the tiles (the bias gradient), or null.
-template <class W, bool input>
-void transform_tiles(const WinogradShape& s, const float* data, TileRange tiles, Interval blocks,
+template <class W, Stored T, bool input>
+void transform_tiles(const WinogradShape& s, const void* data, TileRange tiles, Interval blocks,
                      Interval groups, float* out, int64_t point, float* sums) {
   constexpr int size = input ? W::side : W::tile;
   const int height = input ? s.in_h : s.out_h, width = input ? s.in_w : s.out_w;
@@ -79,13 +80,13 @@ void transform_tiles(const WinogradShape& s, const float* data, TileRange tiles,
   for (int t = 0; t < tiles.count; ++t) {
     const TilePlace at(s, tiles.first + t, input ? s.pad_top : 0, input ? s.pad_left : 0, size,
                        height, width);
-    const float* from = data + at.image * (input ? s.in_image : s.out_image);
+    const T* from = static_cast<const T*>(data) + at.image * (input ? s.in_image : s.out_image);
     for (int b = blocks.first; b < blocks.last; ++b) {
-      const float* row[size];
+      const T* row[size];
       for (int i = 0; i < size; ++i)
         row[i] = i >= at.rows.first && i < at.rows.last
                      ? from + b * plane + (int64_t(at.row + i) * width + at.column) * kLanes
-                     : kZeroRow;
+                     : kZeroRow<T>;
       for (int i = at.rows.first; i < at.rows.last; ++i)  // the next block's rows
 #pragma GCC unroll 8
         for (int j = 0; j < size; ++j) __builtin_prefetch(row[i] + plane + j * kLanes, 0, 3);
@@ -106,9 +107,9 @@ void transform_tiles(const WinogradShape& s, const float* data, TileRange tiles,
 }
 
 // Products at the points to the output: y = A^T m A + bias, or 0 if that is larger (`relu`).
-template <class W>
+template <class W, Stored T>
 void output_tiles(const WinogradShape& s, const float* m, TileRange tiles, Interval blocks,
-                  const float* bias, bool relu, float* y) {
+                  const float* bias, bool relu, void* y) {
   constexpr int size = W::tile, side = W::side;
   const int64_t plane = int64_t(s.out_h) * s.out_w * kLanes, point = s.output_point(tiles.count);
   for (int t = 0; t < tiles.count; ++t) {
@@ -125,8 +126,8 @@ void output_tiles(const WinogradShape& s, const float* m, TileRange tiles, Inter
         for (int i = 0; i < size; ++i) part[i][j] = sums[i];
       }
       const Vec start = bias ? load(bias + b * kLanes) : Vec{};
-      float* to =
-          y + at.image * s.out_image + b * plane + (int64_t(at.row) * s.out_w + at.column) * kLanes;
+      T* to = static_cast<T*>(y) + at.image * s.out_image + b * plane +
+              (int64_t(at.row) * s.out_w + at.column) * kLanes;
       for (int i = 0; i < at.rows.last; ++i, to += int64_t(s.out_w) * kLanes) {
         Vec row[size];
         W::template moments<size>(part[i], row);

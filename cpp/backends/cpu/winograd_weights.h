@@ -31,16 +31,17 @@ void each_weight_vector(const WinogradShape& s, int pair, F&& f) {
         (int64_t(first) * s.in_c + int64_t(c) * count + v) * int64_t(kLanes));
 }
 
-// w: the group's weights (output channel, input channel, taps). `transposed`: their roles are
+// `weights`: the group's (output channel, input channel, taps). `transposed`: their roles are
 // swapped and the taps flipped, as backward_data needs it.
-template <class W>
-void transform_weights(const WinogradShape& s, const float* w, bool transposed, int pair,
+template <class W, Stored T>
+void transform_weights(const WinogradShape& s, const void* weights, bool transposed, int pair,
                        float* u) {
+  const auto* w = static_cast<const T*>(weights);
   constexpr int taps = W::kernel, side = W::side, area = taps * taps;
   const int64_t channel = transposed ? int64_t(s.out_c) * area : area;
   const int64_t lane = transposed ? area : int64_t(s.in_c) * area;
   each_weight_vector(s, pair, [&](int c, int o, int64_t offset) {
-    const float* from = w + c * channel + o * lane;
+    const T* from = w + c * channel + o * lane;
     alignas(64) float tap[area][kLanes];
     for (int l = 0; l < kLanes; ++l)
 #pragma GCC unroll 32
