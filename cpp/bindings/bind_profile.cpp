@@ -38,8 +38,8 @@ py::dict measure_limits(const std::string& name, int threads) {
     const py::gil_scoped_release nogil;
     limits = device->measure_limits();
   }
-  return py::dict("fp32"_a = limits.f32_flops, "bf16"_a = limits.bf16_flops,
-                  "bytes"_a = limits.bytes);
+  return py::dict("fp32"_a = limits.f32_flops, "tf32"_a = limits.tf32_flops,
+                  "bf16"_a = limits.bf16_flops, "bytes"_a = limits.bytes);
 }
 
 }  // namespace

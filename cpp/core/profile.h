@@ -34,6 +34,7 @@ inline int64_t profile_clock() {
 // second; 0: it cannot.
 struct DeviceLimits {
   double f32_flops = 0;
+  double tf32_flops = 0;  // fp32 products whose factors are rounded to 10 bits of mantissa
   double bf16_flops = 0;  // products of bf16, sums in fp32
   double bytes = 0;       // between the processor and its memory, read and written
 };

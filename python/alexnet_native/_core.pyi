@@ -80,6 +80,7 @@ class Cost(TypedDict):
 
 class Limits(TypedDict):  # what a device can do at best; per second, 0: it cannot
     fp32: float  # floating-point operations
+    tf32: float
     bf16: float
     bytes: float  # between the processor and its memory
 

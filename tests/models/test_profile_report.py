@@ -15,13 +15,13 @@ from alexnet_native.reports.bench import bench_table, measure, step_of
 from alexnet_native.reports.floors import direct_floor
 from alexnet_native.reports.profile import Profile, profile_steps
 
-LIMITS: _core.Limits = {"fp32": 1e9, "bf16": 0.0, "bytes": 1e9}
+LIMITS: _core.Limits = {"fp32": 1e9, "tf32": 0.0, "bf16": 0.0, "bytes": 1e9}
 
 
 @pytest.fixture
 def net(tmp_path: Path) -> Net:
     tiny.write_net(tmp_path / "net.toml")
-    return Net(tmp_path / "net.toml", threads=1)
+    return Net(tmp_path / "net.toml", devices="cpu:0", threads=1)
 
 
 def task(label: str, phase: str, start: int, end: int) -> _core.Task:
@@ -142,7 +142,7 @@ def test_the_commands_profile_and_refuse_a_trace_that_cannot_be_written(tmp_path
     tiny.write_npz(tmp_path / "data.npz", train=80)
     done = tiny.run(
         "train", "--net", "net.toml", "--data", "data.npz", "--out", "run", "--epochs", 1,
-        "--threads", 1, "--profile", "trace.json", cwd=tmp_path,
+        "--devices", "cpu:0", "--threads", 1, "--profile", "trace.json", cwd=tmp_path,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     assert "median of 5 steps" in done.stdout and "direct floor" in done.stdout

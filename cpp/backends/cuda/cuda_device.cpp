@@ -6,6 +6,7 @@
 #include "backends/cuda/check.h"
 #include "backends/cuda/conv_engines.h"
 #include "backends/cuda/cuda_stream.h"
+#include "backends/cuda/limits.h"
 
 namespace alexnet {
 namespace {
@@ -27,6 +28,8 @@ CudaDevice::CudaDevice(DeviceId id) : id_(id), memory_(id.index) {
 bool CudaDevice::allow_tf32() {
   return tf32_ = attribute(cudaDevAttrComputeCapabilityMajor, id_.index) >= 8;
 }
+
+DeviceLimits CudaDevice::measure_limits() { return measure_cuda_limits(*this); }
 
 void* CudaDevice::allocate_host(size_t bytes) {
   const OnDevice here(id_.index);

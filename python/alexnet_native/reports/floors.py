@@ -79,6 +79,7 @@ def best_limits(one: _core.Limits, other: _core.Limits) -> _core.Limits:
     """The larger of two measurements: other programs only take away."""
     return {
         "fp32": max(one["fp32"], other["fp32"]),
+        "tf32": max(one["tf32"], other["tf32"]),
         "bf16": max(one["bf16"], other["bf16"]),
         "bytes": max(one["bytes"], other["bytes"]),
     }
@@ -88,7 +89,9 @@ def peak(limits: _core.Limits, precision: str) -> float:
     """Floating-point operations per second; 0: not known."""
     if precision == "fp64":
         return 0.0
-    return limits["bf16"] or limits["fp32"] if precision == "bf16" else limits["fp32"]
+    if precision == "bf16":
+        return limits["bf16"] or limits["tf32"] or limits["fp32"]
+    return limits["tf32"] or limits["fp32"] if precision == "tf32" else limits["fp32"]
 
 
 def direct_floor(
