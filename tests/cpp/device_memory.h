@@ -1,6 +1,8 @@
-// Tensors from and to std::vector, for tests.
+// The device to test on, and tensors from and to std::vector.
 #pragma once
 
+#include <cstdlib>
+#include <string>
 #include <vector>
 
 #include "core/backend.h"
@@ -11,6 +13,18 @@ namespace alexnet::test {
 
 inline std::unique_ptr<Device> cpu(int index, int threads = 2) {
   return backend(DeviceKind::cpu).make_device({DeviceKind::cpu, int16_t(index)}, threads);
+}
+
+// Tests of what every back end does run on the one that ALEXNET_TEST_DEVICE names: cpu or cuda.
+inline DeviceKind tested_kind() {
+  const char* name = std::getenv("ALEXNET_TEST_DEVICE");
+  return parse_device(std::string(name && *name ? name : "cpu") + ":0").kind;
+}
+inline std::string tested_name(int index) {
+  return to_string(DeviceId{tested_kind(), int16_t(index)});
+}
+inline std::unique_ptr<Device> tested(int index, int threads = 2) {
+  return backend(tested_kind()).make_device({tested_kind(), int16_t(index)}, threads);
 }
 
 template <class T>

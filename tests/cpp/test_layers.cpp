@@ -102,7 +102,8 @@ Values forward(LayerRunner& layer, const Values& x, const Values& w, const StepC
 }
 
 void check_gradient(const LayerCase& c) {
-  LayerRunner layer(c.type, Attrs(c.attrs), c.inputs, "cpu:0", {DType::f64}, "layer", 2, false);
+  LayerRunner layer(c.type, Attrs(c.attrs), c.inputs, tested_name(0), {DType::f64}, "layer", 2,
+                    false);
   std::vector<Shape> param_shapes;
   for (const ParamSpec& p : layer.plan().params) param_shapes.push_back(p.shape);
   const Values x = random_like(c.inputs, 10), w = random_like(param_shapes, 20);
@@ -155,7 +156,7 @@ ANX_TEST(every_backward_pass_is_the_derivative_of_the_forward_pass) {
 
 ANX_TEST(the_gradient_of_softmax_is_that_of_its_loss) {
   const Shape shape{3, 7, 1, 1};
-  LayerRunner layer("softmax", {}, {shape}, "cpu:0", {DType::f64}, "prob", 2, false);
+  LayerRunner layer("softmax", {}, {shape}, tested_name(0), {DType::f64}, "prob", 2, false);
   const std::vector<int32_t> labels = {6, 0, 3};
   StepContext step;
   step.training = true;
@@ -175,15 +176,4 @@ ANX_TEST(the_gradient_of_softmax_is_that_of_its_loss) {
   Values dx = random_like({shape}, 3);
   layer.backward(readable(random_like({shape}, 4)), writable(dx), {});
   ANX_CHECK_CLOSE(dot(dx, direction), slope, 1e-8);
-}
-
-// A sanitizer sees what this is about: the uploads before the refusal write to the layer's tensors.
-ANX_TEST(a_layer_that_refuses_may_go_at_once) {
-  const Shape shape{64, 1000, 1, 1};
-  for (int i = 0; i < 20; ++i) {
-    LayerRunner layer("softmax", {}, {shape}, "cpu:0", {DType::f64}, "prob", 2, false);
-    Values dx = random_like({shape}, 3);
-    ANX_CHECK_THROWS(ConfigError, "the backward pass needs labels",
-                     layer.backward(readable(random_like({shape}, 4)), writable(dx), {}));
-  }
 }

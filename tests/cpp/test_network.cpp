@@ -3,6 +3,7 @@
 #include <thread>
 
 #include "check.h"
+#include "device_memory.h"
 #include "small_nets.h"
 #include "train/network.h"
 
@@ -12,6 +13,9 @@ using namespace alexnet::test;
 namespace {
 
 constexpr int kImages = 6;
+const std::vector<std::string> kOne = {tested_name(0)},
+                               kTogether = {tested_name(0), tested_name(0)},
+                               kApart = {tested_name(0), tested_name(1)};
 
 template <class T>
 std::vector<T> images(const Network& net, int count = kImages) {
@@ -55,9 +59,9 @@ void check_near(const std::vector<double>& got, const std::vector<double>& want,
 }  // namespace
 
 ANX_TEST(one_device_two_devices_and_grouped_convolutions_train_alike) {
-  const auto grouped = trained<double>(two_towers(), options({"cpu:0"}, DType::f64));
-  const auto one = trained<double>(two_towers(), options({"cpu:0", "cpu:0"}, DType::f64));
-  const auto two = trained<double>(two_towers(), options({"cpu:0", "cpu:1"}, DType::f64));
+  const auto grouped = trained<double>(two_towers(), options(kOne, DType::f64));
+  const auto one = trained<double>(two_towers(), options(kTogether, DType::f64));
+  const auto two = trained<double>(two_towers(), options(kApart, DType::f64));
   check_near(one, grouped, 1e-11);
   check_near(two, grouped, 1e-11);
   ANX_CHECK(one == two);  // the same sums in the same order
@@ -66,8 +70,8 @@ ANX_TEST(one_device_two_devices_and_grouped_convolutions_train_alike) {
 ANX_TEST(two_devices_equal_one_bit_for_bit_in_float) {
   for (const DType dtype : {DType::f32, DType::bf16})
     for (const int width : {1, 8}) {
-      const auto one = trained<float>(two_towers(width), options({"cpu:0", "cpu:0"}, dtype));
-      const auto two = trained<float>(two_towers(width), options({"cpu:0", "cpu:1"}, dtype));
+      const auto one = trained<float>(two_towers(width), options(kTogether, dtype));
+      const auto two = trained<float>(two_towers(width), options(kApart, dtype));
       ANX_CHECK(one == two);
     }
 }
@@ -75,26 +79,26 @@ ANX_TEST(two_devices_equal_one_bit_for_bit_in_float) {
 ANX_TEST(training_is_the_same_bit_for_bit_for_any_number_of_threads) {
   for (const DType dtype : {DType::f32, DType::bf16})
     for (const int width : {1, 8}) {
-      const auto first = trained<float>(two_towers(width), options({"cpu:0"}, dtype, 1));
+      const auto first = trained<float>(two_towers(width), options(kOne, dtype, 1));
       for (const int threads : {2, 3, 5})
-        ANX_CHECK(trained<float>(two_towers(width), options({"cpu:0"}, dtype, threads)) == first);
+        ANX_CHECK(trained<float>(two_towers(width), options(kOne, dtype, threads)) == first);
     }
 }
 
 ANX_TEST(a_graph_with_branches_trains_alike_in_both_precisions) {
-  const auto precise = trained<double>(branches(), options({"cpu:0"}, DType::f64), 5);
-  const auto single = trained<float>(branches(), options({"cpu:0"}, DType::f32), 5);
+  const auto precise = trained<double>(branches(), options(kOne, DType::f64), 5);
+  const auto single = trained<float>(branches(), options(kOne, DType::f32), 5);
   check_near(single, precise, 1e-4);
 }
 
 ANX_TEST(channels_in_blocks_train_as_in_double_precision) {
-  const auto precise = trained<double>(two_towers(8), options({"cpu:0"}, DType::f64), 2);
-  const auto single = trained<float>(two_towers(8), options({"cpu:0"}, DType::f32), 2);
+  const auto precise = trained<double>(two_towers(8), options(kOne, DType::f64), 2);
+  const auto single = trained<float>(two_towers(8), options(kOne, DType::f32), 2);
   check_near(single, precise, 1e-4);
 }
 
 ANX_TEST(parts_of_a_batch_add_up_to_the_whole) {
-  Network net(two_towers(), options({"cpu:0", "cpu:1"}, DType::f64));
+  Network net(two_towers(), options(kApart, DType::f64));
   const auto x = images<double>(net);
   const auto gradients = [&] {
     std::vector<double> all;
@@ -110,7 +114,7 @@ ANX_TEST(parts_of_a_batch_add_up_to_the_whole) {
   net.update();  // zeroes the gradients; the weights must not move
   for (const double g : gradients()) ANX_CHECK_EQUAL(g, 0.0);
 
-  Network again(two_towers(), options({"cpu:0", "cpu:1"}, DType::f64));
+  Network again(two_towers(), options(kApart, DType::f64));
   for (const std::string& name : net.parameters().names()) {
     std::vector<double> values(size_t(net.parameters().shape(name).count()));
     again.parameters().read(name, ParamKind::value, values.data());
@@ -127,7 +131,7 @@ ANX_TEST(parts_of_a_batch_add_up_to_the_whole) {
 }
 
 ANX_TEST(a_frozen_parameter_stays_as_it_is_and_the_others_learn) {
-  Network net(two_towers(), options({"cpu:0", "cpu:1"}, DType::f32));
+  Network net(two_towers(), options(kApart, DType::f32));
   const auto read = [&](const std::string& name) {
     std::vector<float> values(size_t(net.parameters().shape(name).count()));
     net.parameters().read(name, ParamKind::value, values.data());
@@ -147,7 +151,7 @@ ANX_TEST(a_frozen_parameter_stays_as_it_is_and_the_others_learn) {
 }
 
 ANX_TEST(programs_of_several_batch_sizes_share_their_memory) {
-  Network net(two_towers(), options({"cpu:0", "cpu:1"}, DType::f32));
+  Network net(two_towers(), options(kApart, DType::f32));
   const auto x = images<float>(net);
   std::vector<float> first(kImages * 5), again(kImages * 5), one(5);
   net.predict({x.data(), nullptr, kImages}, first.data());
@@ -163,8 +167,8 @@ ANX_TEST(programs_of_several_batch_sizes_share_their_memory) {
 }
 
 ANX_TEST(features_of_a_split_layer_come_back_whole) {
-  Network grouped(two_towers(), options({"cpu:0"}, DType::f64));
-  Network towers(two_towers(), options({"cpu:0", "cpu:1"}, DType::f64));
+  Network grouped(two_towers(), options(kOne, DType::f64));
+  Network towers(two_towers(), options(kApart, DType::f64));
   const auto x = images<double>(grouped, 2);
   for (const std::string& layer : grouped.layer_names()) {
     std::vector<double> a(size_t(grouped.feature_shape(layer, 2).count())), b(a.size());
@@ -175,11 +179,10 @@ ANX_TEST(features_of_a_split_layer_come_back_whole) {
 }
 
 ANX_TEST(two_networks_train_in_two_threads_at_once) {
-  const auto want = trained<float>(two_towers(), options({"cpu:0", "cpu:1"}, DType::f32));
+  const auto want = trained<float>(two_towers(), options(kApart, DType::f32));
   std::vector<double> other;
-  std::thread thread(
-      [&] { other = trained<float>(two_towers(), options({"cpu:0", "cpu:1"}, DType::f32)); });
-  const auto own = trained<float>(two_towers(), options({"cpu:0", "cpu:1"}, DType::f32));
+  std::thread thread([&] { other = trained<float>(two_towers(), options(kApart, DType::f32)); });
+  const auto own = trained<float>(two_towers(), options(kApart, DType::f32));
   thread.join();
   ANX_CHECK(own == want);
   ANX_CHECK(other == want);

@@ -10,23 +10,24 @@ using namespace alexnet;
 using namespace alexnet::test;
 
 ANX_TEST(an_operand_of_another_device_is_refused_by_name) {
-  const auto first = cpu(0), second = cpu(1);
+  const auto first = tested(0), second = tested(1);
   const auto stream = first->make_stream();
   const Tensor here(*first, {1, 2, 3, 4}, DType::f32), there(*second, {1, 2, 3, 4}, DType::f32);
-  const char* sentence = "add: an operand lives on cpu:1, the stream on cpu:0: a copy is missing";
+  const std::string sentence = "add: an operand lives on " + tested_name(1) + ", the stream on " +
+                               tested_name(0) + ": a copy is missing";
   ANX_CHECK_THROWS(DeviceError, sentence, run(*stream, Add<float>{there.view(), here.view()}));
   ANX_CHECK_THROWS(DeviceError, sentence, run(*stream, Add<float>{here.view(), there.view()}));
 }
 
 ANX_TEST(a_buffer_is_not_read_as_another_type) {
-  const auto device = cpu(0);
+  const auto device = tested(0);
   const Tensor floats(*device, {1, 1, 1, 4}, DType::f32);
   ANX_CHECK_THROWS(InternalError, "a float32 buffer was read as float64",
                    View<double>(floats.view()));
 }
 
 ANX_TEST(nothing_is_launched_for_an_empty_batch) {
-  const auto device = cpu(0);
+  const auto device = tested(0);
   const auto stream = device->make_stream();
   const Tensor empty(*device, {0, 4, 2, 2}, DType::f32);
   run(*stream, Add<float>{empty.view(), empty.view()});
@@ -36,7 +37,7 @@ ANX_TEST(nothing_is_launched_for_an_empty_batch) {
 // Local response normalisation of 100, 200, ... 800 with n = 5, beta = 0.75, computed by hand from
 // the formula of section 3.3 of the paper, for each reading of it.
 static void check_lrn(double k, double alpha, int group, const std::vector<double>& want) {
-  const auto device = cpu(0);
+  const auto device = tested(0);
   const auto stream = device->make_stream();
   const Shape shape{1, 8, 1, 1};
   const Tensor x =
@@ -64,7 +65,7 @@ ANX_TEST(response_normalisation_gives_the_published_vectors) {
 }
 
 ANX_TEST(momentum_coasts_on_when_the_rate_drops) {
-  const auto device = cpu(0);
+  const auto device = tested(0);
   const auto stream = device->make_stream();
   const Shape one{1, 1, 1, 1};
   const Tensor w = upload(*device, *stream, one, std::vector<double>{1});
@@ -116,7 +117,7 @@ ANX_TEST(an_update_of_all_parameters_is_that_of_each) {
 }
 
 ANX_TEST(a_constant_predictor_scores_k_of_its_classes_exactly) {
-  const auto device = cpu(0);
+  const auto device = tested(0);
   const auto stream = device->make_stream();
   const Tensor x = upload(*device, *stream, {1, 1000, 1, 1}, std::vector<double>(1000, 3.0));
   const Tensor labels = upload(*device, *stream, {1, 1, 1, 1}, std::vector<int32_t>{617});
@@ -179,7 +180,7 @@ ANX_TEST(every_instruction_set_computes_the_same) {
 
 // The op in one against the two that it stands for, in planes and in double precision.
 ANX_TEST(normalisation_and_pooling_in_one_are_the_two_after_each_other) {
-  const auto device = cpu(0);
+  const auto device = tested(0);
   const auto stream = device->make_stream();
   const Shape in{2, 7, 9, 8}, out{2, 7, 5, 4};
   const Window window{3, 2, 1};

@@ -1,4 +1,4 @@
-// CPU devices: order in a stream, events and copies between two devices, errors.
+// Devices: order in a stream, events and copies between two devices, errors.
 #include "check.h"
 #include "device_memory.h"
 #include "ops/run.h"
@@ -7,7 +7,7 @@ using namespace alexnet;
 using namespace alexnet::test;
 
 ANX_TEST(a_stream_runs_its_tasks_in_order) {
-  const auto device = cpu(0);
+  const auto device = tested(0);
   const auto stream = device->make_stream();
   const Shape shape{1, 1, 1, 40000};
   const Tensor ones = upload(*device, *stream, shape, std::vector<float>(40000, 1.0f));
@@ -18,7 +18,7 @@ ANX_TEST(a_stream_runs_its_tasks_in_order) {
 }
 
 ANX_TEST(fill_zero_and_copies_move_every_byte) {
-  const auto device = cpu(0);
+  const auto device = tested(0);
   const auto stream = device->make_stream();
   for (const int size : {1, 3, 1000003}) {
     const Shape shape{1, 1, 1, size};
@@ -33,7 +33,7 @@ ANX_TEST(fill_zero_and_copies_move_every_byte) {
 }
 
 ANX_TEST(an_event_orders_a_copy_between_two_devices) {
-  const auto first = cpu(0), second = cpu(1);
+  const auto first = tested(0), second = tested(1);
   const auto from = first->make_stream(), to = second->make_stream();
   const Shape shape{1, 1, 1, 200000};
   const Tensor ones = upload(*first, *from, shape, std::vector<float>(200000, 1.0f));
@@ -55,7 +55,7 @@ ANX_TEST(an_event_orders_a_copy_between_two_devices) {
 }
 
 ANX_TEST(waiting_for_an_event_that_was_never_recorded_does_not_block) {
-  const auto device = cpu(0);
+  const auto device = tested(0);
   const auto stream = device->make_stream();
   const auto event = stream->make_event();
   stream->wait(*event);
@@ -63,17 +63,19 @@ ANX_TEST(waiting_for_an_event_that_was_never_recorded_does_not_block) {
 }
 
 ANX_TEST(a_copy_on_the_destinations_stream_is_refused) {
-  const auto first = cpu(0), second = cpu(1);
+  const auto first = tested(0), second = tested(1);
   const auto from = first->make_stream(), to = second->make_stream();
   const Tensor a(*first, {1, 1, 1, 8}, DType::f32), b(*second, {1, 1, 1, 8}, DType::f32);
-  ANX_CHECK_THROWS(DeviceError, "a copy from cpu:0 was given to the stream of cpu:1",
-                   to->copy(a.view(), b.view()));
+  ANX_CHECK_THROWS(
+      DeviceError,
+      "a copy from " + tested_name(0) + " was given to the stream of " + tested_name(1),
+      to->copy(a.view(), b.view()));
   const Tensor c(*second, {1, 1, 1, 9}, DType::f32);
   ANX_CHECK_THROWS(InternalError, "1x1x1x9", from->copy(a.view(), c.view()));
 }
 
 ANX_TEST(two_streams_of_one_device_work_side_by_side) {
-  const auto device = cpu(0, 3);
+  const auto device = tested(0, 3);
   const auto a = device->make_stream(), b = device->make_stream();
   const Shape shape{1, 1, 1, 50000};
   const Tensor ones = upload(*device, *a, shape, std::vector<double>(50000, 1.0));
@@ -88,7 +90,7 @@ ANX_TEST(two_streams_of_one_device_work_side_by_side) {
 }
 
 ANX_TEST(a_stream_finishes_its_work_before_it_is_destroyed) {
-  const auto device = cpu(0);
+  const auto device = tested(0);
   const auto check = device->make_stream();
   const Shape shape{1, 1, 1, 100000};
   const Tensor ones = upload(*device, *check, shape, std::vector<float>(100000, 1.0f));
@@ -101,13 +103,13 @@ ANX_TEST(a_stream_finishes_its_work_before_it_is_destroyed) {
 }
 
 ANX_TEST(memory_is_aligned_and_an_impossible_request_is_a_sentence) {
-  const auto device = cpu(0);
+  const auto device = tested(0);
   for (const size_t bytes : {size_t(0), size_t(1), size_t(1000), size_t(5) << 20}) {
     void* data = device->allocate(bytes);
     ANX_CHECK_EQUAL(reinterpret_cast<uintptr_t>(data) % 64, uintptr_t(0));
     device->release(data);
   }
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // they end the program instead
-  ANX_CHECK_THROWS(DeviceError, "cpu:0", device->allocate(size_t(1) << 60));
+  ANX_CHECK_THROWS(DeviceError, tested_name(0), device->allocate(size_t(1) << 60));
 #endif
 }

@@ -15,6 +15,8 @@
 #include <thread>
 #include <vector>
 
+#include "sim_order.h"
+
 #if defined(__SANITIZE_THREAD__)
 #define CUDA_SIM_TSAN 1
 #elif defined(__SANITIZE_ADDRESS__)
@@ -53,11 +55,17 @@ struct KernelWork {
              size_t shared, int device);
   ~KernelWork();
   KernelWork(const KernelWork&) = delete;
-  void check() const;  // dies where an argument points to another device's memory
-  void run() const;    // all blocks, on this thread
+  void check() const;  // dies where an operand is not memory of the device
+  Accesses touches() const;
+  void run() const;  // all blocks, on this thread
 };
 
-using Task = std::function<void()>;
+// What is enqueued, and what it touches.
+struct Task {
+  std::function<void()> run;
+  Accesses touches = {};
+  Clock sent = {};  // what its enqueuer knew
+};
 
 }  // namespace cuda_sim
 
@@ -69,6 +77,7 @@ struct SimStream {
   void drain();
 
   const int device;
+  cuda_sim::Party party;
   // While it is captured: the graph, and the nodes that the next one depends on.
   SimGraph* capture = nullptr;
   bool capture_origin = false;
@@ -83,22 +92,33 @@ struct SimStream {
   std::thread thread_;
 };
 
-struct SimEvent {
-  explicit SimEvent(int device) : device(device) {}
-  void complete(uint64_t ticket);
-  void wait_for(uint64_t ticket);
-  bool is_done();
-
-  const int device;
-  uint64_t recorded = 0;  // of the enqueuing thread
-  double seconds = 0;     // when it was last complete
-  SimGraph* capture = nullptr;
-  std::vector<SimNode*> nodes;  // what it stands for inside a capture
+// The completion of an event's records: streams that wait for it keep it when the event is gone.
+class SimPoint {
+ public:
+  void complete(uint64_t ticket, const cuda_sim::Clock& clock);
+  cuda_sim::Clock wait_for(uint64_t ticket);  // what is known then
+  bool is_done(uint64_t ticket);
+  double seconds();  // when it was last complete
 
  private:
   std::mutex mutex_;
   std::condition_variable changed_;
   uint64_t completed_ = 0;
+  double seconds_ = 0;
+  cuda_sim::Clock clock_;
+};
+
+struct SimEvent {
+  explicit SimEvent(int device) : device(device) {}
+
+  const int device;
+  uint64_t recorded = 0;  // of the enqueuing thread
+  const std::shared_ptr<SimPoint> point = std::make_shared<SimPoint>();
+  // Where it was last recorded in a capture: the graph, whether that capture still goes on, and the
+  // nodes that it stands for.
+  SimGraph* capture = nullptr;
+  std::shared_ptr<bool> capturing;
+  std::vector<SimNode*> nodes;
 };
 
 struct SimNode {
@@ -113,6 +133,7 @@ struct SimGraph {
   ~SimGraph();
   std::vector<std::unique_ptr<SimNode>> nodes;
   std::vector<SimStream*> streams;  // that joined the capture
+  const std::shared_ptr<bool> capturing = std::make_shared<bool>(true);
 };
 
 namespace cuda_sim {

@@ -70,18 +70,19 @@ cublasStatus_t enqueue_product(SimBlas* handle, const Product& p, const void* al
   if (p.m <= 0 || p.n <= 0 || p.k <= 0) return CUBLAS_STATUS_INVALID_VALUE;
   if (p.lda < a_rows || p.ldb < b_rows || p.ldc < p.m) return CUBLAS_STATUS_INVALID_VALUE;
   const int device = handle->device;
-  check_range("a product", device, a,
-              span<X>(a_rows, p.ta ? p.m : p.k, p.lda, p.stride_a, p.count));
-  check_range("a product", device, b,
-              span<X>(b_rows, p.tb ? p.k : p.n, p.ldb, p.stride_b, p.count));
-  check_range("a product", device, c, span<T>(p.m, p.n, p.ldc, p.stride_c, p.count));
+  const Accesses touches = {
+      {a, span<X>(a_rows, p.ta ? p.m : p.k, p.lda, p.stride_a, p.count), false, "a product"},
+      {b, span<X>(b_rows, p.tb ? p.k : p.n, p.ldb, p.stride_b, p.count), false, "a product"},
+      {c, span<T>(p.m, p.n, p.ldc, p.stride_c, p.count), true, "a product"}};
+  for (const Access& operand : touches) check_range(operand.who, device, operand.at, operand.bytes);
   const T by = *static_cast<const T*>(alpha), keep = *static_cast<const T*>(beta);
-  enqueue(*handle->stream, [=] {
+  const auto multiply_all = [=] {
     for (int i = 0; i < p.count; ++i)
       multiply<X, T>(p, by, static_cast<const X*>(a) + i * p.stride_a,
                      static_cast<const X*>(b) + i * p.stride_b, keep,
                      static_cast<T*>(c) + i * p.stride_c);
-  });
+  };
+  enqueue(*handle->stream, {multiply_all, touches});
   return CUBLAS_STATUS_SUCCESS;
 }
 

@@ -140,17 +140,55 @@ KernelWork::KernelWork(void* kernel, const KernelType& type, dim3 grid, dim3 blo
 
 KernelWork::~KernelWork() { type->destroy(arguments); }
 
-// Any eight bytes of the arguments may be a pointer; a number is not likely to lie in an
-// allocation.
+namespace {
+
+// Any eight bytes may be a pointer; a number is not likely to lie in an allocation.
+template <class F>
+void each_word(const void* argument, size_t bytes, F&& f) {
+  for (size_t at = 0; at + 8 <= bytes; at += 8) {
+    const void* value;
+    std::memcpy(&value, static_cast<const char*>(argument) + at, 8);
+    f(value);
+  }
+}
+
+struct Checked final : OperandVisitor {
+  int device = 0;
+  void operand(const void* at, size_t bytes, bool, const char* who) override {
+    if (bytes > 0) check_range(who, device, at, bytes);
+  }
+  void opaque(const void* argument, size_t bytes) override {
+    each_word(argument, bytes, [&](const void* value) {
+      check_argument("a kernel", device, reinterpret_cast<uintptr_t>(value));
+    });
+  }
+};
+
+struct Touched final : OperandVisitor {
+  Accesses found;
+  void operand(const void* at, size_t bytes, bool writes, const char* who) override {
+    found.push_back({at, bytes, writes, who});
+  }
+  // Whatever its pointers lead to is read or written: the first byte is taken as read.
+  void opaque(const void* argument, size_t bytes) override {
+    each_word(argument, bytes, [&](const void* value) {
+      if (owner(value) >= 0) found.push_back({value, 1, false, "a kernel"});
+    });
+  }
+};
+
+}  // namespace
+
 void KernelWork::check() const {
-  int expected = device;
-  type->each(arguments, &expected, [](void* context, const void* argument, size_t bytes) {
-    for (size_t at = 0; at + 8 <= bytes; at += 8) {
-      uintptr_t value;
-      std::memcpy(&value, static_cast<const char*>(argument) + at, 8);
-      check_argument("a kernel", *static_cast<int*>(context), value);
-    }
-  });
+  Checked visitor;
+  visitor.device = device;
+  type->operands(arguments, visitor);
+}
+
+Accesses KernelWork::touches() const {
+  Touched visitor;
+  type->operands(arguments, visitor);
+  return std::move(visitor.found);
 }
 
 void KernelWork::run() const {

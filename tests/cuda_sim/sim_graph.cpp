@@ -11,8 +11,12 @@ struct SimGraphExec {
     std::shared_ptr<KernelWork> kernel;  // or a task
     Task task;
     std::vector<size_t> after;
+
+    Accesses touches() const { return kernel ? kernel->touches() : task.touches; }
   };
   std::vector<Node> nodes;  // as in the graph
+  Accesses touches;         // of all of them
+  bool checked = false;
 };
 
 SimGraph::SimGraph() { count("graph", 1); }
@@ -31,6 +35,21 @@ SimNode* add_node(SimStream& stream, std::shared_ptr<KernelWork> kernel, Task ta
   return stream.last[0];
 }
 
+void check_order(SimGraphExec& exec) {
+  std::vector<Accesses> touches;
+  std::vector<const Accesses*> pointers;
+  std::vector<std::vector<size_t>> after;
+  exec.touches.clear();
+  for (const SimGraphExec::Node& node : exec.nodes) {
+    touches.push_back(node.touches());
+    exec.touches.insert(exec.touches.end(), touches.back().begin(), touches.back().end());
+    after.push_back(node.after);
+  }
+  for (const Accesses& one : touches) pointers.push_back(&one);
+  check_graph(pointers, after);
+  exec.checked = true;
+}
+
 void run_all(const std::vector<SimGraphExec::Node>& nodes) {
   std::vector<bool> done(nodes.size());
   for (size_t ran = 0; ran < done.size(); ++ran) {
@@ -44,7 +63,7 @@ void run_all(const std::vector<SimGraphExec::Node>& nodes) {
     if (node.kernel) {
       node.kernel->run();
     } else {
-      node.task();
+      node.task.run();
     }
     done[ready[0]] = true;
   }
@@ -64,24 +83,27 @@ void cuda_sim::enqueue(SimStream& stream, std::shared_ptr<KernelWork> work) {
   if (stream.capture) {
     add_node(stream, std::move(work), {});
   } else {
-    stream.add([work = std::move(work)] { work->run(); });
+    Accesses touches = work->touches();
+    stream.add({[work = std::move(work)] { work->run(); }, std::move(touches)});
   }
 }
 
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   if (event->device != stream->device) return error(cudaErrorInvalidResourceHandle);
   event->capture = stream->capture;
+  event->capturing = stream->capture ? stream->capture->capturing : nullptr;
   if (stream->capture) {
     event->nodes = stream->last;
     return cudaSuccess;
   }
   const uint64_t ticket = ++event->recorded;
-  stream->add([=] { event->complete(ticket); });
+  stream->add({[=, point = event->point] { point->complete(ticket, stream->party.told()); }});
   return cudaSuccess;
 }
 
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
   if (event->capture) {
+    if (!*event->capturing) die("a stream waits for an event of a capture that has ended");
     if (stream->capture && stream->capture != event->capture) die("two captures were joined");
     if (!stream->capture) {  // it joins
       stream->capture = event->capture;
@@ -94,7 +116,9 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
     return cudaSuccess;
   }
   if (stream->capture) die("a capture waits for an event outside it");
-  stream->add([event, ticket = event->recorded] { event->wait_for(ticket); });
+  stream->add({[=, point = event->point, ticket = event->recorded] {
+    stream->party.learn(point->wait_for(ticket));
+  }});
   return cudaSuccess;
 }
 
@@ -110,6 +134,7 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
   if (!stream->capture || !stream->capture_origin) return error(cudaErrorInvalidValue);
   *graph = stream->capture;
+  *(*graph)->capturing = false;
   // Whatever another stream did last must lie before what the first did last.
   std::vector<bool> seen((*graph)->nodes.size());
   std::vector<const SimNode*> open(stream->last.begin(), stream->last.end());
@@ -162,6 +187,7 @@ cudaError_t cudaGraphExecKernelNodeSetParams(cudaGraphExec_t exec, cudaGraphNode
   kernel = std::make_shared<KernelWork>(p->func, *kernel->type, p->gridDim, p->blockDim,
                                         p->kernelParams, p->sharedMemBytes, kernel->device);
   kernel->check();
+  exec->checked = false;
   return cudaSuccess;
 }
 
@@ -169,7 +195,8 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
   if (stream->capture) die("a graph was launched in a capture");
   for (const SimGraphExec::Node& node : exec->nodes)
     if (node.kernel) node.kernel->check();  // what it points to may have been freed since
-  stream->add([nodes = exec->nodes] { run_all(nodes); });
+  if (!exec->checked) check_order(*exec);
+  stream->add({[nodes = exec->nodes] { run_all(nodes); }, exec->touches});
   return cudaSuccess;
 }
 

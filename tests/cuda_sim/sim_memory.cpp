@@ -86,9 +86,9 @@ void check_walls(uintptr_t data, size_t bytes) {
 #endif
   for (size_t i = 0; i < whole; i = i + 1 == kWall ? kWall + bytes : i + 1)
     if (memory[i] != kBrick)
-      die("somebody wrote %td bytes %s an allocation of %zu bytes",
+      die("somebody wrote outside an allocation of %zu bytes: byte %td %s it", bytes,
           i < kWall ? ptrdiff_t(kWall - i) : ptrdiff_t(i - kWall - bytes + 1),
-          i < kWall ? "before" : "behind", bytes);
+          i < kWall ? "before" : "behind");
 }
 
 void bury() {
@@ -122,6 +122,7 @@ cudaError_t release(void* data, bool pinned) {
   __asan_poison_memory_region(data, a.bytes);
 #endif
   a.freed = true;
+  forget(data, a.bytes);
   if (a.owner >= 0) in_use -= a.bytes;
   in_grave += a.bytes;
   grave().push_back(found->first);

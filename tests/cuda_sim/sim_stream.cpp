@@ -17,10 +17,12 @@ SimStream::~SimStream() {
   }
   changed_.notify_all();
   thread_.join();
+  Party::host().learn(party.told());
   count("stream", -1);
 }
 
 void SimStream::add(Task task) {
+  task.sent = Party::host().told();
   {
     const std::lock_guard lock(mutex_);
     tasks_.push_back(std::move(task));
@@ -31,6 +33,7 @@ void SimStream::add(Task task) {
 void SimStream::drain() {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [&] { return tasks_.empty() && !running_; });
+  Party::host().learn(party.told());
 }
 
 void SimStream::work() {
@@ -42,29 +45,35 @@ void SimStream::work() {
     tasks_.pop_front();
     running_ = true;
     lock.unlock();
-    task();
+    party.learn(task.sent);
+    party.touch(task.touches, device);
+    task.run();
     lock.lock();
     running_ = false;
     changed_.notify_all();
   }
 }
 
-void SimEvent::complete(uint64_t ticket) {
-  {
-    const std::lock_guard lock(mutex_);
-    completed_ = ticket;
-    seconds =
-        std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-  }
+void SimPoint::complete(uint64_t ticket, const Clock& clock) {
+  const std::lock_guard lock(mutex_);
+  completed_ = ticket;
+  clock_ = clock;
+  seconds_ =
+      std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
   changed_.notify_all();
 }
-void SimEvent::wait_for(uint64_t ticket) {
+Clock SimPoint::wait_for(uint64_t ticket) {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [&] { return completed_ >= ticket; });
+  return clock_;
 }
-bool SimEvent::is_done() {
+bool SimPoint::is_done(uint64_t ticket) {
   const std::lock_guard lock(mutex_);
-  return completed_ >= recorded;
+  return completed_ >= ticket;
+}
+double SimPoint::seconds() {
+  const std::lock_guard lock(mutex_);
+  return seconds_;
 }
 
 namespace {
@@ -78,7 +87,8 @@ cudaError_t copy(void* dst, int dst_device, const void* src, int src_device, siz
   need_stream(stream);
   check_range("a copy", src_device, src, bytes);
   check_range("a copy", dst_device, dst, bytes);
-  enqueue(*stream, [=] { std::memcpy(dst, src, bytes); });
+  enqueue(*stream, {[=] { std::memcpy(dst, src, bytes); },
+                    {{src, bytes, false, "a copy"}, {dst, bytes, true, "a copy"}}});
   return cudaSuccess;
 }
 
@@ -102,6 +112,8 @@ cudaError_t cuda_sim::launch(void* kernel, const KernelType& type, dim3 grid, di
 cudaError_t cudaMemcpy(void* dst, const void* src, size_t bytes, cudaMemcpyKind kind) {
   check_range("a copy", kind & 1 ? owner(dst) : kHost, dst, bytes);
   check_range("a copy", kind & 2 ? owner(src) : kHost, src, bytes);
+  Party::host().touch_now({src, bytes, false, "a copy"});
+  Party::host().touch_now({dst, bytes, true, "a copy"});
   std::memcpy(dst, src, bytes);
   return cudaSuccess;
 }
@@ -119,7 +131,7 @@ cudaError_t cudaMemcpyPeerAsync(void* dst, int dst_device, const void* src, int 
 cudaError_t cudaMemsetAsync(void* data, int value, size_t bytes, cudaStream_t stream) {
   need_stream(stream);
   check_range("a fill", stream->device, data, bytes);
-  enqueue(*stream, [=] { std::memset(data, value, bytes); });
+  enqueue(*stream, {[=] { std::memset(data, value, bytes); }, {{data, bytes, true, "a fill"}}});
   return cudaSuccess;
 }
 
@@ -140,7 +152,10 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
 }
 cudaError_t cudaLaunchHostFunc(cudaStream_t stream, void (*function)(void*), void* data) {
   need_stream(stream);
-  enqueue(*stream, [=] { function(data); });
+  enqueue(*stream, {[=] {
+    function(data);
+    stream->party.learn_everything();  // it may have waited for anything
+  }});
   return cudaSuccess;
 }
 
@@ -150,21 +165,22 @@ cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
   return cudaSuccess;
 }
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
-  // A stream may still wait for it: CUDA keeps it until then.
-  event->wait_for(event->recorded);
   delete event;
   count("event", -1);
   return cudaSuccess;
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
-  event->wait_for(event->recorded);
+  if (event->capture) die("the host waits for an event that was last recorded in a capture");
+  Party::host().learn(event->point->wait_for(event->recorded));
   return cudaSuccess;
 }
 cudaError_t cudaEventQuery(cudaEvent_t event) {
-  return event->is_done() ? cudaSuccess : cudaErrorNotReady;
+  if (!event->point->is_done(event->recorded)) return cudaErrorNotReady;
+  return cudaEventSynchronize(event);
 }
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t end) {
-  if (!start->is_done() || !end->is_done()) return cudaErrorNotReady;
-  *milliseconds = float((end->seconds - start->seconds) * 1000);
+  for (const cudaEvent_t event : {start, end})
+    if (!event->point->is_done(event->recorded)) return cudaErrorNotReady;
+  *milliseconds = float((end->point->seconds() - start->point->seconds()) * 1000);
   return cudaSuccess;
 }

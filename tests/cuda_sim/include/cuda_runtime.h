@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <tuple>
+#include <type_traits>
 #include <utility>
 
 #define __global__
@@ -137,14 +138,43 @@ namespace cuda_sim {
 void barrier();
 void* shared_memory();
 
+class OperandVisitor;
+
 // How a kernel of unknown type is called and its arguments kept.
 struct KernelType {
   void* (*copy)(void** arguments);  // to the heap
   void (*call)(void* kernel, const void* copied);
   void (*destroy)(void* copied);
-  // Calls visit(context, address, bytes) for each argument.
-  void (*each)(const void* copied, void* context, void (*visit)(void*, const void*, size_t));
+  // The memory that is touched, as far as it can be told.
+  void (*operands)(const void* copied, OperandVisitor& visitor);
 };
+
+class OperandVisitor {
+ public:
+  virtual void operand(const void* at, size_t bytes, bool writes, const char* who) = 0;
+  // An argument that does not list its operands; there may be pointers in it.
+  virtual void opaque(const void* argument, size_t bytes) = 0;
+
+ protected:
+  ~OperandVisitor() = default;
+};
+
+// An argument that lists views by visit(), as ops do: what is const is read, the rest is written.
+template <class P>
+void list_operands(const P& argument, OperandVisitor& visitor) {
+  if constexpr (requires { argument.visit([](const auto&) {}); }) {
+    const char* who = "a kernel";
+    if constexpr (requires { P::name; }) who = P::name;
+    argument.visit([&](const auto& view) {
+      using Element = std::remove_pointer_t<decltype(view.data)>;
+      if (view.data)
+        visitor.operand(view.data, size_t(view.shape.count()) * sizeof(Element),
+                        !std::is_const_v<Element>, who);
+    });
+  } else {
+    visitor.opaque(&argument, sizeof(P));
+  }
+}
 
 template <class... P>
 struct KernelOf {
@@ -160,8 +190,8 @@ struct KernelOf {
         std::apply(reinterpret_cast<void (*)(P...)>(kernel), *static_cast<const Copy*>(copied));
       },
       [](void* copied) { delete static_cast<Copy*>(copied); },
-      [](const void* copied, void* context, void (*visit)(void*, const void*, size_t)) {
-        std::apply([&](const P&... p) { (visit(context, &p, sizeof(P)), ...); },
+      [](const void* copied, OperandVisitor& visitor) {
+        std::apply([&](const P&... p) { (list_operands(p, visitor), ...); },
                    *static_cast<const Copy*>(copied));
       }};
 };
