@@ -94,7 +94,7 @@ def test_a_named_network_is_compared_with_its_recipe(capsys: pytest.CaptureFixtu
 
 
 def test_json_has_all_views_and_the_figures(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["evaluate", "a", "--views", "10", "--json"]) == 0
+    assert main(tiny.placed("evaluate", "a", "--views", "10", "--json")) == 0
     result = json.loads(capsys.readouterr().out)
     assert [part["views"] for part in result["results"]] == [1, 10]
     assert result["results"][1]["top1_error"] == result["top1_error"]
@@ -108,7 +108,7 @@ def test_files_of_an_evaluation_and_their_ensemble(capsys: pytest.CaptureFixture
     images, labels = tiny.arrays(21, seed=2)
     for name in "ab":
         words = ["--csv", f"csv/{name}", "--save-probabilities", f"{name}.npz"]
-        assert main(["evaluate", name, "--views", "10", *words]) == 0
+        assert main(tiny.placed("evaluate", name, "--views", "10", *words)) == 0
         want = Net.load(name).predict(images, views=10)
         found = Predictions.load(Path(f"{name}.npz"))
         assert np.array_equal(found.probabilities, want) and found.views == 10

@@ -41,7 +41,7 @@ sys.exit(main(sys.argv[2:]))
 
 def words(out: Path) -> list[str]:
     changes = [word for change in SHORTER for word in ("--set", change)]
-    return ["train", "--recipe", "paper", *changes, "--out", str(out)]
+    return tiny.placed("train", "--recipe", "paper", *changes, "--out", out)
 
 
 def place_of(folder: Path) -> Path:

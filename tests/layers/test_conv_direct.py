@@ -9,6 +9,7 @@ import pytest
 import reference
 from helpers import COMPUTE_FORWARD, FORWARD, Array, Ran, assert_close, held, normals, run_layer
 
+CPUS = ["cpu:0", "cpu:1"]  # the only devices that have it
 # Channels in multiples of 16 fit the blocks of every instruction set.
 # input shape, kernel (h, w), channels, the other attributes
 BLOCKED: list[tuple[tuple[int, ...], tuple[int, int], int, dict[str, Any]]] = [
@@ -54,6 +55,7 @@ def ran_and_wanted(
 
 # In bf16 what is stored is rounded once; gradients by parameters are float32, as the sums are.
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("device", CPUS)
 @pytest.mark.parametrize("case", BLOCKED)
 def test_direct_convolution_of_blocks_is_the_references(
     device: str, case: Any, precision: str
@@ -67,6 +69,7 @@ def test_direct_convolution_of_blocks_is_the_references(
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("device", CPUS)
 @pytest.mark.parametrize("case", IMAGES)
 def test_direct_convolution_of_the_image_is_the_references(
     device: str, case: Any, precision: str

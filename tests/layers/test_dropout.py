@@ -7,6 +7,7 @@ import pytest
 import reference
 from helpers import FORWARD, Array, assert_close, held, normals, run_layer
 from numpy.typing import NDArray
+from placements import DEVICES
 
 SHAPE = (3, 5, 2, 3)
 
@@ -77,7 +78,8 @@ def test_the_paper_is_the_default() -> None:
 def test_the_mask_does_not_depend_on_threads_devices_or_precision() -> None:
     x = np.ones((4, 9001, 1, 1))
     base = run_layer("dropout", {"rate": 0.4}, [x], seed=3, step=5, threads=1).y
-    for other in ({"threads": 3}, {"device": "cpu:1"}, {"precision": "fp64"}):
+    places = [{"device": device} for device in ("cpu:1", *DEVICES)]
+    for other in ({"threads": 3}, *places, {"precision": "fp64"}):
         y = run_layer("dropout", {"rate": 0.4}, [x], seed=3, step=5, **other).y
         np.testing.assert_array_equal(y, base)
 

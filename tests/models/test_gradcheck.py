@@ -11,6 +11,7 @@ from alexnet_native import Net
 from alexnet_native.errors import ModelError
 from alexnet_native.reports.gradcheck import GradientCheck, check_gradients, gradcheck
 from numpy.typing import NDArray
+from placements import FIRST, TOWERS
 from tiny_nets import batch, two_towers
 
 
@@ -47,7 +48,7 @@ def wrong_names(result: GradientCheck) -> set[str]:
     return {parameter.name for parameter in result.parameters if not parameter.passed}
 
 
-@pytest.mark.parametrize("devices", [("cpu:0",), ("cpu:0", "cpu:1")])
+@pytest.mark.parametrize("devices", [(FIRST,), *TOWERS], ids=",".join)
 def test_a_two_tower_network_with_dropout_and_normalisation_passes(
     devices: tuple[str, ...],
 ) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from alexnet_native import Net
 from alexnet_native.net.scores import score
+from placements import APART, TOGETHER
 from tiny_nets import CLASSES, HEIGHT, INPUT, WIDTH, batch, mean_image, photos, two_towers
 
 
@@ -137,7 +138,7 @@ def test_a_score_that_ties_with_others_is_shared() -> None:
 
 
 def test_parameters_are_read_and_written_as_arrays() -> None:
-    net = Net(two_towers(), seed=1, devices="cpu:0,cpu:1")
+    net = Net(two_towers(), seed=1, devices=APART)
     assert list(net.params)[:2] == ["conv1.weight", "conv1.bias"] and len(net.params) == 14
     assert net.params["conv2.weight"].shape == (12, 4, 3, 3)
     assert net.params["fc6.weight"].shape == (16, 8 * 2 * 2)
@@ -163,7 +164,7 @@ def test_parameters_take_numbers_of_any_type_and_layout(precision: str) -> None:
 
 def test_parameters_can_be_copied_to_another_net() -> None:
     images, _ = batch(2)
-    one, two = Net(two_towers(), seed=1), Net(two_towers(), seed=2, devices="cpu:0,cpu:0")
+    one, two = Net(two_towers(), seed=1), Net(two_towers(), seed=2, devices=TOGETHER)
     assert not np.array_equal(one.predict(images), two.predict(images))
     two.params.update(one.params)
     np.testing.assert_allclose(one.predict(images), two.predict(images), rtol=1e-5)
@@ -189,7 +190,7 @@ def test_a_saved_net_is_rebuilt_from_its_file_alone(tmp_path: Path) -> None:
 def test_a_saved_net_can_be_loaded_onto_two_devices(tmp_path: Path) -> None:
     net = Net(two_towers(), seed=4)
     net.save(tmp_path / "net.safetensors")
-    two = Net.load(tmp_path / "net.safetensors", devices=["cpu:0", "cpu:1"])
+    two = Net.load(tmp_path / "net.safetensors", devices=list(APART))
     images, _ = batch(2)
     np.testing.assert_allclose(two.predict(images), net.predict(images), rtol=1e-5)
 
@@ -214,4 +215,6 @@ def test_threads_may_share_a_net() -> None:
 
 
 def test_a_net_says_what_it_is() -> None:
-    assert repr(Net(two_towers())) == "<Net tiny: 3 x 26 x 26 to 5 classes, on cpu:0>"
+    assert repr(Net(two_towers(), devices="cpu:0")) == (
+        "<Net tiny: 3 x 26 x 26 to 5 classes, on cpu:0>"
+    )

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from alexnet_native import Net
 from alexnet_native.errors import ModelError
+from placements import APART, FIRST, TOGETHER, TOWERS
 from tiny_nets import batch, two_towers
 
 STEPS = 4
-SAME, APART = ("cpu:0", "cpu:0"), ("cpu:0", "cpu:1")
+TWO_CPUS = ("cpu:0", "cpu:1")
 
 
 def trained(
@@ -26,7 +27,7 @@ def trained(
 
 
 def test_two_devices_and_one_give_the_same_bits() -> None:
-    one, losses = trained(SAME)
+    one, losses = trained(TOGETHER)
     two, others = trained(APART)
     assert losses == others
     for name, value in one.params.items():
@@ -35,9 +36,12 @@ def test_two_devices_and_one_give_the_same_bits() -> None:
     np.testing.assert_array_equal(one.predict(images), two.predict(images))
 
 
+@pytest.mark.parametrize("devices", TOWERS, ids=",".join)
 @pytest.mark.parametrize(("precision", "rel"), [("fp32", 1e-5), ("fp64", 1e-13)])
-def test_towers_are_groups_up_to_the_order_of_sums(precision: str, rel: float) -> None:
-    towers, losses = trained(APART, precision)
+def test_towers_are_groups_up_to_the_order_of_sums(
+    devices: tuple[str, ...], precision: str, rel: float
+) -> None:
+    towers, losses = trained(devices, precision)
     grouped, others = trained(("cpu:0",), precision)
     np.testing.assert_allclose(losses, others, rtol=rel)
     for name, value in grouped.params.items():
@@ -54,7 +58,7 @@ def test_the_number_of_threads_changes_nothing() -> None:
 
 def test_features_of_a_split_layer_come_whole() -> None:
     images, _ = batch(2)
-    towers, grouped = (Net(two_towers(), devices=d, seed=3) for d in (APART, ("cpu:0",)))
+    towers, grouped = (Net(two_towers(), devices=d, seed=3) for d in (APART, (FIRST,)))
     for layer in ("norm1", "conv3", "pool4", "drop6", "fc8"):
         got, want = towers.features(images, layer), grouped.features(images, layer)
         assert got.shape == want.shape
@@ -62,7 +66,7 @@ def test_features_of_a_split_layer_come_whole() -> None:
 
 
 def test_alexnet_moves_5725_hundredths_of_a_mib_between_devices_in_a_step_of_128() -> None:
-    plan = Net("alexnet", devices=APART).describe(128)
+    plan = Net("alexnet", devices=TWO_CPUS).describe(128)
     # Floats of an image that cross, one way (recipe, section 1.3); the last only to fc8's device.
     one_way = {"pool2": 128 * 13 * 13, "pool5": 128 * 6 * 6, "drop6": 2048, "drop7": 2048}
     want = sorted(
@@ -79,7 +83,7 @@ def test_alexnet_moves_5725_hundredths_of_a_mib_between_devices_in_a_step_of_128
 
 
 def test_the_top_may_be_on_the_other_device() -> None:
-    plan = Net("alexnet", devices=APART, top_device=1).describe(128)
+    plan = Net("alexnet", devices=TWO_CPUS, top_device=1).describe(128)
     last = [layer for layer in plan["layers"] if layer["name"] in ("fc8", "prob")]
     assert [layer["device"] for layer in last] == ["cpu:1", "cpu:1"]
     assert [e["target"] for e in plan["cross_edges"] if e["value"].startswith("drop7")] == ["cpu:1"]
@@ -87,7 +91,7 @@ def test_the_top_may_be_on_the_other_device() -> None:
 
 
 def test_on_one_device_nothing_crosses() -> None:
-    for devices in (("cpu:0",), SAME):
+    for devices in ((FIRST,), TOGETHER):
         plan = Net("alexnet", devices=devices).describe(8)
         assert plan["cross_edges"] == [] and plan["bytes_per_step"] == 0
 
@@ -96,11 +100,11 @@ def test_on_one_device_nothing_crosses() -> None:
 @pytest.mark.parametrize("name", ["alexnet-2012", "alexnet-6conv"])
 def test_the_full_networks_halves_compute_what_the_groups_do(name: str) -> None:
     images = np.random.default_rng(0).normal(0, 60, (2, 3, 224, 224)).astype(np.float32)
-    nets = [Net(name, classes=10, devices=devices, seed=1) for devices in (APART, ("cpu:0",))]
+    nets = [Net(name, classes=10, devices=devices, seed=1) for devices in (APART, (FIRST,))]
     towers, grouped = (net.features(images, "fc8") for net in nets)
     assert np.abs(towers - grouped).max() <= 1e-5 * np.abs(grouped).max()
 
 
 def test_a_net_without_towers_refuses_two_devices() -> None:
     with pytest.raises(ModelError, match=r"no layers with towers = 2, so it runs on one device"):
-        Net("alexnet-single", devices=APART)
+        Net("alexnet-single", devices=TWO_CPUS)

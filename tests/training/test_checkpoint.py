@@ -14,6 +14,7 @@ from alexnet_native.errors import CheckpointError
 from alexnet_native.models import Description
 from alexnet_native.net import Net
 from alexnet_native.training import checkpoint
+from placements import APART
 from safetensors import safe_open
 
 
@@ -65,13 +66,13 @@ TOWERS = (
 
 
 def test_a_network_trained_on_two_devices_goes_on_on_one(tmp_path: Path) -> None:
-    net = Net(Description("towers", (3, 8, 8), 4, TOWERS), devices=("cpu:0", "cpu:1"))
+    net = Net(Description("towers", (3, 8, 8), 4, TOWERS), devices=APART)
     images, labels = tiny.arrays(12)
     floats = np.ascontiguousarray(images[:, :8, :8].transpose(0, 3, 1, 2), np.float32) / 64
     for _ in range(3):
         net.train_step(floats, labels, lr=0.01)
     net.save(tmp_path / "f")
-    one, two = Net.load(tmp_path / "f"), Net.load(tmp_path / "f", devices="cpu:0,cpu:1")
+    one, two = Net.load(tmp_path / "f"), Net.load(tmp_path / "f", devices=APART)
     assert tensors(one) == tensors(two) == tensors(net)
     assert two.predict(floats).tobytes() == net.predict(floats).tobytes()
     assert np.abs(one.predict(floats) - net.predict(floats)).max() < 1e-6
