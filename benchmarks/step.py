@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 import comparison
+import numpy as np
 from comparison import TUNED_HEAP, machine_seconds
 
 ROWS = {  # name: (channels_last, compiled, tuned heap); None is ours
@@ -49,9 +50,27 @@ def make_step(row: str, net: str, batch: int, threads: int) -> Callable[[], obje
         import peer
 
         return peer.step(net, "train", batch, threads)
-    import torch_net
+    return torch_step(net, batch, threads, channels_last=settings[0], compiled=settings[1])
 
-    return torch_net.step(net, batch, threads, channels_last=settings[0], compiled=settings[1])
+
+def torch_step(
+    net: str, batch: int, threads: int, *, channels_last: bool, compiled: bool
+) -> Callable[[], object]:
+    import peer
+    import torch
+    from alexnet_native.interop.torch_net import Step, build
+    from alexnet_native.models import describe
+
+    torch.set_num_threads(threads)
+    torch.manual_seed(1)
+    model, shape = build(describe(peer.NETS.get(net, net)))
+    rng = np.random.default_rng(1)
+    images = rng.standard_normal((batch, *shape), dtype=np.float32)
+    labels = rng.integers(0, 1000, batch)
+    return Step(
+        model, images, labels, lr=peer.LR, momentum=peer.MOMENTUM, decay=peer.WEIGHT_DECAY,
+        channels_last=channels_last, compiled=compiled,
+    )  # fmt: skip
 
 
 def own_seconds() -> float:

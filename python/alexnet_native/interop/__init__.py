@@ -1,0 +1,3 @@
+"""Doors to other frameworks; nothing else of the package imports them."""
+
+from __future__ import annotations

@@ -1,0 +1,172 @@
+"""The named networks in PyTorch, built from our own descriptions, and their training step."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from alexnet_native.models import Description
+
+__all__ = ["Step", "build", "load", "torch_device"]
+
+
+class _GroupedNorm(nn.Module):
+    """Local response normalisation within each group of channels, which PyTorch does not have."""
+
+    def __init__(self, norm: nn.LocalResponseNorm, groups: int) -> None:
+        super().__init__()
+        self.norm, self.groups = norm, groups
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([self.norm(part) for part in x.chunk(self.groups, dim=1)], 1)
+
+
+def _module(words: Mapping[str, Any], channels: int, exact: bool) -> nn.Module | None:
+    kind = words["type"]
+    if kind == "conv":
+        return nn.Conv2d(
+            channels,
+            words["channels"],
+            words["kernel"],
+            words.get("stride", 1),
+            words.get("pad", 0),
+            groups=words.get("groups", 1),
+        )
+    if kind == "dense":
+        return nn.LazyLinear(words["channels"])
+    if kind == "lrn":  # PyTorch divides alpha by the size
+        alpha = words["alpha"] * (words["size"] if words["alpha_mode"] == "sum" else 1)
+        norm = nn.LocalResponseNorm(words["size"], alpha, words["beta"], words["k"])
+        groups = words.get("groups", 1)
+        return _GroupedNorm(norm, groups) if exact and groups > 1 else norm
+    if kind == "max_pool":
+        return nn.MaxPool2d(words["size"], words["stride"], ceil_mode=words.get("ceil", False))
+    if kind == "avg_pool":
+        return nn.AvgPool2d(words["size"], words["stride"], ceil_mode=words.get("ceil", False))
+    if kind == "dropout":
+        return nn.Dropout(words.get("rate", 0.5))
+    if kind == "relu":
+        return nn.ReLU(inplace=True)
+    if kind == "softmax":  # part of the loss
+        return None
+    raise ValueError(f"no PyTorch module for layer type {kind!r}")
+
+
+def build(
+    description: Description, *, exact: bool = False
+) -> tuple[nn.Sequential, tuple[int, int, int]]:
+    """The network as modules named as the layers are, and the shape of its images.
+
+    Args:
+        exact: computes what ours computes. Else what PyTorch does fastest with the same work:
+            images of the size that gives as many outputs without rounding up, and normalisation
+            across the groups (two channels of each differ).
+
+    Raises:
+        ValueError: a layer has no counterpart.
+    """
+    layers = description.native_layers()
+    channels, height, width = description.input_shape
+    modules: OrderedDict[str, nn.Module] = OrderedDict()
+    first = layers[0]
+    if first.get("ceil"):
+        far = [
+            -(-(side - first["kernel"]) // first["stride"]) * first["stride"] + first["kernel"]
+            for side in (height, width)
+        ]
+        if exact:
+            modules["pad"] = nn.ZeroPad2d((0, far[1] - width, 0, far[0] - height))
+        else:
+            height, width = far
+    shape = (channels, height, width)
+    for words in layers:
+        if words["type"] == "dense" and "flatten" not in modules:
+            modules["flatten"] = nn.Flatten()
+        if module := _module(words, channels, exact):
+            modules[words["name"]] = module
+        channels = words.get("channels", channels)
+    net = nn.Sequential(modules)
+    with torch.no_grad():
+        net(torch.zeros(1, *shape))  # gives the lazy layers their sizes
+    return net, shape
+
+
+def torch_device(device: str) -> str:
+    """PyTorch's name of a device: "cpu:1" is its "cpu", as is "cuda:0" where it sees no GPU."""
+    return device if device.startswith("cuda") and torch.cuda.is_available() else "cpu"
+
+
+def load(net: nn.Sequential, params: Mapping[str, NDArray[Any]]) -> None:
+    """Copies our parameters (``conv1.weight``, ...) into the network."""
+    state = {name: torch.from_numpy(np.array(value)) for name, value in params.items()}
+    net.load_state_dict(state)
+
+
+class Step:
+    """One training step: upload, loss, every gradient, momentum and decay, update.
+
+    On a GPU the step returns before it is done; `finish` waits. Images are uploaded from pinned
+    memory in every step; on the CPU they are taken as they are.
+
+    Args:
+        device: of PyTorch: "cpu", "cuda:0".
+        precision: "fp32", "tf32" (of CUDA), or "bf16" (autocast; the weights stay fp32).
+        lr, momentum, decay: of ``torch.optim.SGD``.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        images: NDArray[np.float32],
+        labels: NDArray[np.integer[Any]],
+        *,
+        lr: float,
+        momentum: float,
+        decay: float,
+        device: str = "cpu",
+        precision: str = "fp32",
+        channels_last: bool = False,
+        compiled: bool = False,
+    ) -> None:
+        self._device = torch.device(device)
+        self._tf32, self._bf16 = precision == "tf32", precision == "bf16"
+        layout = torch.channels_last if channels_last else torch.contiguous_format
+        net = net.to(device=self._device, memory_format=layout)  # type: ignore[call-overload]
+        self._images = torch.from_numpy(images).contiguous(memory_format=layout)
+        self._labels = torch.from_numpy(labels).long()
+        if self._device.type == "cuda":
+            self._images, self._labels = self._images.pin_memory(), self._labels.pin_memory()
+        self._optimizer = torch.optim.SGD(
+            net.parameters(), lr=lr, momentum=momentum, weight_decay=decay, fused=True
+        )
+        self._run: Callable[[Tensor], Tensor] = torch.compile(net) if compiled else net
+        self._loss = nn.CrossEntropyLoss()
+
+    def _casting(self) -> AbstractContextManager[Any]:
+        if self._bf16:
+            return torch.autocast(self._device.type, torch.bfloat16)
+        return nullcontext()
+
+    def __call__(self) -> Tensor:
+        """The loss before the update, on the device."""
+        torch.backends.cuda.matmul.allow_tf32 = self._tf32
+        torch.backends.cudnn.allow_tf32 = self._tf32
+        images = self._images.to(self._device, non_blocking=True)
+        labels = self._labels.to(self._device, non_blocking=True)
+        self._optimizer.zero_grad(set_to_none=True)
+        with self._casting():
+            loss: Tensor = self._loss(self._run(images), labels)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._optimizer.step()
+        return loss.detach()
+
+    def finish(self) -> None:
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
