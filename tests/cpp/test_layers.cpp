@@ -177,3 +177,14 @@ ANX_TEST(the_gradient_of_softmax_is_that_of_its_loss) {
   layer.backward(readable(random_like({shape}, 4)), writable(dx), {});
   ANX_CHECK_CLOSE(dot(dx, direction), slope, 1e-8);
 }
+
+// A sanitizer sees what this is about: the uploads before the refusal write to the layer's tensors.
+ANX_TEST(a_layer_that_refuses_may_go_at_once) {
+  const Shape shape{64, 1000, 1, 1};
+  for (int i = 0; i < 20; ++i) {
+    LayerRunner layer("softmax", {}, {shape}, tested_name(0), {DType::f64}, "prob", 2, false);
+    Values dx = random_like({shape}, 3);
+    ANX_CHECK_THROWS(ConfigError, "the backward pass needs labels",
+                     layer.backward(readable(random_like({shape}, 4)), writable(dx), {}));
+  }
+}
