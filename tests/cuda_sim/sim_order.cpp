@@ -111,15 +111,10 @@ void Clock::set(int party, uint64_t time) {
   known_[size_t(party)] = time;
 }
 
+// Never destroyed: streams may end after it.
 Party& Party::host() {
-  thread_local Party* own = nullptr;  // also while the process ends
-  struct Reaper {
-    ~Reaper() { delete std::exchange(own, nullptr); }
-  };
-  thread_local Reaper reaper;
-  if (!own) own = new Party(true);
-  (void)reaper;
-  return *own;
+  static auto* host = new Party(true);
+  return *host;
 }
 
 Party::Party(bool) {

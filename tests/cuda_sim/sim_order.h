@@ -1,4 +1,4 @@
-// Who comes after whom: vector clocks of streams and host threads. Two tasks that touch the same
+// Who comes after whom: vector clocks of streams and the host. Two tasks that touch the same
 // memory, one of them writing, must be ordered by a stream, an event or a wait of the host; if they
 // are not, the process ends with a sentence, whichever of them happened to run first.
 #pragma once
@@ -29,13 +29,14 @@ class Clock {
   std::vector<uint64_t> known_;
 };
 
-// A stream or a thread of the host.
+// A stream, or the host: its threads hand work to each other by means that cannot be seen here, so
+// that all of them know what one has waited for. ThreadSanitizer is for what they do to each other.
 class Party {
  public:
   Party();   // knows what its maker knows
   ~Party();  // whoever ends it knows what it did
   Party(const Party&) = delete;
-  static Party& host();  // the calling thread
+  static Party& host();
 
   Clock told();  // to whom gets this, what has happened so far; what follows has not
   void learn(const Clock& clock);

@@ -13,8 +13,8 @@ from alexnet_native.errors import DivergedError, ModelError
 from alexnet_native.recipes.recipe import parse_recipe
 from alexnet_native.training import prepare, resume
 from alexnet_native.training.setup import set_up
-from conftest import DEVICES
 from helpers import assert_close
+from placements import DEVICES
 from safetensors.numpy import load_file
 from tiny_nets import CLASSES, INPUT, two_towers
 
