@@ -180,7 +180,9 @@ def test_a_loss_that_is_not_finite_stops_and_names_the_layer(tmp_path: Path) -> 
     net = tiny.net()
     first = train(net, out=tmp_path, epochs=1)[1]
     net.params["fc2.weight"] = np.full((4, 96), 3e38, np.float32)
-    with pytest.raises(DivergedError, match=r"not finite at step 6; .*overflow is fc2.*--lr"):
+    # On GPUs the loss is read when the update is made, and the weights are not finite either.
+    where = "its update is made, so the layer" if net.native.overlaps else ".*overflow is fc2"
+    with pytest.raises(DivergedError, match=rf"not finite at step 6; {where}.*--lr"):
         train(net, out=tmp_path / "next", epochs=1)
     assert first.checkpoint is not None and first.checkpoint.is_file()
     assert list((tmp_path / "next" / "checkpoints").iterdir()) == []
@@ -218,10 +220,13 @@ class Listener:
 def test_a_loss_that_stays_at_guessing_is_warned_of_once(monkeypatch: pytest.MonkeyPatch) -> None:
     listener = Listener()
     monkeypatch.setattr("alexnet_native.training.fitting.reporter", lambda: listener)
-    fit(tiny.net(), tiny.data(), lr=1e-12, stall_steps=6, scale=1e-6)
+    net = tiny.net()
+    fit(net, tiny.data(), lr=1e-12, stall_steps=6, scale=1e-6)
     [warning] = listener.warnings
     assert f"after 6 steps the loss is {math.log(4):.3f}" in warning
-    assert listener.steps == [(step, 15) for step in range(1, 16)]
+    # Where losses come one step late, an epoch's first step has none to show.
+    unseen = (1, 6, 11) if net.native.overlaps else ()
+    assert listener.steps == [(step, 15) for step in range(1, 16) if step not in unseen]
     assert sum("validation loss" in line for line in listener.lines) == 3
 
 

@@ -33,11 +33,14 @@ class Steps:
     Args:
         net: trained in place; its step selects the dropout masks.
         parts: that a batch is computed in, to save memory; the result is that of the whole.
+
+    Attributes:
+        late: whether results come one step late, when the update is made already.
     """
 
     def __init__(self, net: Net, parts: int) -> None:
         self._net, self._parts = net, parts
-        self._late = net.native.overlaps and parts == 1
+        self.late = net.native.overlaps and parts == 1
         self._dtype = np.float64 if net.precision == "fp64" else np.float32
         self._waiting: deque[int] = deque()
         while net.native.waiting_steps:  # of a training that ended in an error
@@ -49,7 +52,7 @@ class Steps:
         A step whose loss is not finite changes no weight where its result is there at once.
         """
         net = self._net
-        if self._late and not isinstance(batch.images, RawImages):
+        if self.late and not isinstance(batch.images, RawImages):
             images = batch.images.astype(self._dtype, copy=False)
             net.native.enqueue_step(images, batch.labels, step=net.step)
             net.step += 1

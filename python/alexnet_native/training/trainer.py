@@ -101,7 +101,7 @@ class Trainer:
         """Trains until the epochs or steps are done, or until Ctrl-C.
 
         Raises:
-            DivergedError: the loss is not finite; names the layer where that begins.
+            DivergedError: the loss is not finite; names the layer, unless its update is made.
             CheckpointError: a checkpoint or log cannot be written; the ones of before stay.
             DataError: a picture is damaged.
         """
@@ -189,15 +189,17 @@ class Trainer:
     def _diverged(self, batch: Batch | None, step: int) -> None:
         images = batch.images if batch else None
         if isinstance(images, RawImages):
-            mode = cast(MeanMode, self._config.mean)
-            mean = mean_for(self._statistics, self._config.crop, mode)
+            mean = mean_for(self._statistics, self._config.crop, cast(MeanMode, self._config.mean))
             images = images.augmented(self._config.crop, mean)
-        where = self._net.find_nonfinite(images) or "the loss"
+        where = "its update is made, so the layer where it began is not known"
+        if not self._steps.late:
+            layer = self._net.find_nonfinite(images) or "the loss"
+            where = f"the first layer to overflow is {layer}"
         last = self._recorder.last_saved()
         kept = f"; the last checkpoint, {last}, is from before" if last else ""
         raise DivergedError(
-            f"the loss is not finite at step {step}; the first layer to overflow is "
-            f"{where}: lower the learning rate, now {self._rate():g}, with --lr{kept}"
+            f"the loss is not finite at step {step}; {where}: "
+            f"lower the learning rate, now {self._rate():g}, with --lr{kept}"
         )
 
     def _interval_metrics(self) -> Metrics:
