@@ -21,6 +21,7 @@ class Done:
 
     step: int  # updates done with it
     sums: Sums
+    updated: bool  # whether its update was made, whatever the loss
 
 
 class Steps:
@@ -33,14 +34,11 @@ class Steps:
     Args:
         net: trained in place; its step selects the dropout masks.
         parts: that a batch is computed in, to save memory; the result is that of the whole.
-
-    Attributes:
-        late: whether results come one step late, when the update is made already.
     """
 
     def __init__(self, net: Net, parts: int) -> None:
         self._net, self._parts = net, parts
-        self.late = net.native.overlaps and parts == 1
+        self._late = net.native.overlaps and parts == 1
         self._dtype = np.float64 if net.precision == "fp64" else np.float32
         self._waiting: deque[int] = deque()
         while net.native.waiting_steps:  # of a training that ended in an error
@@ -52,17 +50,17 @@ class Steps:
         A step whose loss is not finite changes no weight where its result is there at once.
         """
         net = self._net
-        if self.late and not isinstance(batch.images, RawImages):
+        if self._late and not isinstance(batch.images, RawImages):
             images = batch.images.astype(self._dtype, copy=False)
             net.native.enqueue_step(images, batch.labels, step=net.step)
             net.step += 1
             self._waiting.append(net.step)
             return [self._next()] if len(self._waiting) > 1 else []
         sums = forward_backward(net, batch, self._parts)
-        if math.isfinite(sums.loss):
+        if finite := math.isfinite(sums.loss):
             net.native.update()
         net.step += 1
-        return [Done(net.step, sums)]
+        return [Done(net.step, sums, updated=finite)]
 
     def finish(self) -> list[Done]:
         """The steps that are not done yet, done."""
@@ -71,7 +69,7 @@ class Steps:
     def _next(self) -> Done:
         sums = Sums()
         sums.add(self._net.native.next_result())
-        return Done(self._waiting.popleft(), sums)
+        return Done(self._waiting.popleft(), sums, updated=True)
 
 
 def forward_backward(net: Net, batch: Batch, parts: int) -> Sums:

@@ -180,25 +180,25 @@ class Trainer:
         """Adds up the results of steps; `batch`: of the last step that was begun, if at hand."""
         for one in done:
             if not math.isfinite(one.sums.loss):
-                self._diverged(batch, one.step)
+                self._diverged(batch, one)
             self.state.interval.add(one.sums)
             self.state.so_far.add(one.sums)
             if warning := self._stall.observe(one.step, one.sums.loss / one.sums.images):
                 self._reporter.warning(warning)
 
-    def _diverged(self, batch: Batch | None, step: int) -> None:
+    def _diverged(self, batch: Batch | None, step: Done) -> None:
         images = batch.images if batch else None
         if isinstance(images, RawImages):
             mean = mean_for(self._statistics, self._config.crop, cast(MeanMode, self._config.mean))
             images = images.augmented(self._config.crop, mean)
         where = "its update is made, so the layer where it began is not known"
-        if not self._steps.late:
+        if not step.updated:
             layer = self._net.find_nonfinite(images) or "the loss"
             where = f"the first layer to overflow is {layer}"
         last = self._recorder.last_saved()
         kept = f"; the last checkpoint, {last}, is from before" if last else ""
         raise DivergedError(
-            f"the loss is not finite at step {step}; {where}: "
+            f"the loss is not finite at step {step.step}; {where}: "
             f"lower the learning rate, now {self._rate():g}, with --lr{kept}"
         )
 
