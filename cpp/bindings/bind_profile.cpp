@@ -46,6 +46,7 @@ py::dict measure_limits(const std::string& name, int threads) {
 
 void bind_profile(py::module_& m, py::class_<Replicas>& network) {
   network.def("profile", &Replicas::profile, "on"_a)
+      .def_property_readonly("is_profiled", &Replicas::is_profiled)
       .def("take_profile", [](Replicas& n) { return to_list(n.take_profile()); })
       .def(
           "costs",

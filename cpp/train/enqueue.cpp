@@ -14,6 +14,7 @@ int Network::waiting_steps() const { return queue_ ? queue_->waiting() : 0; }
 void Network::enqueue_step(const Batch& batch, uint64_t step) {
   check_labels(batch);
   if (!queue_) queue_ = std::make_unique<StepQueue>(device_list_, stream_list_);
+  forget_records();
   queue_->begin();
   Compiled& c = compiled(batch.count, true);
   parameters_->prepare_update();

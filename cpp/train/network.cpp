@@ -158,6 +158,7 @@ StepResult Network::run(Compiled& c, const Batch& batch, const StepContext& step
   require<ConfigError>(!batch.labels || program.scores >= 0,
                        "the last layer must be softmax to score labels");
   StepContext context = step;
+  forget_records();
   upload_images(c.executor, batch);
   if (batch.labels) {
     const AnyView labels = c.executor.view(program.labels);

@@ -136,6 +136,7 @@ class Network {
   void upload_images(const Executor& executor, const Batch& batch);
   Stream& stream_of(const Program& program, int buffer);
   void keep_records();
+  void forget_records();
 
   Description description_;  // as given, checked
   Description placed_;       // split and with copies

@@ -25,6 +25,12 @@ void Network::keep_records() {
       lanes_[i].tasks.push_back({r.label, r.what, r.phase, r.start, r.end});
 }
 
+// What was done between two steps, as reading the parameters for a checkpoint, is of neither.
+void Network::forget_records() {
+  if (!profiling_) return;
+  for (Stream* stream : stream_list_) stream->take_profile();
+}
+
 std::vector<Cost> Network::costs(int images, bool training) {
   return alexnet::costs(build(images, training, {}));
 }

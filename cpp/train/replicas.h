@@ -55,6 +55,7 @@ class Replicas {
   std::vector<std::string> program(int images, bool training);  // of the first
 
   void profile(bool on);
+  bool is_profiled() const { return profiling_; }
   // The streams of the devices, then those that reduce.
   std::vector<ProfiledLane> take_profile();
   std::vector<Cost> costs(int images, bool training);

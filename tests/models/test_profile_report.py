@@ -14,6 +14,7 @@ from alexnet_native.reports import profile as module
 from alexnet_native.reports.bench import bench_table, measure, step_of
 from alexnet_native.reports.floors import direct_floor
 from alexnet_native.reports.profile import Profile, profile_steps
+from placements import APART, FIRST
 
 LIMITS: _core.Limits = {"fp32": 1e9, "tf32": 0.0, "bf16": 0.0, "bytes": 1e9}
 
@@ -21,7 +22,7 @@ LIMITS: _core.Limits = {"fp32": 1e9, "tf32": 0.0, "bf16": 0.0, "bytes": 1e9}
 @pytest.fixture
 def net(tmp_path: Path) -> Net:
     tiny.write_net(tmp_path / "net.toml")
-    return Net(tmp_path / "net.toml", devices="cpu:0", threads=1)
+    return Net(tmp_path / "net.toml", threads=1)
 
 
 def task(label: str, phase: str, start: int, end: int) -> _core.Task:
@@ -34,7 +35,7 @@ def two_steps(net: Net) -> list[list[_core.Lane]]:
     return [
         [
             {
-                "device": "cpu:0",
+                "device": FIRST,
                 "tasks": [
                     task(dense, "forward", base, base + 1000 * slow),
                     task(dense, "forward", base + 2000, base + 2000 + 1000 * slow),
@@ -88,7 +89,7 @@ def test_the_direct_floor_counts_arithmetic_and_the_weights_traffic(net: Net) ->
 def test_a_trace_holds_every_task_in_microseconds(net: Net, tmp_path: Path) -> None:
     Profile(net, two_steps(net), 2, [LIMITS]).write_trace(tmp_path / "trace.json")
     events = json.loads((tmp_path / "trace.json").read_text())["traceEvents"]
-    assert [e["args"]["name"] for e in events if e["ph"] == "M"] == ["cpu:0"]
+    assert [e["args"]["name"] for e in events if e["ph"] == "M"] == [FIRST]
     tasks = [e for e in events if e["ph"] == "X"]
     assert len(tasks) == 6
     assert (tasks[0]["ts"], tasks[0]["dur"]) == (0, 1)
@@ -104,7 +105,7 @@ def test_a_real_profile_names_every_layer_and_leaves_the_training_alone(
     for layer in net.native.layer_names():
         assert layer in text
     assert "direct floor" in text and "images/s" in text
-    other = Net(tmp_path / "net.toml", devices="cpu:0", threads=1)
+    other = Net(tmp_path / "net.toml", threads=1)
     step = step_of(other, 4, training=True)
     for _ in range(3):
         step()
@@ -116,11 +117,11 @@ def test_copies_between_devices_are_rows_with_bytes_and_times(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "limits_of", lambda _: [LIMITS, LIMITS])
-    net = Net("alexnet", classes=3, devices="cpu:0,cpu:1", threads=2)
+    net = Net("alexnet", classes=3, devices=APART, threads=2)
     profile = profile_steps(net, step_of(net, 1, training=False), 1, 1, training=False)
     copies = [r for r in profile.rows if r.type == "copy"]
     assert copies and all(r.bytes > 0 and r.seconds > 0 for r in copies)
-    assert {r.device for r in profile.rows} == {"cpu:0", "cpu:1"}
+    assert {r.device for r in profile.rows} == {*APART}
     text = str(profile)
     assert "forward MiB" in text
     assert all(f"\n{edge['value']} " in text for edge in profile.edges)
@@ -142,7 +143,7 @@ def test_the_commands_profile_and_refuse_a_trace_that_cannot_be_written(tmp_path
     tiny.write_npz(tmp_path / "data.npz", train=80)
     done = tiny.run(
         "train", "--net", "net.toml", "--data", "data.npz", "--out", "run", "--epochs", 1,
-        "--devices", "cpu:0", "--threads", 1, "--profile", "trace.json", cwd=tmp_path,
+        "--threads", 1, "--profile", "trace.json", cwd=tmp_path,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     assert "median of 5 steps" in done.stdout and "direct floor" in done.stdout
