@@ -97,6 +97,10 @@ class Splitter {
   Description out_;
 };
 
+std::string copy_name(const std::string& value, int device) {
+  return format("{}->{}", value, device);
+}
+
 }  // namespace
 
 Description split_towers(const Description& description,
@@ -109,22 +113,36 @@ Description insert_copies(const Description& description) {
   out.input = description.input;
   std::map<std::string, int> device_of;
   std::set<std::string> copied;
-  for (const LayerDesc& layer : description.layers) {
-    LayerDesc placed = layer;
-    for (std::string& input : placed.inputs) {
-      if (input == kData || device_of.at(input) == layer.device) continue;
-      const std::string name = format("{}->{}", input, layer.device);
-      if (copied.insert(name).second) {
+  const auto crosses = [&](const std::string& input, const LayerDesc& reader) {
+    const auto found = device_of.find(input);
+    return found != device_of.end() && found->second != reader.device;
+  };
+  // All that later layers read of what is there, before a layer waits for a copy: a device that
+  // sent its half after the next layer would keep the other one waiting for that layer.
+  const auto copy_all = [&](size_t next) {
+    for (size_t i = next; i < description.layers.size(); ++i) {
+      const LayerDesc& reader = description.layers[i];
+      for (const std::string& input : reader.inputs) {
+        if (!crosses(input, reader)) continue;
+        const std::string name = copy_name(input, reader.device);
+        if (!copied.insert(name).second) continue;
         LayerDesc copy;
         copy.name = copy.whole = name;
         copy.type = "copy";
         copy.inputs = {input};
-        copy.device = layer.device;
+        copy.device = reader.device;
         out.layers.push_back(std::move(copy));
       }
-      input = name;
     }
-    device_of[layer.name] = layer.device;
+  };
+  for (size_t i = 0; i < description.layers.size(); ++i) {
+    LayerDesc placed = description.layers[i];
+    for (std::string& input : placed.inputs) {
+      if (!crosses(input, placed)) continue;
+      if (!copied.count(copy_name(input, placed.device))) copy_all(i);
+      input = copy_name(input, placed.device);
+    }
+    device_of[placed.name] = placed.device;
     out.layers.push_back(std::move(placed));
   }
   return out;

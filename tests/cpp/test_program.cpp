@@ -216,6 +216,32 @@ ANX_TEST(the_input_is_uploaded_and_every_crossing_value_copied_once) {
   ANX_CHECK(built.program.inputs[0] >= 0 && built.program.inputs[1] >= 0);
 }
 
+ANX_TEST(no_device_computes_on_before_it_has_sent_what_the_other_waits_for) {
+  const Built built = build(two_towers(), 2, 1, true);
+  const Program& p = built.program;
+  const auto of_kind = [&](const Instruction& i, Instruction::Kind kind) {
+    return i.kind == kind && p.nodes[size_t(i.node)].type == "copy";
+  };
+  int copies = 0;
+  for (size_t i = 0; i < p.instructions.size(); ++i) {
+    const Instruction& copy = p.instructions[i];
+    if (!of_kind(copy, Instruction::Kind::forward)) continue;
+    ++copies;
+    // The last work of its stream before it: another copy, or what made the value.
+    size_t before = i;
+    do --before;
+    while (p.instructions[before].stream != copy.stream ||
+           of_kind(p.instructions[before], Instruction::Kind::forward));
+    const int value = p.nodes[size_t(copy.node)].in[0];
+    const std::vector<int>& made = p.instructions[before].writes;
+    const bool at_once = std::any_of(made.begin(), made.end(), [&](int b) {
+      return overlap(p.buffers[size_t(b)], p.buffers[size_t(value)]);
+    });
+    if (!at_once) report(__FILE__, __LINE__, p.nodes[size_t(copy.node)].name);
+  }
+  ANX_CHECK(copies == 7);
+}
+
 ANX_TEST(a_forgotten_copy_is_refused_before_anything_runs) {
   const auto a = cpu(0), b = cpu(1);
   Description d = checked(two_towers());
