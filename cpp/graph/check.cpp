@@ -43,8 +43,10 @@ std::map<std::string, Shape> output_shapes(const Description& description, Devic
   for (const LayerDesc& layer : description.layers) {
     std::vector<Shape> in;
     for (const std::string& input : layer.inputs) in.push_back(shapes.at(input));
+    Attrs attrs = layer.attrs;
+    attrs.erase("engine");  // one by name may ask for a layout that only a program gives it
     try {
-      const auto made = make_layer(layer.type, layer.name, dtype, layer.attrs);
+      const auto made = make_layer(layer.type, layer.name, dtype, attrs);
       shapes[layer.name] = made->plan({device, dtype}, in).outputs[0];
     } catch (const ShapeError& e) {
       fail<ShapeError>("layer '{}' ({}) with input {}: {}", layer.name, layer.type,

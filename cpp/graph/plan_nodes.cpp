@@ -71,7 +71,7 @@ class Planner {
     if (!options_.fuse || found == planned_.producer.end()) return b;
     if (options_.keep.count(planned_.program.buffers[b].name)) return b;
     Node& producer = planned_.program.nodes[size_t(found->second)];
-    if (!layer.absorb_producer(*producer.layer)) return b;
+    if (!layer.absorb_producer(producer.type, *producer.layer)) return b;
     producer.absorbed_by = int(planned_.program.nodes.size());
     --planned_.readers[producer.in[0]];
     return producer.in[0];
@@ -126,6 +126,8 @@ class Planner {
     } catch (const ShapeError& e) {
       fail<ShapeError>("layer '{}' ({}) with input {}: {}", layer.name, layer.type,
                        to_string(shapes[0]), e.what());
+    } catch (const ConfigError& e) {
+      fail<ConfigError>("layer '{}': {}", layer.name, e.what());
     }
     for (const ParamSpec& spec : node.plan.params) {
       const std::string name = format("{}.{}", layer.whole, spec.name);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from alexnet_native import Net
 from alexnet_native.errors import CheckpointError, DataError, DivergedError, ModelError
+from alexnet_native.models import Description, describe
 from tiny_nets import CLASSES, batch, mean_image, photos, two_towers
 
 
@@ -125,3 +127,22 @@ def test_an_unknown_type_is_answered_with_those_that_a_description_may_name(type
     known = str(it.value).partition("; there are ")[2].split(", ")
     assert known == sorted(known) and {"conv", "lrn_within", "softmax"} <= set(known)
     assert not {"copy", "reorder"} & set(known)
+
+
+def with_engine(engine: str, *names: str) -> Description:
+    """AlexNet with an engine by name in these convolutions."""
+    description = describe("alexnet")
+    layers = ({**x, "engine": engine} if x["name"] in names else x for x in description.layers)
+    return replace(description, layers=tuple(layers))
+
+
+def test_an_engine_by_name_is_taken_where_it_fits() -> None:
+    net = Net(with_engine("direct", "conv1", "conv2", "conv5"), devices="cpu:0")
+    engines = {row["name"]: row["engine"] for row in net.native.plan(128, training=True)["layers"]}
+    assert engines["conv1"] == engines["conv2"] == engines["conv5"] == "direct"
+    assert engines["conv3"] == "winograd"
+
+
+def test_an_engine_that_does_not_fit_is_refused_with_the_layer() -> None:
+    with pytest.raises(ModelError, match=r"layer 'conv1': engine winograd needs .*: choose auto"):
+        Net(with_engine("winograd", "conv1"), devices="cpu:0")

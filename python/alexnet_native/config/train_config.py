@@ -30,9 +30,7 @@ class TrainConfig:
     activation: str | None = _setting(
         None, "net", "activation function, of the nets that leave it open (figure1)", optional=True
     )
-    engine: str = _setting(
-        "auto", "net", "how convolutions are computed: auto or an engine by name"
-    )
+    engine: str = _setting("auto", "net", "engine of all convolutions: auto, direct, gemm, cudnn")
     init: str = _setting(
         "own",
         "net",
