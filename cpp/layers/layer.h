@@ -89,8 +89,8 @@ class Layer {
   virtual LayerPlan plan(const PlanContext& context, const std::vector<Shape>& in) = 0;
   // Takes over both passes of the layer before it, which nobody else reads: from then on this layer
   // is given that one's input, in the layout that it had. Called before plan(); false: it cannot.
-  virtual bool absorb_producer(const Layer& producer) {
-    (void)producer;
+  virtual bool absorb_producer(const std::string& type, const Layer& producer) {
+    (void)type, (void)producer;
     return false;
   }
   // Takes over the forward pass of a ReLU that overwrites this layer's output; false: it cannot.

@@ -1,4 +1,5 @@
-// The "max_pool" and "avg_pool" layers: shapes and wiring; the mathematics is in ops/pooling.h.
+// The "max_pool" and "avg_pool" layers: shapes and wiring; the mathematics is in
+// ops/max_pool.h and ops/avg_pool.h.
 #include "layers/lrn_params.h"
 #include "layers/registry.h"
 #include "layers/windows.h"
@@ -23,13 +24,14 @@ class Pool : public Layer {
   bool ceil_;
 };
 
-// Alone, or with the normalisation before it.
+// Alone, or with the ReLU or the normalisation before it.
 template <class T>
 class MaxPool final : public Pool {
  public:
   using Pool::Pool;
 
-  bool absorb_producer(const Layer& producer) override {
+  bool absorb_producer(const std::string& type, const Layer& producer) override {
+    if (type == "relu") return with_relu_ = true;
     const auto* lrn = dynamic_cast<const LrnSource<T>*>(&producer);
     if (!lrn || !lrn->recomputed()) return false;
     lrn_ = *lrn->recomputed();
@@ -49,7 +51,7 @@ class MaxPool final : public Pool {
     if (with_lrn_) {
       run(stream, LrnMaxPoolForward<T>{lrn_, window_, io.in[0], io.out[0], io.saved[0]});
     } else {
-      run(stream, MaxPoolForward<T>{window_, io.in[0], io.out[0], io.saved[0]});
+      run(stream, MaxPoolForward<T>{window_, with_relu_, io.in[0], io.out[0], io.saved[0]});
     }
   }
 
@@ -64,7 +66,7 @@ class MaxPool final : public Pool {
 
  private:
   LrnParams<T> lrn_;
-  bool with_lrn_ = false;
+  bool with_lrn_ = false, with_relu_ = false;
 };
 
 template <class T>

@@ -1,5 +1,5 @@
 // Local response normalisation and the max pooling behind it in one op, so that the normalised
-// values are never in memory: ops/lrn.h inside the window of ops/pooling.h.
+// values are never in memory: ops/lrn.h inside the window of ops/max_pool.h.
 //
 //   y[o]  = max_{p in W(o)} LRN(x)[p]      dx = LRN'(d), d[p] = sum_{o: argmax W(o) = p} dy[o]
 //
@@ -7,7 +7,7 @@
 #pragma once
 
 #include "ops/lrn.h"
-#include "ops/pooling.h"
+#include "ops/max_pool.h"
 
 namespace alexnet {
 

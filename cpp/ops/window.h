@@ -3,6 +3,8 @@
 // Window o covers the pixels o*stride - pad .. o*stride - pad + size - 1, those inside the image.
 #pragma once
 
+#include <cstdint>
+
 #include "core/macros.h"
 
 namespace alexnet {
@@ -26,5 +28,20 @@ struct Window {
   ANX_HD int first_over(int i) const { return i + pad < size ? 0 : (i + pad - size) / stride + 1; }
   ANX_HD bool begins_by(int o, int i) const { return start(o) <= i; }
 };
+
+// f(p, q) for every window of a plane. Those that run in parallel lie so far apart that they do not
+// overlap, and the order of the rest is fixed: f may add to the pixels of its window.
+template <class Team, class F>
+ANX_HD void each_window(const Team& team, const Window& window, int oh, int ow, F&& f) {
+  const int apart = (window.size + window.stride - 1) / window.stride;
+  for (int a = 0; a < apart && a < oh; ++a)
+    for (int b = 0; b < apart && b < ow; ++b) {
+      const int rows = (oh - a + apart - 1) / apart, cols = (ow - b + apart - 1) / apart;
+      team.each(int64_t(rows) * cols, [&](int64_t i) {
+        const int row = int(i) / cols;
+        f(a + row * apart, b + (int(i) - row * cols) * apart);
+      });
+    }
+}
 
 }  // namespace alexnet

@@ -97,6 +97,17 @@ ANX_TEST(channels_in_blocks_train_as_in_double_precision) {
   check_near(single, precise, 1e-4);
 }
 
+ANX_TEST(a_relu_inside_the_pooling_that_reads_it_changes_no_bit) {
+  for (const DType dtype : {DType::f32, DType::bf16})
+    for (const int width : {1, 8}) {
+      Description d = two_towers(width);
+      std::erase_if(d.layers, [](const LayerDesc& l) { return l.type == "lrn"; });
+      NetworkOptions each = options(kOne, dtype);
+      each.fuse = false;
+      ANX_CHECK(trained<float>(d, options(kOne, dtype)) == trained<float>(d, each));
+    }
+}
+
 ANX_TEST(parts_of_a_batch_add_up_to_the_whole) {
   Network net(two_towers(), options(kApart, DType::f64));
   const auto x = images<double>(net);

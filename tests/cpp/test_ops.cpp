@@ -193,7 +193,7 @@ ANX_TEST(normalisation_and_pooling_in_one_are_the_two_after_each_other) {
   const Tensor y = tensor(out), tap = tensor(out), one_y = tensor(out), one_tap = tensor(out);
   const Tensor one_dx = tensor(in);
   run(*stream, LrnForward<double>{p, x.view(), normal.view(), s.view()});
-  run(*stream, MaxPoolForward<double>{window, normal.view(), y.view(), tap.view()});
+  run(*stream, MaxPoolForward<double>{window, false, normal.view(), y.view(), tap.view()});
   run(*stream, MaxPoolBackward<double>{window, tap.view(), dy.view(), d_normal.view()});
   run(*stream,
       LrnBackward<double>{p, x.view(), normal.view(), s.view(), d_normal.view(), dx.view()});

@@ -1,6 +1,7 @@
 // Normalisation within maps and pooling on channel-blocked activations: the formulas of
-// ops/lrn_within.h and ops/pooling.h with a vector of channels as the element. The layer tests
-// compare both layouts with the same reference. Included by kernels.cpp, once per instruction set.
+// ops/lrn_within.h, ops/max_pool.h and ops/avg_pool.h with a vector of channels as the element. The
+// layer tests compare both layouts with the same reference. Included by kernels.cpp, once per
+// instruction set.
 #pragma once
 
 #include "backends/cpu/blocked_lrn.h"
@@ -76,9 +77,13 @@ bool launch_blocked(const MaxPoolForward<T>& op, ThreadPool& pool) {
   each_block_row(blocks_of(out), out.h, pool, [&](int64_t block, int oy) {
     const T* plane = op.x.data + block * in.plane() * kLanes;
     for (int ox = 0; ox < out.w; ++ox) {
-      const PooledMax max = max_of_window(op.window, in, oy, ox, [&](int i, int j) {
+      PooledMax max = max_of_window(op.window, in, oy, ox, [&](int i, int j) {
         return load(plane + (int64_t(i) * in.w + j) * kLanes);
       });
+      if (op.relu) {
+        max.place = max.value > 0 ? max.place : broadcast(-1);
+        max.value = max.value < 0 ? Vec{} : max.value;
+      }
       const int64_t at = (block * out.plane() + int64_t(oy) * out.w + ox) * kLanes;
       store(op.y.data + at, max.value);
       store(op.tap.data + at, max.place);

@@ -1,4 +1,4 @@
-// The maximum of a window (ops/pooling.h) with a vector of channels as the element. Included by
+// The maximum of a window (ops/max_pool.h) with a vector of channels as the element. Included by
 // kernels.cpp, once per instruction set.
 #pragma once
 

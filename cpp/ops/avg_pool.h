@@ -1,0 +1,66 @@
+// Average pooling over windows clipped to the image.
+//
+//   y[o] = sum_{p in W(o)} x[p] / |W(o)|      dx[p] = sum_{o: p in W(o)} dy[o] / |W(o)|
+#pragma once
+
+#include "ops/op.h"
+#include "ops/window.h"
+
+namespace alexnet {
+
+template <class T>
+struct AvgPoolForward {
+  static constexpr const char* name = "avg_pool_forward";
+  Window window;
+  View<const T> x;
+  View<T> y;
+
+  template <class F>
+  void visit(F&& f) const {
+    f(x), f(y);
+  }
+  Grid grid() const { return {planes(y).rows * y.shape.h, y.shape.w}; }
+
+  ANX_HD void operator()(int64_t row, int64_t col) const {
+    const int w = x.shape.w;
+    const Range rows = window.pixels(int(row % y.shape.h), x.shape.h);
+    const Range cols = window.pixels(int(col), w);
+    const T* plane = x.data + row / y.shape.h * x.shape.plane();
+    Compute<T> sum = 0;
+    for (int i = rows.first; i < rows.last; ++i)
+      for (int j = cols.first; j < cols.last; ++j) sum += Compute<T>(plane[int64_t(i) * w + j]);
+    y[row * y.shape.w + col] =
+        sum / Compute<T>((rows.last - rows.first) * (cols.last - cols.first));
+  }
+};
+
+template <class T>
+struct AvgPoolBackward {
+  static constexpr const char* name = "avg_pool_backward";
+  Window window;
+  View<const T> dy;
+  View<T> dx;
+
+  template <class F>
+  void visit(F&& f) const {
+    f(dy), f(dx);
+  }
+  Grid grid() const { return planes(dx); }
+
+  template <class Team>
+  ANX_HD void operator()(int64_t plane, const Team& team) const {
+    const int h = dx.shape.h, w = dx.shape.w, ow = dy.shape.w;
+    const T* grad = dy.data + plane * dy.shape.plane();
+    T* to = dx.data + plane * dx.shape.plane();
+    team.each(dx.shape.plane(), [&](int64_t i) { to[i] = 0; });
+    each_window(team, window, dy.shape.h, ow, [&](int p, int q) {
+      const Range rows = window.pixels(p, h), cols = window.pixels(q, w);
+      const Compute<T> count = (rows.last - rows.first) * (cols.last - cols.first),
+                       share = grad[int64_t(p) * ow + q] / count;
+      for (int i = rows.first; i < rows.last; ++i)
+        for (int j = cols.first; j < cols.last; ++j) add_to(to[int64_t(i) * w + j], share);
+    });
+  }
+};
+
+}  // namespace alexnet
