@@ -46,6 +46,7 @@ PYTHON_FLOORS = {
     "log": 0,
     "libraries": 0,
     "_core": 0,
+    "_profile": 0,
     "models": 1,
     "data": 1,
     "config": 2,

@@ -91,7 +91,7 @@ py::dict to_dict(const PlanInfo& plan, const GradientTraffic& traffic) {
                            "activation_bytes"_a = plan.activation_bytes[i],
                            "reduction_bytes"_a = traffic.device_bytes));
   const py::dict reduction("replicas"_a = traffic.replicas, "buckets"_a = traffic.buckets,
-                           "bytes"_a = traffic.bytes);
+                           "bytes"_a = traffic.bytes, "communicator"_a = traffic.communicator);
   return py::dict("layers"_a = layers, "cross_edges"_a = edges, "memory"_a = memory,
                   "reduction"_a = reduction, "parameters"_a = plan.parameters,
                   "multiply_adds"_a = plan.multiply_adds);
@@ -121,16 +121,19 @@ void bind_network(py::module_& m) {
   network
       .def(py::init([](const py::sequence& layers, const std::vector<int>& input_shape,
                        const std::vector<std::string>& devices, uint64_t seed,
-                       const std::string& precision, int threads, bool fuse, int replicas) {
+                       const std::string& precision, int threads, bool fuse, int replicas,
+                       const std::string& communicator) {
              Description d{to_input(input_shape), {}};
              for (const auto& layer : layers) d.layers.push_back(to_layer(layer));
              return std::make_unique<Replicas>(
-                 d, NetworkOptions{devices, seed, parse_precision(precision), threads, fuse},
+                 d,
+                 NetworkOptions{devices, seed, parse_precision(precision), threads, fuse,
+                                communicator},
                  replicas);
            }),
            "layers"_a, "input_shape"_a, py::kw_only(),
            "devices"_a = std::vector<std::string>{"cpu:0"}, "seed"_a = 0, "precision"_a = "fp32",
-           "threads"_a = 0, "fuse"_a = true, "replicas"_a = 1)
+           "threads"_a = 0, "fuse"_a = true, "replicas"_a = 1, "communicator"_a = "built-in")
       .def_property_readonly("classes",
                              [](const Replicas& n) { return n.first().output().per_image(); })
       .def(

@@ -3,6 +3,7 @@
 
 #include "bindings/bind.h"
 #include "core/backend.h"
+#include "core/communicator.h"
 #include "core/philox.h"
 #include "layers/layer.h"
 #include "train/augmenter.h"
@@ -77,6 +78,19 @@ py::list unavailable() {
   return out;
 }
 
+// What --communicator can name beside the built-in one, on the back ends that work here.
+py::list communicators() {
+  py::list out;
+  for (const BackendApi* api : backends()) {
+    const CommunicatorApi* own = api->communicator;
+    if (!own) continue;
+    const std::string missing = own->missing({});
+    out.append(py::dict("name"_a = own->name, "title"_a = missing.empty() ? own->title() : "",
+                        "missing"_a = missing));
+  }
+  return out;
+}
+
 py::array_t<uint32_t> philox_bits(uint64_t seed, uint32_t site, uint64_t step, uint64_t first,
                                   size_t count) {
   py::array_t<uint32_t> out{py::ssize_t(count)};
@@ -98,6 +112,7 @@ void bind_tools(py::module_& m) {
   m.def("layer_types", &layer_types);
   m.def("devices", &device_list);
   m.def("unavailable_backends", &unavailable);
+  m.def("communicators", &communicators);
   m.def("available_threads", &available_threads);
   m.def("cpu_kernels", [] { return backend(DeviceKind::cpu).devices()[0].kernels; });
   m.def("site_of", [](const std::string& name) { return site_of(name); }, "name"_a);

@@ -3,12 +3,13 @@
 //
 // The values of a call, one after the other, are cut into one slice for each rank. Every rank sends
 // its part of each slice to the slice's owner; the owner adds them up and sends the sum to all. A
-// rank so sends and receives 2 (ranks - 1) / ranks of the bytes, as few as any algorithm can. The
+// rank so sends and receives 2 (ranks - 1) / ranks of the bytes, as few as any algorithm can, and
+// has the same bits in every run, on any machine and on every rank. The
 // host's threads only meet to exchange events; they never wait for the work.
 #include <algorithm>
 
-#include "comm/meeting.h"
 #include "core/communicator.h"
+#include "core/meeting.h"
 #include "core/tensor.h"
 #include "ops/run.h"
 
@@ -148,7 +149,11 @@ std::vector<std::unique_ptr<Communicator>> make(const std::vector<Device*>& devi
   return all;
 }
 
-const CommunicatorApi api = {.name = "built-in", .make = &make, .bytes = &parts_bytes};
+const CommunicatorApi api = {.name = kBuiltIn,
+                             .title = [] { return std::string(kBuiltIn); },
+                             .missing = [](const std::vector<DeviceId>&) { return std::string(); },
+                             .make = &make,
+                             .bytes = &parts_bytes};
 [[maybe_unused]] const bool registered = (register_communicator(&api), true);
 
 }  // namespace

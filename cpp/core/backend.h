@@ -16,6 +16,8 @@ struct DeviceInfo {
   std::string kernels;      // the instruction set of its kernels
 };
 
+struct CommunicatorApi;
+
 struct BackendApi {
   DeviceKind kind;
   const char* name;
@@ -30,6 +32,8 @@ struct BackendApi {
   // An op (by index in AllOps) in the calling thread, done on return. Null: the device is not the
   // host.
   void (*run_here)(int index, const void* op, Grid grid);
+  // Between devices of this back end, beside the built-in one. Null: there is none.
+  const CommunicatorApi* communicator;
 };
 
 void register_backend(const BackendApi* api);  // returns before main; called by static initialisers

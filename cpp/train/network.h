@@ -34,8 +34,9 @@ struct NetworkOptions {
   std::vector<std::string> devices = {"cpu:0"};
   uint64_t seed = 0;
   Precision precision;
-  int threads = 0;   // in all; 0 = those this process may use
-  bool fuse = true;  // see BuildOptions
+  int threads = 0;                        // in all; 0 = those this process may use
+  bool fuse = true;                       // see BuildOptions
+  std::string communicator = "built-in";  // of replicas; see core/communicator.h
 };
 
 struct LayerInfo {

@@ -26,7 +26,29 @@ Replicas::Replicas(const Description& description, const NetworkOptions& options
   for (int rank = 0; rank < replicas; ++rank)
     networks_.push_back(
         std::make_unique<Network>(description, options_of(options, rank, replicas)));
-  if (replicas > 1) threads_ = std::make_unique<ReplicaThreads>(replicas);
+  if (replicas == 1) return;
+  communicator_ = &chosen_communicator();
+  threads_ = std::make_unique<ReplicaThreads>(replicas);
+}
+
+// Of the same place in every replica: what a communicator sums over.
+std::vector<Device*> Replicas::peers(size_t device) const {
+  std::vector<Device*> peers;
+  for (const auto& network : networks_) peers.push_back(network->devices()[device]);
+  return peers;
+}
+
+// Before anything is trained: what it needs may be missing.
+const CommunicatorApi& Replicas::chosen_communicator() const {
+  const CommunicatorApi* chosen = nullptr;
+  for (size_t d = 0; d < first().devices().size(); ++d) {
+    std::vector<DeviceId> ids;
+    for (const Device* peer : peers(d)) ids.push_back(peer->id());
+    chosen = &communicator(options_.communicator, ids);
+    const std::string missing = chosen->missing(ids);
+    require<UnavailableError>(missing.empty(), "{}", missing);
+  }
+  return *chosen;
 }
 
 Replicas::~Replicas() = default;
@@ -61,9 +83,7 @@ void Replicas::connect() {
   const size_t devices = first().devices().size();
   std::vector<std::vector<std::unique_ptr<Communicator>>> own(networks_.size());
   for (size_t d = 0; d < devices; ++d) {
-    std::vector<Device*> peers;
-    for (const auto& network : networks_) peers.push_back(network->devices()[d]);
-    auto all = communicator().make(peers, kBucketBytes);
+    auto all = communicator_->make(peers(d), kBucketBytes);
     for (size_t r = 0; r < all.size(); ++r) own[r].push_back(std::move(all[r]));
   }
   for (size_t r = 0; r < networks_.size(); ++r) {

@@ -13,8 +13,9 @@ namespace alexnet {
 
 struct GradientTraffic {  // in each step
   int replicas = 1, buckets = 0;
-  size_t bytes = 0;         // of the gradients of one replica
-  size_t device_bytes = 0;  // of memory, on each device
+  size_t bytes = 0;          // of the gradients of one replica
+  size_t device_bytes = 0;   // of memory, on each device
+  std::string communicator;  // its title
 };
 
 class Replicas {
@@ -69,11 +70,14 @@ class Replicas {
   void each(const std::function<void(int)>& work);
   template <class F>
   StepResult sum_of(F&& work);
+  std::vector<Device*> peers(size_t device) const;
+  const CommunicatorApi& chosen_communicator() const;
   void connect();      // reducers, where there are none
   void reduce_rest();  // in a replica's thread
   void forget_gradients() noexcept;
 
   NetworkOptions options_;
+  const CommunicatorApi* communicator_ = nullptr;  // null: one replica
   std::vector<std::unique_ptr<Network>> networks_;
   std::vector<std::unique_ptr<GradientReducer>> reducers_;
   std::unique_ptr<ReplicaThreads> threads_;

@@ -29,7 +29,8 @@ GradientTraffic Replicas::traffic() const {
     ++traffic.buckets;
     traffic.bytes += size_t(bucket.count) * size_of(parameters.compute_type());
   }
-  traffic.device_bytes = communicator().bytes(count(), kBucketBytes);
+  traffic.device_bytes = communicator_->bytes(count(), kBucketBytes);
+  traffic.communicator = communicator_->title();
   return traffic;
 }
 

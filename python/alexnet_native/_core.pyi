@@ -12,6 +12,11 @@ from typing import Any, Literal, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
+from alexnet_native._profile import Cost as Cost
+from alexnet_native._profile import Lane as Lane
+from alexnet_native._profile import Limits as Limits
+from alexnet_native._profile import Task as Task
+
 __version__: str
 
 class AlexnetError(RuntimeError): ...
@@ -46,6 +51,7 @@ class Reduction(TypedDict):
     replicas: int
     buckets: int
     bytes: int  # of the gradients that are summed in each step
+    communicator: str  # "built-in", "NCCL 2.28.9"; empty for one replica
 
 # With replicas: layers and sums of the first one, edges and memory of all.
 class Plan(TypedDict):
@@ -55,34 +61,6 @@ class Plan(TypedDict):
     reduction: Reduction
     parameters: int
     multiply_adds: int  # forward, one image
-
-class Task(TypedDict):
-    label: str  # the layer; the parameter (update), "data", "labels", "scores", "output"
-    what: str  # the op, "gemm", "copy", an engine's part
-    phase: str  # "forward", "backward", "reduce", "update", "upload", "download", "wait", "other"
-    start_ns: int  # of one clock for all lanes
-    end_ns: int
-
-class Lane(TypedDict):
-    device: str
-    tasks: list[Task]  # in order
-
-class Cost(TypedDict):
-    label: str  # of the tasks that it is the cost of
-    phase: str
-    lane: int  # whose tasks
-    layer: str
-    type: str
-    engine: str
-    multiply_adds: int  # whole batch, all taps
-    padding_multiply_adds: int  # those of them whose tap lies in the padding
-    bytes: int  # every operand once
-
-class Limits(TypedDict):  # what a device can do at best; per second, 0: it cannot
-    fp32: float  # floating-point operations
-    tf32: float
-    bf16: float
-    bytes: float  # between the processor and its memory
 
 class StepResult:
     loss: float  # sum over the images, nats
@@ -107,6 +85,7 @@ class Network:
         threads: int = 0,  # CPU threads in all; 0 = those this process may use
         fuse: bool = True,  # ReLU inside the convolution or dense layer before it
         replicas: int = 1,  # that share each batch, on equal parts of the devices
+        communicator: str = "built-in",  # or "nccl": sums the gradients of replicas on GPUs
     ) -> None: ...
     @property
     def classes(self) -> int: ...
@@ -189,6 +168,7 @@ class LayerRunner:
 def layer_types() -> list[str]: ...
 def devices() -> list[dict[str, str]]: ...  # {"name", "description"}, those that can be used
 def unavailable_backends() -> list[dict[str, str]]: ...  # {"name", "reason"}
+def communicators() -> list[dict[str, str]]: ...  # beside "built-in": {"name", "title", "missing"}
 def available_threads() -> int: ...
 def cpu_kernels() -> str: ...  # the instruction set in use: "avx512", "avx2", "generic"
 def measure_limits(device: str = "cpu:0", threads: int = 0) -> Limits: ...  # about a second

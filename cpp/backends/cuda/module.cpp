@@ -6,6 +6,7 @@
 #include "backends/cuda/check.h"
 #include "backends/cuda/cuda_device.h"
 #include "backends/cuda/module_host.h"
+#include "backends/cuda/nccl_communicator.h"
 #include "ops/fingerprint.h"
 
 namespace alexnet {
@@ -67,7 +68,8 @@ const BackendApi api = {.kind = DeviceKind::cuda,
                         .devices = &list_devices,
                         .make_device = &make_device,
                         .missing = &missing,
-                        .write = &write};
+                        .write = &write,
+                        .communicator = &kNcclCommunicator};
 
 ModuleHost opened_by = {};
 const BackendModule module = {ANX_INTERFACE, kOpsFingerprint, &api};

@@ -7,7 +7,12 @@ import json
 from pathlib import Path
 
 from alexnet_native import log
-from alexnet_native.cli.parser import Commands, add_device_options, add_profile_option
+from alexnet_native.cli.parser import (
+    Commands,
+    add_communicator_option,
+    add_device_options,
+    add_profile_option,
+)
 from alexnet_native.errors import ConfigError
 
 __all__ = ["add"]
@@ -36,6 +41,7 @@ def add(commands: Commands) -> None:
     add_profile_option(parser, "print the time of each layer")
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_device_options(parser)
+    add_communicator_option(parser)
 
 
 def _run(args: argparse.Namespace) -> None:
@@ -48,6 +54,7 @@ def _run(args: argparse.Namespace) -> None:
         "devices": args.devices,
         "threads": args.threads,
         "replicas": args.replicas,
+        "communicator": args.communicator,
         "precision": args.precision,
     }
     if args.profile is not None:

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from alexnet_native import log
-from alexnet_native.cli.parser import Commands, add_device_options
+from alexnet_native.cli.parser import Commands, add_communicator_option, add_device_options
 from alexnet_native.errors import ConfigError
 
 __all__ = ["add", "add_net", "net_options"]
@@ -28,6 +28,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("--predict", action="store_true", help="without what only training needs")
     parser.add_argument("--program", action="store_true", help="print the steps that are executed")
     add_device_options(parser)
+    add_communicator_option(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -52,6 +53,7 @@ def _run(args: argparse.Namespace) -> None:
         devices=args.devices,
         threads=args.threads,
         replicas=args.replicas,
+        communicator=args.communicator,
         **net_options(args),
     )
     batch = args.batch or net.description.hints.batch_size

@@ -24,6 +24,7 @@ def _run(args: argparse.Namespace) -> None:
     found = {
         "devices": _core.devices(),
         "unavailable": _core.unavailable_backends(),
+        "communicators": _core.communicators(),
         "threads": _core.available_threads(),
         "cpu_kernels": _core.cpu_kernels(),
     }
@@ -34,4 +35,9 @@ def _run(args: argparse.Namespace) -> None:
         log.line(f"{device['name']:8}  {device['description']}")
     for backend in _core.unavailable_backends():
         log.line(f"{backend['name']:8}  not available: {backend['reason']}")
+    for one in _core.communicators():
+        state = f"{one['title']}, for --replicas with --communicator {one['name']}"
+        if one["missing"]:
+            state = f"not available: {one['missing']}"
+        log.line(f"{one['name']:8}  {state}")
     log.line(f"{found['threads']} CPU threads, {found['cpu_kernels']} kernels")

@@ -8,7 +8,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-__all__ = ["Commands", "Parser", "add_device_options", "add_profile_option"]
+__all__ = [
+    "Commands",
+    "Parser",
+    "add_communicator_option",
+    "add_device_options",
+    "add_profile_option",
+]
 
 
 class Parser(argparse.ArgumentParser):
@@ -100,6 +106,16 @@ def add_device_options(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=0,
         help="CPU threads in all (default: all that are allowed)",
+    )
+
+
+def add_communicator_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--communicator",
+        metavar="NAME",
+        default="built-in",
+        help="what sums the gradients of replicas: built-in, or nccl between GPUs "
+        "(default: built-in)",
     )
 
 

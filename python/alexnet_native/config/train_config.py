@@ -54,6 +54,10 @@ class TrainConfig:
         1, "net", "copies of the network that share each batch, on equal parts of the devices",
         "whole", minimum=1, on_resume=True,
     )  # fmt: skip
+    communicator: str = _setting(
+        "built-in", "net", "what sums the gradients of replicas; nccl: NVIDIA's, between GPUs",
+        choices=("built-in", "nccl"), on_resume=True,
+    )  # fmt: skip
     threads: int = _setting(
         0, "net", "CPU threads in all; 0: all that are allowed", "whole", minimum=0, on_resume=True
     )

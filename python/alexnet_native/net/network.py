@@ -49,6 +49,7 @@ class Net:
         precision: "fp32", "tf32", "bf16" (docs/numerics.md), or "fp64" for gradient checks.
         threads: CPU threads in all; 0 takes those that this process may use.
         replicas: copies of the network that share every batch (docs/distributed.md).
+        communicator: what sums their gradients: "built-in", or "nccl" between GPUs.
         options: of the named network, as ``activation="tanh"`` of figure1.
 
     Attributes:
@@ -59,7 +60,7 @@ class Net:
 
     Raises:
         ModelError: the description cannot be built; the message names the layer and the field.
-        UnavailableError: a device does not exist here.
+        UnavailableError: a device or the communicator does not exist here.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class Net:
         precision: str = "fp32",
         threads: int = 0,
         replicas: int = 1,
+        communicator: str = "built-in",
         **options: Any,
     ) -> None:
         self.description = describe(model, classes=classes, **options)
@@ -85,6 +87,7 @@ class Net:
             seed=seed,
             precision=precision,
             threads=threads,
+            communicator=communicator,
         )
         self._dtype = np.float64 if precision == "fp64" else np.float32
         self.params = Params(self.native, self._dtype)

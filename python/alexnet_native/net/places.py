@@ -19,12 +19,13 @@ def native_network(
     seed: int,
     precision: str,
     threads: int,
+    communicator: str,
 ) -> _core.Network:
     """Builds the network of a description; see `Net` for the arguments.
 
     Raises:
         ModelError: a description, a seed or devices that cannot be used.
-        UnavailableError: a device does not exist here.
+        UnavailableError: a device or the communicator does not exist here.
     """
     if not 0 <= seed < 2**64:
         raise ModelError(f"seed is {seed}; it must be in 0..2**64 - 1")
@@ -38,6 +39,7 @@ def native_network(
             precision=precision,
             threads=threads,
             replicas=replicas,
+            communicator=communicator,
         )
     except ValueError as error:
         raise ModelError(f"network {description.name}: {error}") from error

@@ -15,7 +15,10 @@ __all__ = ["Deviation", "Followed", "follow"]
 
 # Where, on what and with how much of a record a training runs: no recipe is broken by them, unless
 # it names them itself.
-_FREE = {"data", "classes", "engine", "devices", "replicas", "threads", "accumulate", "seed"}
+_FREE = {
+    "data", "classes", "engine", "devices", "replicas", "communicator", "threads", "accumulate",
+    "seed",
+}  # fmt: skip
 _FREE |= {"augment", "loader_threads", "stall_steps"}
 _FREE_SECTION = "output"
 

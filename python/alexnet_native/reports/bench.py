@@ -51,6 +51,7 @@ def measure(
     devices: str = "cpu:0",
     threads: int = 0,
     replicas: int = 1,
+    communicator: str = "built-in",
     precision: str = "fp32",
     repeats: int = 5,
 ) -> Iterator[dict[str, Any]]:
@@ -64,7 +65,12 @@ def measure(
     for name in nets:
         for task in tasks:
             net = Net(
-                name, devices=devices, threads=threads, replicas=replicas, precision=precision
+                name,
+                devices=devices,
+                threads=threads,
+                replicas=replicas,
+                communicator=communicator,
+                precision=precision,
             )
             limits = limits or limits_of(net)
             for batch in batches:

@@ -19,7 +19,8 @@ class Summary(dict[str, Any]):
     ``parameters``, ``multiply_adds`` (forward, one image), ``cross_edges``, ``bytes_per_step``
     (over all cross edges, forward and backward), ``memory`` (of the whole batch, in bytes),
     ``reduction`` (``replicas``, and the ``bytes`` of gradients that they sum in each step, in
-    ``buckets``). With replicas the layers are those of the first one, for its share of the batch.
+    ``buckets``, by which ``communicator``). With replicas the layers are those of the first one,
+    for its share of the batch.
     """
 
     def __str__(self) -> str:
@@ -117,7 +118,7 @@ def _reduction(s: Summary) -> str:
     own = s["reduction"]
     return (
         f"{own['bytes'] / _MIB:.2f} MiB of gradients, in {own['buckets']} buckets, are summed over "
-        f"{own['replicas']} replicas in each step"
+        f"{own['replicas']} replicas in each step\nby the communicator {own['communicator']}"
     )
 
 

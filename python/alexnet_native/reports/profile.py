@@ -169,7 +169,8 @@ class Profile:
             waits = [r.seconds for r in self.rows if (r.layer, r.phase) == ("gradients", "wait")]
             lines.append(
                 f"gradients: {self.reduction['bytes'] / 2**20:.2f} MiB summed over "
-                f"{self.reduction['replicas']} replicas; a device stood still for them for at most "
+                f"{self.reduction['replicas']} replicas (communicator: "
+                f"{self.reduction['communicator']}); a device stood still for them for at most "
                 f"{1e3 * max(waits, default=0.0):.2f} ms"
             )
         if self.floor:

@@ -83,6 +83,7 @@ def set_up(given: Mapping[str, Any], recipe: Recipe | None = None) -> Setup:
         precision=config.precision,
         threads=config.threads,
         replicas=config.replicas,
+        communicator=config.communicator,
     )
     net.class_names = class_names(config, data)
     _check_rates(net, config)
@@ -125,6 +126,7 @@ def reopen(path: str | Path, given: Mapping[str, Any], data: Dataset | None = No
         precision=saved.precision,
         threads=config.threads,
         replicas=config.replicas,
+        communicator=config.communicator,
     )
     checkpoint.restore(net, saved)
     _check_rates(net, config)

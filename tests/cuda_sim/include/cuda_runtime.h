@@ -10,6 +10,8 @@
 #include <type_traits>
 #include <utility>
 
+#pragma GCC visibility push(default)  // libraries that are opened later call it too
+
 #define __global__
 #define __device__
 #define __host__
@@ -209,3 +211,5 @@ cudaError_t cudaLaunchKernel(void (*kernel)(P...), dim3 grid, dim3 block, void**
 }
 
 inline void __syncthreads() { ::cuda_sim::barrier(); }
+
+#pragma GCC visibility pop

@@ -1,4 +1,4 @@
-#include "comm/meeting.h"
+#include "core/meeting.h"
 
 #include "core/errors.h"
 

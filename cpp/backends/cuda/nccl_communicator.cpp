@@ -1,0 +1,130 @@
+// NCCL's all-reduce, enqueued on the streams of all ranks. The order of its sums is its own: the
+// same on every rank of a call, but with three ranks or more not that of the built-in communicator,
+// and where switches do the adding not the same in every run.
+#include "backends/cuda/nccl_communicator.h"
+
+#include <atomic>
+#include <mutex>
+#include <set>
+
+#include "backends/cuda/check.h"
+#include "backends/cuda/cuda_stream.h"
+#include "backends/cuda/nccl_library.h"
+#include "core/meeting.h"
+
+namespace alexnet {
+namespace {
+
+class Group {
+ public:
+  explicit Group(const std::vector<Device*>& devices)
+      : meeting(int(devices.size())), comms_(devices.size()) {
+    std::vector<int> indices;
+    for (const Device* device : devices) indices.push_back(device->id().index);
+    const OnDevice here(indices[0]);
+    ANX_NCCL(ncclCommInitAll, comms_.data(), int(indices.size()), indices.data());
+  }
+  ~Group() {
+    for (const NcclComm comm : comms_)
+      if (comm) nccl().ncclCommDestroy(comm);
+  }
+  Group(const Group&) = delete;
+
+  NcclComm comm(int rank) const { return comms_[size_t(rank)]; }
+
+  void has_failed() { failed_ = true; }
+  // Also lets those go that wait in NCCL: after an error of it some ranks may have begun what the
+  // others never will.
+  void call_off() noexcept {
+    meeting.call_off();
+    if (!failed_) return;
+    const std::lock_guard lock(mutex_);
+    for (NcclComm& comm : comms_) {
+      if (comm) nccl().ncclCommAbort(comm);
+      comm = nullptr;
+    }
+  }
+
+  Meeting meeting;
+
+ private:
+  std::mutex mutex_;
+  std::atomic<bool> failed_ = false;
+  std::vector<NcclComm> comms_;
+};
+
+class NcclRank final : public Communicator {
+ public:
+  NcclRank(std::shared_ptr<Group> group, int rank)
+      : group_(std::move(group)), comm_(group_->comm(rank)) {}
+
+  void all_reduce(Stream& stream, std::span<const AnyView> values) override {
+    uint64_t key = key_of(8, this);
+    for (const AnyView& v : values) key = key_of(key, v.data, v.bytes(), v.dtype);
+    // All enter the library, or none: a rank alone would wait in it for the others.
+    group_->meeting.come();
+    try {
+      static_cast<CudaStream&>(stream).fixed(key, "nccl",
+                                             [&](cudaStream_t on) { enqueue(values, on); });
+    } catch (...) {
+      group_->has_failed();
+      throw;
+    }
+  }
+
+  void abort() noexcept override { group_->call_off(); }
+
+ private:
+  // One group: NCCL makes one kernel of it.
+  void enqueue(std::span<const AnyView> values, cudaStream_t stream) {
+    ANX_NCCL(ncclGroupStart);
+    int result = kNcclSuccess;
+    for (const AnyView& v : values)
+      if (result == kNcclSuccess)
+        result = nccl().ncclAllReduce(v.data, v.data, size_t(v.shape.count()),
+                                      v.dtype == DType::f64 ? kNcclFloat64 : kNcclFloat32, kNcclSum,
+                                      comm_, stream);
+    const int ended = nccl().ncclGroupEnd();  // also after an error: the thread's next call counts
+    check_nccl(result, "ncclAllReduce");
+    check_nccl(ended, "ncclGroupEnd");
+  }
+
+  std::shared_ptr<Group> group_;
+  NcclComm comm_;
+};
+
+std::string title() { return format("NCCL {}", nccl().version); }
+
+std::string missing(const std::vector<DeviceId>& devices) {
+  std::string why;
+  if (!find_nccl(why))
+    return format(
+        "there is no NCCL: {}: pip install \"alexnet-native[cuda]\", or take the "
+        "communicator {}",
+        why, kBuiltIn);
+  std::set<int> seen;
+  for (const DeviceId& device : devices)
+    if (!seen.insert(device.index).second)
+      return format(
+          "NCCL sums between different GPUs, and {} is named twice: take the "
+          "communicator {}",
+          to_string(device), kBuiltIn);
+  return "";
+}
+
+std::vector<std::unique_ptr<Communicator>> make(const std::vector<Device*>& devices, size_t) {
+  const auto group = std::make_shared<Group>(devices);
+  std::vector<std::unique_ptr<Communicator>> all;
+  for (size_t r = 0; r < devices.size(); ++r)
+    all.push_back(std::make_unique<NcclRank>(group, int(r)));
+  return all;
+}
+
+}  // namespace
+
+const CommunicatorApi kNcclCommunicator = {
+    .name = "nccl", .title = &title, .missing = &missing, .make = &make, .bytes = [](int, size_t) {
+      return size_t(0);
+    }};
+
+}  // namespace alexnet
