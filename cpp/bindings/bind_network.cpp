@@ -70,6 +70,14 @@ RawImages to_raw(const Network& net, const py::dict& batch, int n) {
   return raw;
 }
 
+Batch to_raw_batch(const Network& net, const py::dict& given, const py::array& labels) {
+  Batch batch{nullptr, nullptr, int(labels.size()), {}};
+  require<ShapeError>(batch.count > 0, "a batch must hold at least one image, got 0");
+  add_labels(batch, labels);
+  batch.raw = to_raw(net, given, batch.count);
+  return batch;
+}
+
 py::dict to_dict(const LayerInfo& l) {
   return py::dict("name"_a = l.name, "type"_a = l.type, "device"_a = l.device,
                   "output"_a = py::make_tuple(l.output.c, l.output.h, l.output.w),
@@ -195,10 +203,7 @@ void bind_network(py::module_& m) {
           "forward_backward_raw",
           [](Replicas& n, const py::dict& given, const py::array& labels, uint64_t step,
              int64_t first_image, int64_t total) {
-            Batch batch{nullptr, nullptr, int(labels.size()), {}};
-            require<ShapeError>(batch.count > 0, "a batch must hold at least one image, got 0");
-            add_labels(batch, labels);
-            batch.raw = to_raw(n.first(), given, batch.count);
+            const Batch batch = to_raw_batch(n.first(), given, labels);
             const py::gil_scoped_release nogil;
             return n.forward_backward(batch, step, first_image, total);
           },
@@ -226,12 +231,22 @@ void bind_network(py::module_& m) {
           "images"_a, "labels"_a, py::kw_only(), "step"_a)
       .def(
           "enqueue_step",
-          [](Replicas& n, const py::array& images, const py::array& labels, uint64_t step) {
+          [](Replicas& n, const py::array& images, const py::array& labels, uint64_t step,
+             int64_t first_image, int64_t total) {
             const Batch batch = to_batch(n.first(), images, labels);
             const py::gil_scoped_release nogil;
-            n.enqueue_step(batch, step);
+            n.enqueue_step(batch, step, first_image, total);
           },
-          "images"_a, "labels"_a, py::kw_only(), "step"_a)
+          "images"_a, "labels"_a, py::kw_only(), "step"_a, "first_image"_a = 0, "total"_a = 0)
+      .def(
+          "enqueue_step_raw",
+          [](Replicas& n, const py::dict& given, const py::array& labels, uint64_t step,
+             int64_t first_image, int64_t total) {
+            const Batch batch = to_raw_batch(n.first(), given, labels);
+            const py::gil_scoped_release nogil;
+            n.enqueue_step(batch, step, first_image, total);
+          },
+          "raw"_a, "labels"_a, "step"_a, "first"_a, "total"_a)
       .def("next_result", &Replicas::next_result, py::call_guard<py::gil_scoped_release>())
       .def_property_readonly("waiting_steps", &Replicas::waiting_steps)
       .def_property_readonly("overlaps", &Replicas::overlaps)

@@ -17,8 +17,13 @@ struct Network::Compiled {
   std::set<std::string> frozen;
   Executor executor;
   std::vector<void*> bound_to;
-  std::unique_ptr<Replay> replay;  // of whole training steps, where a device gains by it
-  bool asked_for_replay = false;
+  // Training steps that are played again, where a device gains by it: parts of a batch that other
+  // parts follow, and those that end with the update.
+  struct Played {
+    std::unique_ptr<Replay> replay;
+    bool asked_for = false;
+  };
+  Played played[2] = {};
 };
 
 }  // namespace alexnet

@@ -4,8 +4,7 @@
 
 namespace alexnet {
 
-AnyView DeviceAugmenter::uploaded(Stream& stream, Tensor& memory, const void* from,
-                                  const Shape& shape, DType dtype) {
+AnyView DeviceAugmenter::reserved(Stream& stream, Tensor& memory, const Shape& shape, DType dtype) {
   if (!memory || memory.view().shape.count() < shape.count()) {
     stream.synchronize();  // nothing may still read what is replaced
     memory = Tensor();
@@ -13,12 +12,11 @@ AnyView DeviceAugmenter::uploaded(Stream& stream, Tensor& memory, const void* fr
   }
   AnyView view = memory.view();
   view.shape = shape;
-  stream.upload(from, view);
   return view;
 }
 
 void DeviceAugmenter::run(Stream& stream, const RawImages& raw, const RawMean& mean,
-                          const AnyView& out) {
+                          const AnyView& out, const Send& send) {
   require<ConfigError>(out.dtype == DType::f32 && out.block == 1,
                        "images are augmented on the device in float32 alone: augment on the CPU");
   const int n = out.shape.n, c = out.shape.c;
@@ -35,17 +33,22 @@ void DeviceAugmenter::run(Stream& stream, const RawImages& raw, const RawMean& m
   op.height = raw.height;
   op.width = raw.width;
   op.scale = raw.scale;
-  op.images = uploaded(stream, records_, raw.records, {n, raw.height, raw.width, c}, DType::u8);
-  op.offsets = uploaded(stream, offsets_, raw.offsets, {n, 2, 1, 1}, DType::i32);
-  op.mirror = uploaded(stream, mirror_, raw.mirror, {n, 1, 1, 1}, DType::u8);
-  if (raw.colour) op.color = uploaded(stream, colour_, raw.colour, {n, c, 1, 1}, DType::f32);
+  const auto sent = [&](Tensor& memory, const void* from, const Shape& shape, DType dtype) {
+    const AnyView view = reserved(stream, memory, shape, dtype);
+    send(from, view);
+    return view;
+  };
+  op.images = sent(records_, raw.records, {n, raw.height, raw.width, c}, DType::u8);
+  op.offsets = sent(offsets_, raw.offsets, {n, 2, 1, 1}, DType::i32);
+  op.mirror = sent(mirror_, raw.mirror, {n, 1, 1, 1}, DType::u8);
+  if (raw.colour) op.color = sent(colour_, raw.colour, {n, c, 1, 1}, DType::f32);
   if (!mean.values.empty()) {
     op.mean_matched = mean.shape.h == raw.height && mean.shape.w == raw.width;
     require<ShapeError>(
         mean.shape.c == c &&
             (op.mean_matched || (mean.shape.h == out.shape.h && mean.shape.w == out.shape.w)),
         "the mean is {}, the network's input {}", to_string(mean.shape), to_string(out.shape));
-    if (!mean_) uploaded(stream, mean_, mean.values.data(), mean.shape, DType::f32);
+    if (!mean_) stream.upload(mean.values.data(), reserved(stream, mean_, mean.shape, DType::f32));
     op.mean = mean_.view();
   }
   op.out = out;

@@ -2,6 +2,7 @@
 // are uploaded, and ops/augment.h makes the input there.
 #pragma once
 
+#include <functional>
 #include <vector>
 
 #include "core/tensor.h"
@@ -29,14 +30,17 @@ class DeviceAugmenter {
  public:
   explicit DeviceAugmenter(Device& device) : device_(device) {}
 
-  // Enqueues all of it; raw must stay until the stream is synchronised. `mean` is uploaded at the
-  // first call after forget_mean().
-  void run(Stream& stream, const RawImages& raw, const RawMean& mean, const AnyView& out);
+  // Sends host memory to the device, before what is enqueued on the stream from then on.
+  using Send = std::function<void(const void* from, const AnyView& to)>;
+
+  // Enqueues all of it. `mean` is uploaded by the stream, at the first call after forget_mean(),
+  // and must stay; raw must stay as long as `send` needs it.
+  void run(Stream& stream, const RawImages& raw, const RawMean& mean, const AnyView& out,
+           const Send& send);
   void forget_mean() { mean_ = Tensor(); }
 
  private:
-  AnyView uploaded(Stream& stream, Tensor& memory, const void* from, const Shape& shape,
-                   DType dtype);
+  AnyView reserved(Stream& stream, Tensor& memory, const Shape& shape, DType dtype);
 
   Device& device_;
   Tensor records_, offsets_, mirror_, colour_, mean_;

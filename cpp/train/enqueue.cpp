@@ -11,26 +11,28 @@ bool Network::overlaps() const {
 
 int Network::waiting_steps() const { return queue_ ? queue_->waiting() : 0; }
 
-void Network::enqueue_step(const Batch& batch, uint64_t step) {
+void Network::enqueue_step(const Batch& batch, uint64_t step, int64_t first_image, int64_t total) {
   check_labels(batch);
+  if (total <= 0) total = batch.count;
+  const bool updates = first_image + batch.count >= total;
   if (!queue_) queue_ = std::make_unique<StepQueue>(device_list_, stream_list_);
   forget_records();
   queue_->begin();
   Compiled& c = compiled(batch.count, true);
-  parameters_->prepare_update();
-  StepContext context = training_context(step, 0, batch.count);
+  if (updates) parameters_->prepare_update();
+  StepContext context = training_context(step, first_image, total);
   const Program& program = c.executor.program();
   try {
-    for (const int input : program.inputs)
-      if (input >= 0) queue_->feed(batch.images, c.executor.view(input), kData);
+    feed_images(c.executor, batch);
     const AnyView labels = c.executor.view(program.labels);
     queue_->feed(batch.labels, labels, "labels");
     context.labels = labels;
-    run_step(c, context);
+    run_step(c, context, updates);
     queue_->push(c.executor.view(program.scores), batch.count, stream_of(program, program.scores));
     await_each_other();
   } catch (...) {
-    if (c.replay) c.replay->cancel();
+    for (Compiled::Played& played : c.played)
+      if (played.replay) played.replay->cancel();
     queue_->forget();
     synchronize();
     throw;
@@ -38,19 +40,19 @@ void Network::enqueue_step(const Batch& batch, uint64_t step) {
   if (profiling_) synchronize();
 }
 
-void Network::run_step(Compiled& c, const StepContext& context) {
-  if (profiling_) {  // task by task
+void Network::run_step(Compiled& c, const StepContext& context, bool updates) {
+  const auto enqueue = [&] {
     c.executor.run(context);
-    parameters_->update();
-    return;
-  }
-  if (!std::exchange(c.asked_for_replay, true))
-    c.replay = stream_list_[0]->make_replay(stream_list_);
+    if (updates) parameters_->update();
+  };
+  if (profiling_) return enqueue();  // task by task
+  Compiled::Played& played = c.played[updates];
+  if (!std::exchange(played.asked_for, true))
+    played.replay = stream_list_[0]->make_replay(stream_list_);
   do {
-    if (c.replay) c.replay->begin();
-    c.executor.run(context);
-    parameters_->update();
-  } while (c.replay && !c.replay->end());
+    if (played.replay) played.replay->begin();
+    enqueue();
+  } while (played.replay && !played.replay->end());
 }
 
 // What any stream does from now on comes after what all have done: the next step uses their memory.

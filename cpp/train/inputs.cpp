@@ -4,6 +4,7 @@
 namespace alexnet {
 
 void Network::set_mean(RawMean mean) {
+  if (waiting_steps() > 0) synchronize();  // they may still read the one of before
   mean_ = std::move(mean);
   for (const auto& augmenter : augmenters_) augmenter->forget_mean();
 }
@@ -24,13 +25,30 @@ void Network::upload_images(const Executor& executor, const Batch& batch) {
       Stream& stream = *stream_list_[i];
       stream.set_label(kData, Phase::upload);
       if (batch.raw)
-        augmenters_[i]->run(stream, *batch.raw, mean_, input);
+        augmenters_[i]->run(stream, *batch.raw, mean_, input,
+                            [&](const void* from, const AnyView& to) { stream.upload(from, to); });
       else
         stream.upload(batch.images, input);
     }
   } catch (...) {
     synchronize();  // nothing may still read the caller's memory
     throw;
+  }
+}
+
+// The same, of a step that nobody waits for.
+void Network::feed_images(const Executor& executor, const Batch& batch) {
+  const Program& program = executor.program();
+  for (size_t i = 0; i < program.inputs.size(); ++i) {
+    if (program.inputs[i] < 0) continue;
+    const AnyView input = executor.view(program.inputs[i]);
+    const auto feed = [&](const void* from, const AnyView& to) { queue_->feed(from, to, kData); };
+    if (batch.raw) {
+      stream_list_[i]->set_label(kData, Phase::upload);
+      augmenters_[i]->run(*stream_list_[i], *batch.raw, mean_, input, feed);
+    } else {
+      feed(batch.images, input);
+    }
   }
 }
 

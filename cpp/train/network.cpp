@@ -102,8 +102,7 @@ Network::Compiled& Network::compiled(int images, bool training, const std::strin
                                       feature,
                                       std::move(frozen),
                                       Executor(build(images, training, keep), stream_list_),
-                                      {},
-                                      nullptr});
+                                      {}});
     constexpr size_t kCached = 6;  // training, evaluation, and their last smaller batches
     if (cache_.size() > kCached) cache_.pop_back();
   }

@@ -99,9 +99,11 @@ class Network {
   void update();  // blocking
   StepResult train_step(const Batch& batch, uint64_t step);
 
-  // The same steps without waiting for them. enqueue_step() copies the batch; its result is had
-  // from next_result(), the oldest first, which blocks until it is there. At most two steps wait.
-  void enqueue_step(const Batch& batch, uint64_t step);
+  // The same without waiting: the gradients of a batch or, as forward_backward() takes them, of a
+  // part of it; and the update, with the part that ends at `total`. enqueue_step() copies the
+  // batch; its result is had from next_result(), the oldest first, which blocks until it is there.
+  // At most two wait.
+  void enqueue_step(const Batch& batch, uint64_t step, int64_t first_image, int64_t total);
   StepResult next_result();
   int waiting_steps() const;
   bool overlaps() const;  // whether the devices gain by it
@@ -129,12 +131,13 @@ class Network {
   Compiled& compiled(int images, bool training, const std::string& feature = "");
   StepContext training_context(uint64_t step, int64_t first_image, int64_t total) const;
   StepResult result_of(const void* scores, int images) const;
-  void run_step(Compiled& compiled, const StepContext& context);
+  void run_step(Compiled& compiled, const StepContext& context, bool updates);
   void await_each_other();
   StepResult run(Compiled& compiled, const Batch& batch, const StepContext& step,
                  GradientReducer* reducer = nullptr);
   std::vector<char> read(Compiled& compiled, int buffer);  // in planes, compute type; blocking
   void upload_images(const Executor& executor, const Batch& batch);
+  void feed_images(const Executor& executor, const Batch& batch);
   Stream& stream_of(const Program& program, int buffer);
   void keep_records();
   void forget_records();

@@ -209,9 +209,9 @@ StepResult Replicas::train_step(const Batch& batch, uint64_t step) {
   return result;
 }
 
-void Replicas::enqueue_step(const Batch& batch, uint64_t step) {
+void Replicas::enqueue_step(const Batch& batch, uint64_t step, int64_t first_image, int64_t total) {
   require<ConfigError>(!threads_, "steps of {} replicas cannot be enqueued", count());
-  first().enqueue_step(batch, step);
+  first().enqueue_step(batch, step, first_image, total);
 }
 
 void Replicas::predict(const Batch& batch, void* out) {

@@ -42,7 +42,7 @@ class Replicas {
   StepResult train_step(const Batch& batch, uint64_t step);
   // Of one replica. Several take blocking steps: a replay of a step holds no sums of gradients.
   bool overlaps() const { return !threads_ && first().overlaps(); }
-  void enqueue_step(const Batch& batch, uint64_t step);
+  void enqueue_step(const Batch& batch, uint64_t step, int64_t first_image, int64_t total);
   StepResult next_result() { return first().next_result(); }
   int waiting_steps() const { return first().waiting_steps(); }
   void predict(const Batch& batch, void* out);

@@ -113,8 +113,14 @@ class Network:
     def set_mean(self, mean: NDArray[np.float32] | None) -> None: ...  # as augment() takes it
     def update(self) -> None: ...  # applies the rules and zeroes the gradients
     def train_step(self, images: Floats, labels: Ints, *, step: int) -> StepResult: ...  # both
-    # The same without waiting, of one replica; the arrays are copied. At most two steps wait.
-    def enqueue_step(self, images: Floats, labels: Ints, *, step: int) -> None: ...
+    # The same without waiting, of one replica: the update comes with the part that ends at `total`.
+    # The arrays are copied. At most two steps, or parts, wait.
+    def enqueue_step(
+        self, images: Floats, labels: Ints, *, step: int, first_image: int = 0, total: int = 0
+    ) -> None: ...
+    def enqueue_step_raw(
+        self, raw: dict[str, Any], labels: Ints, step: int, first: int, total: int
+    ) -> None: ...
     def next_result(self) -> StepResult: ...  # of the oldest; blocks
     @property
     def waiting_steps(self) -> int: ...

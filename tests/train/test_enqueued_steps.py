@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -76,12 +77,104 @@ def test_they_give_the_bits_of_steps_that_are_waited_for(device: str, precision:
     assert bits(one) == bits(other)
 
 
-def test_they_run_on_two_devices(device: str) -> None:
+def both(device: str) -> str:
     kind, _, index = device.partition(":")
-    devices = f"{device},{kind}:{1 - int(index)}"
-    one, other = small(devices), small(devices)
+    return f"{device},{kind}:{1 - int(index)}"
+
+
+def test_they_run_on_two_devices(device: str) -> None:
+    one, other = small(both(device)), small(both(device))
     assert enqueued(one) == waited_for(other)
     assert bits(one) == bits(other)
+
+
+class Late:
+    """Reads the results of steps, or of their parts, one late."""
+
+    def __init__(self, net: Net) -> None:
+        self.native = net.native
+        self.losses: list[float] = []
+
+    def read(self, leave: int = 1) -> None:
+        while self.native.waiting_steps > leave:
+            self.losses.append(self.native.next_result().loss)
+
+
+PARTS = ((0, 2), (2, 4), (4, 5))  # of the five images of a batch
+
+
+@pytest.mark.parametrize("two", [False, True], ids=["one device", "two devices"])
+def test_parts_of_a_batch_give_the_bits_of_parts_that_are_waited_for(
+    device: str, precision: str, two: bool
+) -> None:
+    where = both(device) if two else device
+    one, other = small(where, precision), small(where, precision)
+    late, waited = Late(one), []
+    for step, (images, labels) in enumerate(batches(precision)):
+        for net in (one, other):
+            net.set_rates(0.05 if step < 4 else 0.01)
+        for first, last in PARTS:
+            x, y = images[first:last].copy(), labels[first:last].copy()
+            result = other.native.forward_backward(x, y, step=step, first_image=first, total=5)
+            waited.append(result.loss)
+            one.native.enqueue_step(x, y, step=step, first_image=first, total=5)
+            x[:] = 1e9  # it was copied
+            late.read()
+        other.native.update()
+    late.read(leave=0)
+    assert late.losses == waited
+    assert bits(one) == bits(other)
+
+
+def records(count: int, seed: int) -> dict[str, Any]:
+    """What a loader gives for a device that augments: crops of 9x9 from 11x12."""
+    rng = np.random.default_rng(seed)
+    return {
+        "records": rng.integers(0, 256, (count, 11, 12, 2), dtype=np.uint8),
+        "offsets": rng.integers(0, 3, (count, 2), dtype=np.int32),
+        "mirror": rng.integers(0, 2, count, dtype=np.uint8),
+        "colour": rng.normal(size=(count, 2)).astype(np.float32) if seed % 2 else None,
+        "scale": 0.01,
+    }
+
+
+@pytest.mark.parametrize("two", [False, True], ids=["one device", "two devices"])
+def test_images_that_the_device_augments_give_the_bits_of_those_that_are_waited_for(
+    device: str, two: bool
+) -> None:
+    where = both(device) if two else device
+    one, other = small(where), small(where)
+    mean = np.random.default_rng(1).uniform(90, 160, (2, 11, 12)).astype(np.float32)
+    late, waited = Late(one), []
+    for step in range(COUNT):
+        if step in (0, 3):  # while a step waits
+            for net in (one, other):
+                net.native.set_mean(mean + step)
+        count = 4 if step == 5 else 7
+        raw, labels = records(count, step), np.arange(count, dtype=np.int32) % 4
+        for first, last in ((0, 3), (3, count)):
+            part = {k: v[first:last].copy() if isinstance(v, np.ndarray) else v
+                    for k, v in raw.items()}  # fmt: skip
+            y = labels[first:last].copy()
+            result = other.native.forward_backward_raw(part, y, step, first, count)
+            waited.append(result.loss)
+            one.native.enqueue_step_raw(part, y, step, first, count)
+            part["records"][:] = 0  # it was copied
+            late.read()
+        other.native.update()
+    late.read(leave=0)
+    assert late.losses == waited
+    assert bits(one) == bits(other)
+
+
+def test_a_window_outside_its_record_is_refused_and_leaves_nothing_behind(device: str) -> None:
+    one, other = small(device), small(device)
+    raw = records(3, 0)
+    raw["offsets"][1] = (0, 4)
+    with pytest.raises(ValueError, match=r"the window of image 1 at \(0, 4\) leaves its record"):
+        one.native.enqueue_step_raw(raw, np.zeros(3, np.int32), 0, 0, 3)
+    assert one.native.waiting_steps == 0
+    assert enqueued(one) == waited_for(other)
 
 
 def test_an_evaluation_of_a_larger_batch_between_them_changes_nothing(device: str) -> None:
@@ -129,9 +222,19 @@ def late(net: Net, parts: int) -> Steps:
     return steps
 
 
-@pytest.mark.parametrize("settings", [{}, {"log_every": 3, "checkpoint_every": 2}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"log_every": 3, "checkpoint_every": 2},
+        {"accumulate": 3, "log_every": 2},
+        {"augment": "device"},
+        {"augment": "device", "accumulate": 2, "checkpoint_every": 3},
+    ],
+    ids=str,
+)
 def test_a_training_whose_losses_come_late_writes_the_same_files(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, int]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any]
 ) -> None:
     images, labels = tiny.arrays(50)
     files = []

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from alexnet_native.data.batches import Batch, RawImages
 from alexnet_native.net import Net
@@ -24,12 +27,21 @@ class Done:
     updated: bool  # whether its update was made, whatever the loss
 
 
+@dataclass
+class _Begun:
+    """A step of which not all results are read."""
+
+    step: int
+    parts: int  # that are to come
+    sums: Sums = field(default_factory=Sums)
+
+
 class Steps:
     """Runs the steps of a network.
 
-    On GPUs the result of a step is read while the next one runs, so that the host never waits for
-    a step that it has just begun. `finish` gives the last ones. Steps on images that the device
-    augments, and those that are profiled, are waited for.
+    On GPUs the result of a step, or of a part of one, is read while the next one runs, so that the
+    host never waits for what it has just begun. `finish` gives the last ones. Steps that are
+    profiled are waited for.
 
     Args:
         net: trained in place; its step selects the dropout masks.
@@ -38,9 +50,8 @@ class Steps:
 
     def __init__(self, net: Net, parts: int) -> None:
         self._net, self._parts = net, parts
-        self._late = net.native.overlaps and parts == 1
-        self._dtype = np.float64 if net.precision == "fp64" else np.float32
-        self._waiting: deque[int] = deque()
+        self._late = net.native.overlaps
+        self._begun: deque[_Begun] = deque()
         while net.native.waiting_steps:  # of a training that ended in an error
             net.native.next_result()
 
@@ -50,13 +61,8 @@ class Steps:
         A step whose loss is not finite changes no weight where its result is there at once.
         """
         net = self._net
-        if self._late and not isinstance(batch.images, RawImages):
-            images = batch.images.astype(self._dtype, copy=False)
-            net.native.enqueue_step(images, batch.labels, step=net.step)
-            net.step += 1
-            self._waiting.append(net.step)
-            late = 0 if net.native.is_profiled else 1
-            return [self._next() for _ in range(len(self._waiting) - late)]
+        if self._late:
+            return self._enqueue(batch)
         sums = forward_backward(net, batch, self._parts)
         if finite := math.isfinite(sums.loss):
             net.native.update()
@@ -65,12 +71,64 @@ class Steps:
 
     def finish(self) -> list[Done]:
         """The steps that are not done yet, done."""
-        return [self._next() for _ in range(len(self._waiting))]
+        return self._read(0)
 
-    def _next(self) -> Done:
-        sums = Sums()
-        sums.add(self._net.native.next_result())
-        return Done(self._waiting.popleft(), sums, updated=True)
+    def _enqueue(self, batch: Batch) -> list[Done]:
+        net = self._net
+        native, late = net.native, 0 if net.native.is_profiled else 1
+        parts = list(_parts(net, batch, self._parts))
+        self._begun.append(_Begun(net.step + 1, len(parts)))
+        done: list[Done] = []
+        for part in parts:
+            if isinstance(part.images, dict):
+                native.enqueue_step_raw(part.images, part.labels, net.step, part.first, part.total)
+            else:
+                native.enqueue_step(
+                    part.images,
+                    part.labels,
+                    step=net.step,
+                    first_image=part.first,
+                    total=part.total,
+                )
+            done += self._read(late)
+        net.step += 1
+        return done
+
+    def _read(self, late: int) -> list[Done]:
+        """Reads results until so many wait. Returns the steps that are done by them."""
+        done: list[Done] = []
+        while self._net.native.waiting_steps > late:
+            begun = self._begun[0]
+            begun.sums.add(self._net.native.next_result())
+            begun.parts -= 1
+            if begun.parts == 0:
+                self._begun.popleft()
+                done.append(Done(begun.step, begun.sums, updated=True))
+        return done
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Of a batch, as the native network takes it."""
+
+    images: NDArray[np.floating[Any]] | dict[str, Any]  # or records that the device augments
+    labels: NDArray[np.int32]
+    first: int  # its first image in the batch
+    total: int  # images of the batch
+
+
+def _parts(net: Net, batch: Batch, parts: int) -> Iterator[_Part]:
+    dtype = np.float64 if net.precision == "fp64" else np.float32
+    total = len(batch.labels)
+    size = math.ceil(total / parts)
+    for first in range(0, total, size):
+        last = first + size
+        images = (
+            batch.images.part(first, last)
+            if isinstance(batch.images, RawImages)
+            else batch.images[first:last].astype(dtype, copy=False)
+        )
+        yield _Part(images, batch.labels[first:last], first, total)
 
 
 def forward_backward(net: Net, batch: Batch, parts: int) -> Sums:
@@ -82,20 +140,18 @@ def forward_backward(net: Net, batch: Batch, parts: int) -> Sums:
         parts: that the batch is computed in, to save memory; the result is that of the whole.
     """
     sums = Sums()
-    total = len(batch.labels)
-    size = math.ceil(total / parts)
-    for first in range(0, total, size):
-        last = first + size
-        labels = batch.labels[first:last]
-        if isinstance(batch.images, RawImages):
-            part = batch.images.part(first, last)
-            sums.add(net.native.forward_backward_raw(part, labels, net.step, first, total))
-        else:
-            dtype = np.float64 if net.precision == "fp64" else np.float32
-            images = batch.images[first:last].astype(dtype, copy=False)
-            sums.add(
-                net.native.forward_backward(
-                    images, labels, step=net.step, first_image=first, total=total
-                )
+    for part in _parts(net, batch, parts):
+        if isinstance(part.images, dict):
+            result = net.native.forward_backward_raw(
+                part.images, part.labels, net.step, part.first, part.total
             )
+        else:
+            result = net.native.forward_backward(
+                part.images,
+                part.labels,
+                step=net.step,
+                first_image=part.first,
+                total=part.total,
+            )
+        sums.add(result)
     return sums
