@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
+import tiny
 from alexnet_native import Net
+from alexnet_native.reports.describe import timed
+from placements import APART
 from tiny_nets import two_towers
 
 
@@ -40,6 +44,26 @@ def test_the_traffic_is_in_the_table() -> None:
     text = str(Net("alexnet", devices="cpu:0,cpu:1").describe(128))
     assert "57.25 MiB between devices in each step" in text
     assert "between devices" not in str(Net("alexnet").describe(128))
+
+
+def test_the_copies_are_timed_when_it_is_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "towers.toml").write_text(two_towers().to_toml())
+    where = ("describe", "towers.toml", "--batch", 2, "--devices", ",".join(APART))
+    plain = tiny.run(*where, cwd=tmp_path).stdout
+    if len({*APART}) > 1:
+        assert "; --measure times the copies" in plain
+        done = tiny.run(*where, "--measure", "--json", cwd=tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
+        edges = json.loads(done.stdout)["cross_edges"]
+        assert edges and all(e["forward_ms"] > 0 and e["backward_ms"] > 0 for e in edges)
+        summary = Net(two_towers(), devices=APART).describe(2)
+        summary["cross_edges"] = timed(summary["cross_edges"], [(0.25, 1.5)] * len(edges))
+        assert f"MiB between devices in each step, {1.75 * len(edges):.2f} ms of copies" in str(
+            summary
+        )
+        assert str(summary).count("  0.250 ") == len(edges)
+    done = tiny.run("describe", "towers.toml", "--measure", cwd=tmp_path)
+    assert "nothing crosses" in tiny.complaint(done)
 
 
 def test_columns_are_aligned() -> None:

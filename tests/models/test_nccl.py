@@ -1,4 +1,4 @@
-"""NCCL sums the gradients of replicas on simulated GPUs: tests/cuda_sim/fake_nccl.cpp in its place.
+"""NCCL sums the gradients of replicas on GPUs; on simulated ones tests/cuda_sim/fake_nccl.cpp does.
 
 Everything runs in processes of their own: a library is opened once, and stays.
 """
@@ -24,9 +24,10 @@ MODULE = os.environ.get("ALEXNET_CUDA_MODULE") or str(
 )
 FAKE = Path(MODULE).parent / "fake_nccl" / "libnccl.so.2"
 
+TWO_GPUS = len(DEVICES) > 1 and all(name.startswith("cuda") for name in DEVICES)
+on_two_gpus = pytest.mark.skipif(not TWO_GPUS, reason="needs two GPUs, or simulated ones")
 on_two_simulated_gpus = pytest.mark.skipif(
-    not (len(DEVICES) > 1 and DEVICES[0].startswith("cuda") and FAKE.exists()),
-    reason="needs two simulated GPUs",
+    not (TWO_GPUS and FAKE.exists()), reason="needs two simulated GPUs"
 )
 
 TRAIN = """
@@ -79,14 +80,18 @@ def run(code: str, *words: str, **environment: str) -> subprocess.CompletedProce
 
 
 def with_nccl(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return run(TRAIN + code, LD_LIBRARY_PATH=str(FAKE.parent), **environment)
+    if FAKE.exists():
+        environment["LD_LIBRARY_PATH"] = str(FAKE.parent)
+    return run(TRAIN + code, **environment)
 
 
-@on_two_simulated_gpus
+@on_two_gpus
 def test_two_replicas_have_the_bits_of_the_built_in_communicator() -> None:
     done = with_nccl(SAME_BITS, ALEXNET_SIM_LEAKS="1")
+    if "there is no NCCL" in done.stderr and not FAKE.exists():
+        pytest.skip(tiny.complaints(done.stderr).splitlines()[-1])
     assert (done.returncode, done.stderr) == (0, "")
-    assert "summed over 2 replicas in each step\nby the communicator NCCL 2.28.9" in done.stdout
+    assert "summed over 2 replicas in each step\nby the communicator NCCL 2." in done.stdout
     assert done.stdout.splitlines()[-1] == "[[('nccl', 'reduce')], [('nccl', 'reduce')]]"
 
 

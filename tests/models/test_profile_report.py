@@ -124,6 +124,8 @@ def test_copies_between_devices_are_rows_with_bytes_and_times(
     assert {r.device for r in profile.rows} == {*APART}
     text = str(profile)
     assert "forward MiB" in text
+    assert len(profile.edge_ms()) == len(profile.edges)
+    assert all(forward > 0 for forward, _ in profile.edge_ms())  # nothing goes back
     assert all(f"\n{edge['value']} " in text for edge in profile.edges)
 
 

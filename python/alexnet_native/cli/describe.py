@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from alexnet_native import log
 from alexnet_native.cli.parser import Commands, add_communicator_option, add_device_options
 from alexnet_native.errors import ConfigError
+
+if TYPE_CHECKING:
+    from alexnet_native.net import Net
 
 __all__ = ["add", "add_net", "net_options"]
 
@@ -19,6 +22,7 @@ def add(commands: Commands) -> None:
         _run,
         "Print the layers of a network: sizes, costs, places.",
         "describe alexnet --devices cpu:0,cpu:1",
+        "describe alexnet --devices cuda:0,cuda:1 --measure",
         "describe my-net.toml --batch 32 --json",
     )
     add_net(parser)
@@ -27,6 +31,8 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument("--predict", action="store_true", help="without what only training needs")
     parser.add_argument("--program", action="store_true", help="print the steps that are executed")
+    parser.add_argument("--measure", action="store_true",
+                        help="run some steps, to time the copies between devices")  # fmt: skip
     add_device_options(parser)
     add_communicator_option(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -62,4 +68,21 @@ def _run(args: argparse.Namespace) -> None:
         log.line(json.dumps(lines, indent=1) if args.json else "\n".join(lines))
         return
     summary = net.describe(batch, training=not args.predict)
+    if args.measure:
+        if not summary["cross_edges"]:
+            raise ConfigError(
+                "--measure times the copies between devices, and here nothing crosses: give a "
+                "network with towers two devices, as --devices cpu:0,cpu:1"
+            )
+        summary["cross_edges"] = _timed(net, batch, training=not args.predict)
     log.line(json.dumps(summary, indent=1) if args.json else str(summary))
+
+
+def _timed(net: Net, batch: int, *, training: bool) -> list[dict[str, Any]]:
+    """The cross edges with the medians of five steps on random images."""
+    from alexnet_native.reports.bench import step_of
+    from alexnet_native.reports.describe import timed
+    from alexnet_native.reports.profile import profile_steps
+
+    found = profile_steps(net, step_of(net, batch, training=training), 5, batch, training=training)
+    return timed(found.edges, found.edge_ms())

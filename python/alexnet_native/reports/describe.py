@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from alexnet_native.net import Net
 
-__all__ = ["Summary", "summarise", "table"]
+__all__ = ["Summary", "edge_table", "summarise", "table", "timed"]
 
 _MIB = 2**20
 
@@ -16,8 +16,9 @@ class Summary(dict[str, Any]):
     """A dictionary for programs (JSON values only) whose text is a table for people.
 
     Keys: ``name``, ``input``, ``classes``, ``batch``, ``training``, ``devices``, ``layers``,
-    ``parameters``, ``multiply_adds`` (forward, one image), ``cross_edges``, ``bytes_per_step``
-    (over all cross edges, forward and backward), ``memory`` (of the whole batch, in bytes),
+    ``parameters``, ``multiply_adds`` (forward, one image), ``cross_edges`` (with milliseconds where
+    they were measured: `timed`), ``bytes_per_step`` (over all cross edges, forward and backward),
+    ``memory`` (of the whole batch, in bytes),
     ``reduction`` (``replicas``, and the ``bytes`` of gradients that they sum in each step, in
     ``buckets``, by which ``communicator``). With replicas the layers are those of the first one,
     for its share of the batch.
@@ -98,20 +99,39 @@ def _layers(s: Summary) -> str:
     return table(head, rows, right={3, 4, 5, 8}, total=(*total, "", "", ""))
 
 
-def _cross_edges(s: Summary) -> str:
-    head = ("copy", "from", "to", "forward MiB", "backward MiB")
-    rows = [
-        (
-            edge["value"],
-            edge["source"],
-            edge["target"],
-            f"{edge['forward_bytes'] / _MIB:.2f}",
-            f"{edge['backward_bytes'] / _MIB:.2f}",
-        )
-        for edge in s["cross_edges"]
+def timed(
+    edges: Sequence[Mapping[str, Any]], milliseconds: Sequence[tuple[float, float]]
+) -> list[dict[str, Any]]:
+    """Cross edges with ``forward_ms`` and ``backward_ms``, which a profile has measured."""
+    return [
+        {**edge, "forward_ms": forward, "backward_ms": backward}
+        for edge, (forward, backward) in zip(edges, milliseconds, strict=True)
     ]
-    text = table(head, rows, right={3, 4})
-    return f"{text}\n{s['bytes_per_step'] / _MIB:.2f} MiB between devices in each step"
+
+
+def edge_table(edges: Sequence[Mapping[str, Any]]) -> str:
+    """A row for each cross edge: MiB in each direction, and milliseconds where they are known."""
+    head = ("copy", "from", "to", "forward MiB", "ms", "backward MiB", "ms ")
+
+    def cells(edge: Mapping[str, Any], way: str) -> tuple[str, str]:
+        ms = edge.get(f"{way}_ms")
+        return f"{edge[f'{way}_bytes'] / _MIB:.2f}", "" if ms is None else f"{ms:.3f}"
+
+    rows = [
+        (e["value"], e["source"], e["target"], *cells(e, "forward"), *cells(e, "backward"))
+        for e in edges
+    ]
+    return table(head, rows, right={3, 4, 5, 6})
+
+
+def _cross_edges(s: Summary) -> str:
+    edges = s["cross_edges"]
+    total = f"{s['bytes_per_step'] / _MIB:.2f} MiB between devices in each step"
+    if "forward_ms" in edges[0]:
+        total += f", {sum(e['forward_ms'] + e['backward_ms'] for e in edges):.2f} ms of copies"
+    else:
+        total += "; --measure times the copies"
+    return f"{edge_table(edges)}\n{total}"
 
 
 def _reduction(s: Summary) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from alexnet_native import _core
 from alexnet_native.atomic import write_text
 from alexnet_native.net import Net
-from alexnet_native.reports.describe import table
+from alexnet_native.reports.describe import edge_table, table, timed
 from alexnet_native.reports.floors import Row, best_limits, direct_floor, limits_of, peak
 
 __all__ = ["Profile", "profile_steps"]
@@ -103,7 +103,7 @@ class Profile:
             [
                 f"{self.name}: {kind} with {self.batch} images, median of {len(self.steps)} steps",
                 self._table(),
-                *([self._cross_edges()] if self.edges else []),
+                *([edge_table(timed(self.edges, self.edge_ms()))] if self.edges else []),
                 self._totals(),
             ]
         )
@@ -134,28 +134,18 @@ class Profile:
             )
         return table(head, rows, right={3, 4, 5, 6, 7, 8, 10})
 
-    def _cross_edges(self) -> str:
-        rows = []
+    def edge_ms(self) -> list[tuple[float, float]]:
+        """Milliseconds of a step's copies over each of `edges`: forward, backward."""
+        found = []
         for edge in self.edges:
-            times = {  # forward on the source's stream, backward on the target's
-                r.phase: r.seconds
+            ms = {  # forward on the source's stream, backward on the target's
+                r.phase: 1e3 * r.seconds
                 for r in self.rows
                 if r.layer.startswith(f"{edge['value']}->")
                 and r.device == edge["source" if r.phase == "forward" else "target"]
             }
-            rows.append(
-                (
-                    edge["value"],
-                    edge["source"],
-                    edge["target"],
-                    f"{edge['forward_bytes'] / 2**20:.2f}",
-                    f"{1e3 * times.get('forward', 0.0):.2f}",
-                    f"{edge['backward_bytes'] / 2**20:.2f}",
-                    f"{1e3 * times.get('backward', 0.0):.2f}",
-                )
-            )
-        head = ("copy", "from", "to", "forward MiB", "ms", "backward MiB", "ms ")
-        return table(head, rows, right={3, 4, 5, 6})
+            found.append((ms.get("forward", 0.0), ms.get("backward", 0.0)))
+        return found
 
     def _totals(self) -> str:
         rate = self.batch / self.seconds
