@@ -160,6 +160,24 @@ def test_a_wrong_loss_fails(monkeypatch: pytest.MonkeyPatch, planted: float) -> 
     assert compared["ok"] is False and again["ok"] is False and torch["ok"] is None
 
 
+@pytest.mark.parametrize("nccl", ["same", "other", "missing"])
+def test_replicas_are_compared_with_one_device_and_with_each_other(
+    monkeypatch: pytest.MonkeyPatch, nccl: str
+) -> None:
+    def ten(name: str, devices: tuple[str, ...], replicas: int = 1, by: str = "") -> list[float]:
+        return [2.0, 1.0 + 1e-3 * (by == "nccl" and nccl == "other")]
+
+    found = [{"name": "nccl", "title": "NCCL", "missing": "no" if nccl == "missing" else ""}]
+    monkeypatch.setattr(losses._core, "communicators", lambda: found)
+    monkeypatch.setattr(losses, "_losses", ten)
+    monkeypatch.setattr(losses, "find_spec", lambda name: None)
+    rows = {r["what"]: r["ok"] for r in losses.loss(settings(devices=("cuda:0", "cuda:1")))}
+    assert rows[f"{NET}, 2 replicas"] is True
+    assert rows[f"{NET}, 2 replicas by nccl"] is {"same": True, "other": False}.get(nccl)
+    alone = losses.loss(settings(devices=("cuda:0", "cuda:0")))
+    assert not any("replicas" in r["what"] for r in alone)
+
+
 @pytest.mark.slow
 @needs_torch
 def test_ten_losses_are_the_cpus_and_pytorchs() -> None:

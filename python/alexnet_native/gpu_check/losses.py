@@ -7,9 +7,11 @@ from importlib.util import find_spec
 
 import numpy as np
 
+from alexnet_native import _core
 from alexnet_native.gpu_check.rows import Row, Settings, row
 from alexnet_native.models import Description, describe
 from alexnet_native.net import Net
+from alexnet_native.reports.bench import TrainSteps
 from alexnet_native.training.initial import with_he_weights
 
 __all__ = ["loss"]
@@ -23,7 +25,7 @@ _LEAST_CHANGE = 0.01
 
 
 def loss(settings: Settings) -> Iterator[Row]:
-    """Against the CPU; twice alike, to the bit; on two devices, if there are; against PyTorch."""
+    """Against the CPU, twice alike, in towers and in replicas where there are two, and PyTorch."""
     for name in settings.nets:
         own = _losses(name, (settings.device,))
         yield _compare(f"{name}, CPU", own, _losses(name, ("cpu:0",)))
@@ -32,10 +34,25 @@ def loss(settings: Settings) -> Iterator[Row]:
         if any(layer.get("towers") == 2 for layer in describe(name).layers):
             devices = settings.devices[:2] if len(settings.devices) > 1 else settings.devices * 2
             yield _compare(f"{name}, {','.join(devices)}", _losses(name, devices), own)
+        if len({*settings.devices[:2]}) == 2:
+            yield from _replicas(name, settings.devices[:2], own)
         if find_spec("torch") is None:
             yield row(f"{name}, PyTorch", None, "PyTorch is not installed")
         else:
             yield _compare(f"{name}, PyTorch", *_both(name, settings.device))
+
+
+def _replicas(name: str, devices: tuple[str, ...], one: list[float]) -> Iterator[Row]:
+    """Against one device; by NCCL, where it can be had, with the same bits: two have one sum."""
+    own = _losses(name, devices, 2)
+    yield _compare(f"{name}, 2 replicas", own, one)
+    for communicator in _core.communicators():
+        what = f"{name}, 2 replicas by {communicator['name']}"
+        if communicator["missing"]:
+            yield row(what, None, communicator["missing"])
+        elif all(device.startswith("cuda") for device in devices):
+            same = own == _losses(name, devices, 2, communicator["name"])
+            yield row(what, same, "same bits" if same else "differs")
 
 
 def _compare(what: str, got: Sequence[float], want: Sequence[float]) -> Row:
@@ -57,8 +74,16 @@ def _network(name: str, *, dropout: bool = True) -> Description:
 class _Ours:
     """Steps at one rate for all parameters, through the call that a training makes."""
 
-    def __init__(self, description: Description, devices: tuple[str, ...]) -> None:
-        self.net = Net(description, devices=devices, seed=3)
+    def __init__(
+        self,
+        description: Description,
+        devices: tuple[str, ...],
+        replicas: int = 1,
+        communicator: str = "built-in",
+    ) -> None:
+        self.net = Net(
+            description, devices=devices, seed=3, replicas=replicas, communicator=communicator
+        )
         rng = np.random.default_rng(3)
         self.images = rng.standard_normal((_IMAGES, *self.net.input_shape), dtype=np.float32)
         self.labels = rng.integers(0, _CLASSES, _IMAGES, dtype=np.int32)
@@ -66,13 +91,17 @@ class _Ours:
             self.net.native.set_update(name, _LR, _MOMENTUM, 0.0)
 
     def losses(self) -> list[float]:
-        native = self.net.native
-        steps = (native.train_step(self.images, self.labels, step=i) for i in range(_STEPS))
-        return [result.loss / _IMAGES for result in steps]
+        steps = TrainSteps(self.net.native, self.images, self.labels)
+        for _ in range(_STEPS):
+            steps.step()
+        steps.finish()
+        return [loss / _IMAGES for loss in steps.losses]
 
 
-def _losses(name: str, devices: tuple[str, ...]) -> list[float]:
-    return _Ours(_network(name), devices).losses()
+def _losses(
+    name: str, devices: tuple[str, ...], replicas: int = 1, communicator: str = "built-in"
+) -> list[float]:
+    return _Ours(_network(name), devices, replicas, communicator).losses()
 
 
 def _both(name: str, device: str) -> tuple[list[float], list[float]]:

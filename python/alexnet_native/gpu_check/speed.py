@@ -1,7 +1,8 @@
 """Part "speed": the training step beside PyTorch's and beside the floor of the card.
 
 Each cell is a net, a precision and a batch. Ours and PyTorch's forms of the same step take turns in
-one process, all with the upload of the images from the host. PyTorch's compiled forms come last,
+one process, all with the upload of the images from the host; nobody waits for a step that has just
+begun. PyTorch's compiled forms come last,
 beside ours once more, since compiling takes longer than measuring. A cell that will not fit into
 the part's time is left out, and said to be.
 """
@@ -23,6 +24,7 @@ from alexnet_native.errors import ModelError
 from alexnet_native.gpu_check.rows import Row, Settings, row
 from alexnet_native.models import describe
 from alexnet_native.net import Net
+from alexnet_native.reports.bench import TrainSteps
 from alexnet_native.reports.floors import direct_floor
 
 __all__ = ["COMPILED", "PEERS", "TARGET", "speed"]
@@ -161,8 +163,8 @@ def _ours(net: Net, batch: int) -> Contestant:
     images, labels = _batch(net.input_shape, net.classes, batch)
     for name in net.params:
         net.native.set_update(name, _LR, _MOMENTUM, _DECAY)
-    count = iter(range(1 << 62))
-    return Contestant(lambda: net.native.train_step(images, labels, step=next(count)), lambda: None)
+    steps = TrainSteps(net.native, images, labels)
+    return Contestant(steps.step, steps.finish)
 
 
 def _torch(peer: str, name: str, precision: str, batch: int, device: str) -> Contestant:

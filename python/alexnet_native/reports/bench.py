@@ -8,6 +8,7 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from alexnet_native import _core
 from alexnet_native.net import Net
@@ -15,9 +16,44 @@ from alexnet_native.reports.describe import table
 from alexnet_native.reports.floors import direct_floor, limits_of
 from alexnet_native.reports.profile import Profile, profile_steps
 
-__all__ = ["bench_table", "measure", "profile", "step_of"]
+__all__ = ["TrainSteps", "bench_table", "measure", "profile", "step_of"]
 
 _RULE = {"lr": 0.01, "momentum": 0.9, "decay": 5e-4}
+
+
+class TrainSteps:
+    """Steps on one batch as `train` makes them: on GPUs a loss is read while the next step runs.
+
+    Args:
+        native: with the rules of its updates.
+        images, labels: as the network takes them.
+
+    Attributes:
+        losses: sums over the images, of the steps that are done.
+    """
+
+    def __init__(
+        self, native: _core.Network, images: NDArray[np.floating[Any]], labels: NDArray[np.int32]
+    ) -> None:
+        self._native, self._batch = native, (images, labels)
+        self._begun = 0
+        self.losses: list[float] = []
+
+    def step(self) -> None:
+        if self._native.overlaps:
+            self._native.enqueue_step(*self._batch, step=self._begun)
+            self._read(1)
+        else:
+            self.losses.append(self._native.train_step(*self._batch, step=self._begun).loss)
+        self._begun += 1
+
+    def finish(self) -> None:
+        """Waits for the steps that are not done."""
+        self._read(0)
+
+    def _read(self, late: int) -> None:
+        while self._native.waiting_steps > late:
+            self.losses.append(self._native.next_result().loss)
 
 
 def step_of(net: Net, batch: int, *, training: bool) -> Callable[[], object]:
@@ -31,16 +67,7 @@ def step_of(net: Net, batch: int, *, training: bool) -> Callable[[], object]:
         return lambda: native.predict(images)
     for name in native.param_names():
         native.set_update(name, **_RULE)
-    count = iter(range(1 << 62))
-    if not native.overlaps:
-        return lambda: native.train_step(images, labels, step=next(count))
-
-    def train() -> None:  # as a training on GPUs does
-        native.enqueue_step(images, labels, step=next(count))
-        if native.waiting_steps > 1:
-            native.next_result()
-
-    return train
+    return TrainSteps(native, images, labels).step
 
 
 def measure(
