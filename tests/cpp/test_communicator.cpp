@@ -27,7 +27,7 @@ struct Ranks {
       devices.push_back(cpu(r, 1));
       list.push_back(devices.back().get());
     }
-    communicators = communicator().make(list, kLargest);
+    communicators = communicator(kBuiltIn, {}).make(list, kLargest);
     for (auto& device : devices) streams.push_back(device->make_stream());
   }
   std::vector<std::unique_ptr<Device>> devices;
