@@ -146,10 +146,11 @@ void bind_network(py::module_& m) {
                              [](const Replicas& n) { return n.first().output().per_image(); })
       .def(
           "plan",
-          [](Replicas& n, int batch, bool training) {
-            return to_dict(n.plan(batch, training), training ? n.traffic() : GradientTraffic{});
+          [](Replicas& n, int batch, bool training, bool accumulates) {
+            return to_dict(n.plan(batch, training, accumulates),
+                           training ? n.traffic() : GradientTraffic{});
           },
-          "batch"_a, "training"_a = true)
+          "batch"_a, "training"_a = true, "accumulates"_a = false)
       .def(
           "program",
           [](Replicas& n, int batch, bool training) { return n.program(batch, training); },
@@ -201,9 +202,9 @@ void bind_network(py::module_& m) {
           "images"_a, "labels"_a, py::kw_only(), "step"_a, "first_image"_a = 0, "total"_a = 0)
       .def(
           "forward_backward_raw",
-          [](Replicas& n, const py::dict& given, const py::array& labels, uint64_t step,
+          [](Replicas& n, const py::dict& raw, const py::array& labels, uint64_t step,
              int64_t first_image, int64_t total) {
-            const Batch batch = to_raw_batch(n.first(), given, labels);
+            const Batch batch = to_raw_batch(n.first(), raw, labels);
             const py::gil_scoped_release nogil;
             return n.forward_backward(batch, step, first_image, total);
           },
@@ -229,6 +230,14 @@ void bind_network(py::module_& m) {
             return n.train_step(batch, step);
           },
           "images"_a, "labels"_a, py::kw_only(), "step"_a)
+      .def(
+          "train_step_raw",
+          [](Replicas& n, const py::dict& raw, const py::array& labels, uint64_t step) {
+            const Batch batch = to_raw_batch(n.first(), raw, labels);
+            const py::gil_scoped_release nogil;
+            return n.train_step(batch, step);
+          },
+          "raw"_a, "labels"_a, "step"_a)
       .def(
           "enqueue_step",
           [](Replicas& n, const py::array& images, const py::array& labels, uint64_t step,

@@ -22,6 +22,7 @@ class Builder {
     Node& last = program_.nodes.back();
     program_.output = last.out[0];
     if (last.type == "softmax") program_.scores = last.saved[0];
+    program_.forward_end = end();
     if (options_.training) {
       require<ConfigError>(last.type == "softmax",
                            "the last layer must be softmax to train, not {} ('{}')", last.type,
@@ -135,11 +136,14 @@ class Builder {
     append(instruction.reads, node.saved);
     append(instruction.reads, node.d_out);
     append(instruction.writes, node.d_in);
+    if (options_.updates) add_gradients(node);
+    append(instruction.writes, node.d_params);
     if (node.plan.workspace_bytes > 0) {
       node.backward_workspace = add_workspace(program_, node);
       instruction.writes.push_back(node.backward_workspace);
     }
     emit(std::move(instruction));
+    update(index);
     for (const auto& [share, total] : sums) {
       Instruction add{Instruction::Kind::add, index};
       add.stream = program_.buffers[total].device;
@@ -149,6 +153,21 @@ class Builder {
       add.writes = {total};
       emit(std::move(add));
     }
+  }
+
+  void add_gradients(Node& node) {
+    for (const ParamUse& p : node.params)
+      node.d_params.push_back(!p.trainable
+                                  ? -1
+                                  : add_buffer(program_, format("d {}", p.name), p.spec.shape,
+                                               compute_dtype(options_.dtype), node.device));
+  }
+
+  void update(int index) {
+    Instruction instruction{Instruction::Kind::update, index};
+    instruction.stream = program_.nodes[index].device;
+    append(instruction.reads, program_.nodes[index].d_params);
+    if (!instruction.reads.empty()) emit(std::move(instruction));
   }
 
   const BuildOptions& options_;

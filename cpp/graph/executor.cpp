@@ -27,8 +27,9 @@ AnyView Executor::view(int index) const {
 }
 
 void Executor::bind(const std::vector<void*>& arenas,
-                    const std::function<ParamViews(const ParamUse&)>& params) {
+                    const std::function<ParamViews(const ParamUse&)>& params, Update update) {
   arenas_ = arenas;
+  update_ = std::move(update);
   for (size_t i = 0; i < program_.nodes.size(); ++i)
     bind_node(program_.nodes[i], *bound_[i], params);
 }
@@ -59,17 +60,33 @@ void Executor::bind_node(const Node& node, Bound& bound,
   b.d_in = views(node.d_in, node.in);
   f.params.clear();
   b.d_params.clear();
-  for (const ParamUse& use : node.params) {
+  for (size_t i = 0; i < node.params.size(); ++i) {
+    const ParamUse& use = node.params[i];
     const ParamViews p = params(use);
     f.params.push_back(p.value);
-    b.d_params.push_back(use.trainable ? p.gradient : AnyView{});
+    b.d_params.push_back(!use.trainable          ? AnyView{}
+                         : node.d_params.empty() ? p.gradient
+                                                 : view(node.d_params[i]));
   }
   b.params = f.params;
 }
 
 void Executor::run(const StepContext& step, RunObserver* observer) {
   step_ = step;
-  for (size_t i = 0; i < program_.instructions.size(); ++i) {
+  run(0, int(program_.instructions.size()), observer);
+}
+
+void Executor::run_forward(const StepContext& step) {
+  step_ = step;
+  run(0, program_.forward_end, nullptr);
+}
+
+void Executor::run_backward() {
+  run(program_.forward_end, int(program_.instructions.size()), nullptr);
+}
+
+void Executor::run(int first, int last, RunObserver* observer) {
+  for (size_t i = size_t(first); i < size_t(last); ++i) {
     const Instruction& instruction = program_.instructions[i];
     const Node& node = program_.nodes[size_t(instruction.node)];
     Stream& stream = *streams_[size_t(instruction.stream)];
@@ -81,10 +98,16 @@ void Executor::run(const StepContext& step, RunObserver* observer) {
         node.layer->forward(stream, bound_[size_t(instruction.node)]->forward);
         break;
       case Instruction::Kind::backward:
+        for (const int b : node.d_params)  // layers add to what is there
+          if (b >= 0) stream.fill_zero(view(b));
         node.layer->backward(stream, bound_[size_t(instruction.node)]->backward);
         break;
       case Instruction::Kind::add:
         add_into(stream, view(instruction.add_from), view(instruction.add_to));
+        break;
+      case Instruction::Kind::update:
+        for (size_t p = 0; p < node.params.size(); ++p)
+          if (node.d_params[p] >= 0) update_(node.params[p], view(node.d_params[p]));
         break;
     }
     if (instruction.signals) stream.record(*events_[i]);

@@ -29,12 +29,19 @@ class Executor {
 
   const Program& program() const { return program_; }
 
-  // Points every operand at its memory: one arena per device, and the parameters.
+  // Enqueues the update of a parameter by its gradient.
+  using Update = std::function<void(const ParamUse&, const AnyView& gradient)>;
+
+  // Points every operand at its memory: one arena per device, and the parameters. `update`: of a
+  // program that updates.
   void bind(const std::vector<void*>& arenas,
-            const std::function<ParamViews(const ParamUse&)>& params);
+            const std::function<ParamViews(const ParamUse&)>& params, Update update = nullptr);
 
   AnyView view(int buffer) const;  // after bind()
   void run(const StepContext& step, RunObserver* observer = nullptr);
+  // The same in two: what comes first gives the scores.
+  void run_forward(const StepContext& step);
+  void run_backward();
 
  private:
   struct Bound {
@@ -44,7 +51,10 @@ class Executor {
   void bind_node(const Node& node, Bound& bound,
                  const std::function<ParamViews(const ParamUse&)>& params);
 
+  void run(int first, int last, RunObserver* observer);
+
   Program program_;
+  Update update_;
   std::vector<Stream*> streams_;
   std::vector<std::unique_ptr<Event>> events_;  // of the instructions that signal
   std::vector<void*> arenas_;

@@ -38,6 +38,8 @@ struct BuildOptions {
   DType dtype = DType::f32;
   std::set<std::string> frozen;  // parameters, "conv1.weight", that need no gradient
   std::set<std::string> keep;    // values that must survive to the end: features
+  // Each parameter is updated as soon as its gradient is complete, whose memory is then used again.
+  bool updates = false;
 };
 
 // Layers planned for the batch; forward and, for training, backward instructions in order; buffers

@@ -12,6 +12,8 @@ const char* kind_name(Instruction::Kind kind) {
       return "backward";
     case Instruction::Kind::add:
       return "add";
+    case Instruction::Kind::update:
+      return "update";
   }
   return "";
 }

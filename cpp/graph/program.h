@@ -36,12 +36,13 @@ struct Node {
   std::vector<ParamUse> params;
   // Buffers; -1 where there is none (the gradient of the input image, say).
   std::vector<int> in, out, saved, d_in, d_out;
+  std::vector<int> d_params;  // where the program updates; else it has no buffers for them
   int workspace = -1, backward_workspace = -1;
   int absorbed_by = -1;  // the node that does this one's work, which then has no instruction
 };
 
 struct Instruction {
-  enum class Kind { forward, backward, add };
+  enum class Kind { forward, backward, add, update };
   Kind kind = Kind::forward;
   int node = -1;
   int stream = 0;  // index of the device whose stream runs it
@@ -58,6 +59,7 @@ struct Program {
   std::vector<Node> nodes;
   std::vector<Buffer> buffers;
   std::vector<Instruction> instructions;
+  int forward_end = 0;      // past the last forward instruction
   std::vector<int> inputs;  // the buffer of "data" on each device, or -1
   int labels = -1;          // on the device of the last layer
   int output = -1;          // of the last layer

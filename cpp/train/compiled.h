@@ -12,7 +12,7 @@ namespace alexnet {
 
 struct Network::Compiled {
   int images;
-  bool training;
+  Work work;
   std::string feature;
   std::set<std::string> frozen;
   Executor executor;

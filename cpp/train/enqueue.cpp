@@ -18,8 +18,11 @@ void Network::enqueue_step(const Batch& batch, uint64_t step, int64_t first_imag
   if (!queue_) queue_ = std::make_unique<StepQueue>(device_list_, stream_list_);
   forget_records();
   queue_->begin();
-  Compiled& c = compiled(batch.count, true);
-  if (updates) parameters_->prepare_update();
+  Compiled& c = compiled(batch.count, Work::gradients);
+  if (updates)
+    parameters_->prepare_update();
+  else
+    parameters_->will_accumulate();
   StepContext context = training_context(step, first_image, total);
   const Program& program = c.executor.program();
   try {

@@ -1,6 +1,7 @@
 #include "train/network.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "train/compiled.h"
 #include "train/gradient_reducer.h"
@@ -47,7 +48,7 @@ Network::Network(Description description, const NetworkOptions& options)
     for (LayerDesc& layer : placed_.layers) layer.device = 0;
   placed_ = insert_copies(placed_);
   parameters_ =
-      std::make_unique<Parameters>(build(1, false, {}), device_list_, stream_list_, options.seed);
+      std::make_unique<Parameters>(build(1, Work::test), device_list_, stream_list_, options.seed);
 }
 
 Network::~Network() {
@@ -68,9 +69,21 @@ void Network::set_update(const std::string& name, const UpdateRule& rule) {
   parameters_->set_rule(name, rule);
 }
 
-Program Network::build(int images, bool training, const std::set<std::string>& keep) const {
+// GPUs make all updates in one kernel, and replay whole steps.
+bool Network::updates_at_once() const {
+  for (const Device* device : device_list_)
+    if (device->threads() == 0) return false;
+  return !options_.shares_gradients;
+}
+
+Program Network::build(int images, Work work, const std::set<std::string>& keep) const {
   require<ConfigError>(images > 0, "a batch must hold at least one image, got {}", images);
-  BuildOptions options{images, training, options_.fuse, options_.precision.dtype, {}, keep};
+  BuildOptions options{.images = images,
+                       .training = work != Work::test,
+                       .fuse = options_.fuse,
+                       .dtype = options_.precision.dtype,
+                       .keep = keep,
+                       .updates = work == Work::step};
   if (parameters_)
     for (const std::string& name : parameters_->names())
       if (parameters_->rule(name).lr == 0) options.frozen.insert(name);
@@ -80,14 +93,13 @@ Program Network::build(int images, bool training, const std::set<std::string>& k
   return program;
 }
 
-Network::Compiled& Network::compiled(int images, bool training, const std::string& feature) {
+Network::Compiled& Network::compiled(int images, Work work, const std::string& feature) {
   std::set<std::string> frozen;
-  if (training)
+  if (work != Work::test)
     for (const std::string& name : parameters_->names())
       if (parameters_->rule(name).lr == 0) frozen.insert(name);
   const auto found = std::find_if(cache_.begin(), cache_.end(), [&](const auto& c) {
-    return c->images == images && c->training == training && c->feature == feature &&
-           c->frozen == frozen;
+    return c->images == images && c->work == work && c->feature == feature && c->frozen == frozen;
   });
   if (found != cache_.end()) {
     cache_.splice(cache_.begin(), cache_, found);
@@ -98,10 +110,10 @@ Network::Compiled& Network::compiled(int images, bool training, const std::strin
       for (const LayerDesc& layer : placed_.layers)
         if (layer.whole == feature) keep.insert(layer.name);
     cache_.emplace_front(new Compiled{images,
-                                      training,
+                                      work,
                                       feature,
                                       std::move(frozen),
-                                      Executor(build(images, training, keep), stream_list_),
+                                      Executor(build(images, work, keep), stream_list_),
                                       {}});
     constexpr size_t kCached = 6;  // training, evaluation, and their last smaller batches
     if (cache_.size() > kCached) cache_.pop_back();
@@ -121,7 +133,10 @@ Network::Compiled& Network::compiled(int images, bool training, const std::strin
     arenas.push_back(arenas_[i].view().data);
   }
   if (c.bound_to != arenas) {
-    c.executor.bind(arenas, [&](const ParamUse& use) { return parameters_->views(use, training); });
+    c.executor.bind(
+        arenas,
+        [&](const ParamUse& use) { return parameters_->views(use, work == Work::gradients); },
+        [this](const ParamUse& use, const AnyView& g) { parameters_->update(use, g); });
     c.bound_to = arenas;
   }
   return c;
@@ -152,12 +167,21 @@ Stream& Network::stream_of(const Program& program, int buffer) {
 
 StepResult Network::run(Compiled& c, const Batch& batch, const StepContext& step,
                         GradientReducer* reducer) {
+  return scores_of(c, batch, step, [&](const StepContext& context) {
+    if (reducer) reducer->begin(&c.executor.program());
+    c.executor.run(context, reducer);
+    if (reducer) reducer->finish();
+  });
+}
+
+// Uploads the batch, does work(context) on it, and reads its scores; blocking.
+template <class F>
+StepResult Network::scores_of(Compiled& c, const Batch& batch, StepContext context, F&& work) {
   const Program& program = c.executor.program();
+  forget_records();
   // Before the first upload: from there on the caller's memory is in use until synchronize().
   require<ConfigError>(!batch.labels || program.scores >= 0,
                        "the last layer must be softmax to score labels");
-  StepContext context = step;
-  forget_records();
   upload_images(c.executor, batch);
   if (batch.labels) {
     const AnyView labels = c.executor.view(program.labels);
@@ -167,8 +191,7 @@ StepResult Network::run(Compiled& c, const Batch& batch, const StepContext& step
     context.labels = labels;
   }
   try {
-    if (reducer) reducer->begin(&program);
-    c.executor.run(context, reducer);
+    work(context);
     if (batch.labels) {
       const AnyView view = c.executor.view(program.scores);
       scores_.resize(size_t(view.bytes()));
@@ -176,7 +199,6 @@ StepResult Network::run(Compiled& c, const Batch& batch, const StepContext& step
       stream.set_label("scores", Phase::download);
       stream.download(view, scores_.data());
     }
-    if (reducer) reducer->finish();
   } catch (...) {
     synchronize();
     throw;
@@ -205,7 +227,8 @@ StepResult Network::result_of(const void* scores, int images) const {
 StepResult Network::forward_backward(const Batch& batch, uint64_t step, int64_t first_image,
                                      int64_t total, GradientReducer* reducer) {
   check_labels(batch);
-  return run(compiled(batch.count, true), batch,
+  parameters_->will_accumulate();
+  return run(compiled(batch.count, Work::gradients), batch,
              training_context(step, first_image, total > 0 ? total : batch.count), reducer);
 }
 
@@ -225,8 +248,20 @@ void Network::update() {
 }
 
 StepResult Network::train_step(const Batch& batch, uint64_t step) {
-  const StepResult result = forward_backward(batch, step, 0, 0);
-  update();
+  if (!updates_at_once() || parameters_->accumulated()) {
+    const StepResult result = forward_backward(batch, step, 0, 0);
+    if (std::isfinite(result.loss)) update();
+    return result;
+  }
+  check_labels(batch);
+  Compiled& c = compiled(batch.count, Work::step);
+  const StepResult result =
+      scores_of(c, batch, training_context(step, 0, batch.count),
+                [&](const StepContext& context) { c.executor.run_forward(context); });
+  if (std::isfinite(result.loss)) {
+    c.executor.run_backward();
+    synchronize();
+  }
   return result;
 }
 

@@ -37,6 +37,7 @@ struct NetworkOptions {
   int threads = 0;                        // in all; 0 = those this process may use
   bool fuse = true;                       // see BuildOptions
   std::string communicator = "built-in";  // of replicas; see core/communicator.h
+  bool shares_gradients = false;          // a replica: they are needed all together
 };
 
 struct LayerInfo {
@@ -73,6 +74,9 @@ struct ProfiledLane {
 
 class GradientReducer;
 
+// What a program does: test mode, the gradients of a batch, or a training step with its updates.
+enum class Work { test, gradients, step };
+
 class Network {
  public:
   Network(Description description, const NetworkOptions& options);
@@ -89,7 +93,8 @@ class Network {
   const std::vector<Device*>& devices() const { return device_list_; }
   const std::vector<Stream*>& streams() const { return stream_list_; }
 
-  PlanInfo plan(int images, bool training);
+  // `accumulates`: of training steps whose gradients come in several passes.
+  PlanInfo plan(int images, bool training, bool accumulates = false);
   std::vector<std::string> program(int images, bool training);
 
   // Adds the gradients of sum(loss) / total. `step` and `first_image` select the random draws. With
@@ -97,6 +102,8 @@ class Network {
   StepResult forward_backward(const Batch& batch, uint64_t step, int64_t first_image, int64_t total,
                               GradientReducer* reducer = nullptr);
   void update();  // blocking
+  // Both; a loss that is not finite changes nothing. On CPUs each parameter is updated as soon as
+  // its gradient is there, which spares the memory of all the others.
   StepResult train_step(const Batch& batch, uint64_t step);
 
   // The same without waiting: the gradients of a batch or, as forward_backward() takes them, of a
@@ -127,14 +134,17 @@ class Network {
  private:
   struct Compiled;
 
-  Program build(int images, bool training, const std::set<std::string>& keep) const;
-  Compiled& compiled(int images, bool training, const std::string& feature = "");
+  Program build(int images, Work work, const std::set<std::string>& keep = {}) const;
+  Compiled& compiled(int images, Work work, const std::string& feature = "");
+  bool updates_at_once() const;
   StepContext training_context(uint64_t step, int64_t first_image, int64_t total) const;
   StepResult result_of(const void* scores, int images) const;
   void run_step(Compiled& compiled, const StepContext& context, bool updates);
   void await_each_other();
   StepResult run(Compiled& compiled, const Batch& batch, const StepContext& step,
                  GradientReducer* reducer = nullptr);
+  template <class F>
+  StepResult scores_of(Compiled& compiled, const Batch& batch, StepContext step, F&& work);
   std::vector<char> read(Compiled& compiled, int buffer);  // in planes, compute type; blocking
   void upload_images(const Executor& executor, const Batch& batch);
   void feed_images(const Executor& executor, const Batch& batch);

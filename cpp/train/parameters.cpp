@@ -23,8 +23,8 @@ std::vector<T> initial_values(const std::string& name, const Shape& shape, doubl
 
 // T: the type of the shadow, or where there is none that of the values.
 template <class T>
-void enqueue_update(Stream& stream, const UpdateRule& rule, const AnyView& w, const AnyView& v,
-                    const AnyView& g, const AnyView& shadow) {
+void run_update(Stream& stream, const UpdateRule& rule, const AnyView& w, const AnyView& v,
+                const AnyView& g, const AnyView& shadow) {
   using C = Compute<T>;
   View<T> rounded;
   if (shadow) rounded = shadow;
@@ -126,6 +126,7 @@ void Parameters::read(const std::string& name, ParamKind kind, void* data) {
 
 void Parameters::write(const std::string& name, ParamKind kind, const void* data) {
   ++version_;
+  accumulated_ |= kind == ParamKind::gradient;
   const char* from = static_cast<const char*>(data);
   for (Part& part : find(name).parts) {
     const AnyView v = view(part, kind);
@@ -139,11 +140,11 @@ void Parameters::write(const std::string& name, ParamKind kind, const void* data
   }
 }
 
-ParamViews Parameters::views(const ParamUse& use, bool training) {
+ParamViews Parameters::views(const ParamUse& use, bool gradient) {
   Part& part = find(use.name).parts[size_t(use.part)];
   ParamViews v{view(part, ParamKind::value), {}};
   if (part.shadow) v.value = part.shadow.view();
-  if (training && use.trainable) v.gradient = view(part, ParamKind::gradient);
+  if (gradient && use.trainable) v.gradient = view(part, ParamKind::gradient);
   return v;
 }
 
@@ -165,10 +166,12 @@ void Parameters::zero_gradients() {
     for (Part& part : p.parts)
       if (part.gradient) streams_[part.device]->fill_zero(part.gradient.view());
   for (Stream* stream : streams_) stream->synchronize();
+  accumulated_ = false;
 }
 
 void Parameters::update() {
   ++version_;
+  accumulated_ = false;
   prepare_update();
   for (const std::string& name : names_) {
     Param& p = params_.at(name);
@@ -190,14 +193,24 @@ void Parameters::update() {
 void Parameters::update_each(const std::string& name, Param& p) {
   for (Part& part : p.parts) {
     if (in_one_kernel(part.device)) continue;
-    Stream& stream = *streams_[part.device];
-    stream.set_label(name.c_str(), Phase::update);
-    const AnyView w = view(part, ParamKind::value), v = view(part, ParamKind::momentum),
-                  g = view(part, ParamKind::gradient);
-    for_dtype(part.shadow ? dtype_ : compute_, [&](auto t) {
-      enqueue_update<decltype(t)>(stream, p.rule, w, v, g, part.shadow.view());
-    });
+    enqueue_update(name, p, part, view(part, ParamKind::gradient));
   }
+}
+
+void Parameters::update(const ParamUse& use, const AnyView& gradient) {
+  ++version_;
+  Param& p = find(use.name);
+  enqueue_update(use.name, p, p.parts[size_t(use.part)], gradient);
+}
+
+void Parameters::enqueue_update(const std::string& name, Param& p, Part& part,
+                                const AnyView& gradient) {
+  Stream& stream = *streams_[part.device];
+  stream.set_label(name.c_str(), Phase::update);
+  const AnyView w = view(part, ParamKind::value), v = view(part, ParamKind::momentum);
+  for_dtype(part.shadow ? dtype_ : compute_, [&](auto t) {
+    run_update<decltype(t)>(stream, p.rule, w, v, gradient, part.shadow.view());
+  });
 }
 
 void Parameters::prepare_update() {
@@ -249,13 +262,13 @@ int64_t Parameters::count() const {
   return total;
 }
 
-size_t Parameters::bytes(size_t device, bool training) const {
+size_t Parameters::bytes(size_t device, int copies) const {
   size_t total = 0;
   for (const auto& [name, p] : params_)
     for (const Part& part : p.parts)
       if (part.device == device)
-        total += size_t(part.shape.count()) * (size_of(compute_) * (training ? 3 : 1) +
-                                               (has_shadow(part) ? size_of(dtype_) : 0));
+        total += size_t(part.shape.count()) *
+                 (size_of(compute_) * size_t(copies) + (has_shadow(part) ? size_of(dtype_) : 0));
   return total;
 }
 

@@ -39,7 +39,8 @@ class Parameters {
   void read(const std::string& name, ParamKind kind, void* data);
   void write(const std::string& name, ParamKind kind, const void* data);
 
-  ParamViews views(const ParamUse& use, bool training);
+  // The gradient is that which accumulates; empty where it is not wanted.
+  ParamViews views(const ParamUse& use, bool gradient);
   void set_rule(const std::string& name, const UpdateRule& rule);
   const UpdateRule& rule(const std::string& name) const { return find(name).rule; }
 
@@ -59,13 +60,20 @@ class Parameters {
   void update();
   // What update() does first. Blocking where the rules have changed, and nothing else.
   void prepare_update();
+  // Enqueues the update of one part by a gradient that is not one of these, and zeroes it.
+  void update(const ParamUse& use, const AnyView& gradient);
+
+  // A backward pass adds to the gradients of this object, or did since the last update.
+  void will_accumulate() { accumulated_ = true; }
+  bool accumulated() const { return accumulated_; }
 
   // Changes with every write and update, and is never 0.
   uint64_t version() const { return version_; }
 
   int64_t count() const;
   DType compute_type() const { return compute_; }
-  size_t bytes(size_t device, bool training) const;
+  // `copies` of them: values, momenta, gradients; and the shadows.
+  size_t bytes(size_t device, int copies) const;
   double init_std(const std::string& name) const { return find(name).init_std; }
 
  private:
@@ -92,6 +100,7 @@ class Parameters {
   template <class T>
   void start(Param& p, const std::vector<T>& values);
   void update_each(const std::string& name, Param& p);
+  void enqueue_update(const std::string& name, Param& p, Part& part, const AnyView& gradient);
   bool in_one_kernel(size_t device) const { return devices_[device]->threads() == 0; }
   template <class T>
   void make_table(size_t device);
@@ -102,7 +111,7 @@ class Parameters {
   uint64_t seed_;
   std::vector<std::string> names_;
   std::map<std::string, Param> params_;
-  bool ready_ = false;
+  bool ready_ = false, accumulated_ = false;
   uint64_t version_ = 1;
   // By device: what its one kernel updates.
   struct Table {

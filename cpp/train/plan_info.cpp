@@ -3,8 +3,11 @@
 
 namespace alexnet {
 
-PlanInfo Network::plan(int images, bool training) {
-  const Program program = build(images, training, {});
+PlanInfo Network::plan(int images, bool training, bool accumulates) {
+  const Work work = !training                           ? Work::test
+                    : updates_at_once() && !accumulates ? Work::step
+                                                        : Work::gradients;
+  const Program program = build(images, work);
   PlanInfo info;
   const auto device_name = [&](int index) { return to_string(devices_[size_t(index)]->id()); };
   for (const Node& node : program.nodes) {
@@ -28,16 +31,19 @@ PlanInfo Network::plan(int images, bool training) {
     info.multiply_adds += layer.multiply_adds;
     info.layers.push_back(std::move(layer));
   }
+  const int copies = work == Work::test ? 1 : work == Work::step ? 2 : 3;
   for (size_t i = 0; i < devices_.size(); ++i) {
     info.devices.push_back(device_name(int(i)));
-    info.parameter_bytes.push_back(parameters_->bytes(i, training));
+    info.parameter_bytes.push_back(parameters_->bytes(i, copies));
     info.activation_bytes.push_back(program.arena_bytes[i]);
   }
   return info;
 }
 
 std::vector<std::string> Network::program(int images, bool training) {
-  return print(build(images, training, {}));
+  return print(build(images, !training           ? Work::test
+                             : updates_at_once() ? Work::step
+                                                 : Work::gradients));
 }
 
 }  // namespace alexnet

@@ -7,11 +7,11 @@ namespace alexnet {
 
 StepResult Network::evaluate(const Batch& batch) {
   check_labels(batch);
-  return run(compiled(batch.count, false), batch, {.weights_version = parameters_->version()});
+  return run(compiled(batch.count, Work::test), batch, {.weights_version = parameters_->version()});
 }
 
 void Network::predict(const Batch& batch, void* out) {
-  Compiled& c = compiled(batch.count, false);
+  Compiled& c = compiled(batch.count, Work::test);
   run(c, {batch.images, nullptr, batch.count}, {.weights_version = parameters_->version()});
   const Program& program = c.executor.program();
   const std::vector<char> values = read(c, program.output);
@@ -54,7 +54,7 @@ Shape Network::feature_shape(const std::string& layer, int images) const {
 
 void Network::features(const Batch& batch, const std::string& layer, void* out) {
   const Shape whole = feature_shape(layer, batch.count);
-  Compiled& c = compiled(batch.count, false, layer);
+  Compiled& c = compiled(batch.count, Work::test, layer);
   run(c, {batch.images, nullptr, batch.count}, {.weights_version = parameters_->version()});
   const size_t image_bytes = size_t(whole.per_image()) * size_of(compute_type());
   size_t first = 0;

@@ -32,7 +32,7 @@ void Network::forget_records() {
 }
 
 std::vector<Cost> Network::costs(int images, bool training) {
-  return alexnet::costs(build(images, training, {}));
+  return alexnet::costs(build(images, training ? Work::gradients : Work::test));
 }
 
 }  // namespace alexnet

@@ -1,6 +1,7 @@
 #include "train/replicas.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace alexnet {
 namespace {
@@ -11,6 +12,7 @@ NetworkOptions options_of(const NetworkOptions& all, int rank, int replicas) {
   const auto first = all.devices.begin() + std::ptrdiff_t(devices) * rank;
   own.devices.assign(first, first + std::ptrdiff_t(devices));
   const int threads = all.threads > 0 ? all.threads : available_threads();
+  own.shares_gradients = replicas > 1;
   own.threads = std::max(1, threads / replicas + (rank < threads % replicas ? 1 : 0));
   return own;
 }
@@ -205,7 +207,7 @@ void Replicas::update() {
 StepResult Replicas::train_step(const Batch& batch, uint64_t step) {
   if (!threads_) return first().train_step(batch, step);
   const StepResult result = forward_backward(batch, step, 0, 0);
-  update();
+  if (std::isfinite(result.loss)) update();
   return result;
 }
 

@@ -51,7 +51,7 @@ class Replicas {
   void release_memory();
 
   // Layers and sums of the first replica, devices and edges of all.
-  PlanInfo plan(int images, bool training);
+  PlanInfo plan(int images, bool training, bool accumulates = false);
   GradientTraffic traffic() const;
   std::vector<std::string> program(int images, bool training);  // of the first
 

@@ -5,11 +5,11 @@
 
 namespace alexnet {
 
-PlanInfo Replicas::plan(int images, bool training) {
-  PlanInfo all = first().plan(share(0, images).count, training);
+PlanInfo Replicas::plan(int images, bool training, bool accumulates) {
+  PlanInfo all = first().plan(share(0, images).count, training, accumulates);
   for (int rank = 1; rank < count(); ++rank) {
-    const PlanInfo own =
-        networks_[size_t(rank)]->plan(std::max(1, share(rank, images).count), training);
+    const PlanInfo own = networks_[size_t(rank)]->plan(std::max(1, share(rank, images).count),
+                                                       training, accumulates);
     const auto append = [](auto& to, const auto& from) {
       to.insert(to.end(), from.begin(), from.end());
     };

@@ -43,7 +43,7 @@ class CrossEdge(TypedDict):
 
 class MemoryInfo(TypedDict):
     device: str
-    parameter_bytes: int  # weights; with training also momentum and gradients
+    parameter_bytes: int  # weights; in training also momentum, and gradients that accumulate
     activation_bytes: int
     reduction_bytes: int  # what the sums of gradients over replicas take
 
@@ -89,7 +89,7 @@ class Network:
     ) -> None: ...
     @property
     def classes(self) -> int: ...
-    def plan(self, batch: int, training: bool = True) -> Plan: ...
+    def plan(self, batch: int, training: bool = True, accumulates: bool = False) -> Plan: ...
     def program(self, batch: int, training: bool = True) -> list[str]: ...
     def layer_names(self) -> list[str]: ...  # of the description
     # Parameters by "layer.weight" and "layer.bias", whole also where they are split over devices.
@@ -105,14 +105,14 @@ class Network:
     def forward_backward(
         self, images: Floats, labels: Ints, *, step: int, first_image: int = 0, total: int = 0
     ) -> StepResult: ...  # total 0: the images in this call
-    # On records that each device that reads images augments: "records", "offsets", "mirror",
-    # "colour", "scale" of LoaderBatch, and the mean of set_mean(). The first image, of `total`.
     def forward_backward_raw(
         self, raw: dict[str, Any], labels: Ints, step: int, first: int, total: int
-    ) -> StepResult: ...
+    ) -> StepResult: ...  # on the records of a LoaderBatch, which each device augments
     def set_mean(self, mean: NDArray[np.float32] | None) -> None: ...  # as augment() takes it
     def update(self) -> None: ...  # applies the rules and zeroes the gradients
-    def train_step(self, images: Floats, labels: Ints, *, step: int) -> StepResult: ...  # both
+    # Both, where the loss is finite.
+    def train_step(self, images: Floats, labels: Ints, *, step: int) -> StepResult: ...
+    def train_step_raw(self, raw: dict[str, Any], labels: Ints, step: int) -> StepResult: ...
     # The same without waiting, of one replica: the update comes with the part that ends at `total`.
     # The arrays are copied. At most two steps, or parts, wait.
     def enqueue_step(

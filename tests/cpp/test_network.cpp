@@ -1,5 +1,7 @@
 // Whole training steps of a small two-tower network: one device, two devices, any number of
 // threads.
+#include <cmath>
+#include <limits>
 #include <thread>
 
 #include "check.h"
@@ -106,6 +108,52 @@ ANX_TEST(a_relu_inside_the_pooling_that_reads_it_changes_no_bit) {
       each.fuse = false;
       ANX_CHECK(trained<float>(d, options(kOne, dtype)) == trained<float>(d, each));
     }
+}
+
+ANX_TEST(an_update_in_the_backward_pass_is_that_after_it_bit_for_bit) {
+  for (const DType dtype : {DType::f32, DType::bf16}) {
+    for (const auto& devices : {kOne, kApart}) {
+      NetworkOptions after = options(devices, dtype);
+      after.shares_gradients = true;  // as a replica's
+      ANX_CHECK(trained<float>(two_towers(8), options(devices, dtype)) ==
+                trained<float>(two_towers(8), after));
+    }
+  }
+}
+
+ANX_TEST(a_step_adds_to_the_gradients_that_are_there) {
+  const auto weights = [](bool in_one) {
+    Network net(two_towers(), options(kOne, DType::f64));
+    const auto x = images<double>(net);
+    const Batch batch{x.data(), kLabels.data(), kImages};
+    net.forward_backward(batch, 0, 0, 0);
+    if (in_one) {
+      net.train_step(batch, 1);
+    } else {
+      net.forward_backward(batch, 1, 0, 0);
+      net.update();
+    }
+    net.train_step(batch, 2);  // nothing is left of them
+    std::vector<double> values(size_t(net.parameters().shape("conv3.weight").count()));
+    net.parameters().read("conv3.weight", ParamKind::value, values.data());
+    return values;
+  };
+  ANX_CHECK(weights(true) == weights(false));
+}
+
+ANX_TEST(a_loss_that_is_not_finite_changes_no_weight) {
+  for (const bool replica : {false, true}) {
+    NetworkOptions with = options(kOne, DType::f32);
+    with.shares_gradients = replica;
+    Network net(two_towers(), with);
+    std::vector<float> x = images<float>(net), before(size_t(6)), after(size_t(6));
+    x[0] = std::numeric_limits<float>::infinity();
+    net.parameters().read("fc7.bias", ParamKind::value, before.data());
+    const StepResult result = net.train_step({x.data(), kLabels.data(), kImages}, 0);
+    ANX_CHECK(!std::isfinite(result.loss));
+    net.parameters().read("fc7.bias", ParamKind::value, after.data());
+    ANX_CHECK(before == after);
+  }
 }
 
 ANX_TEST(parts_of_a_batch_add_up_to_the_whole) {

@@ -19,7 +19,8 @@ struct Built {
 };
 
 Built build(const Description& raw, int device_count, int images, bool training,
-            std::set<std::string> frozen = {}, std::set<std::string> keep = {}, bool fuse = true) {
+            std::set<std::string> frozen = {}, std::set<std::string> keep = {}, bool fuse = true,
+            bool updates = false) {
   Built built;
   std::vector<Device*> devices;
   for (int i = 0; i < device_count; ++i) {
@@ -29,9 +30,13 @@ Built build(const Description& raw, int device_count, int images, bool training,
   Description d = checked(raw);
   if (device_count == 2) d = split_towers(d, output_shapes(d, *devices[0], DType::f32, 1));
   d = insert_copies(d);
-  built.program = build_program(
-      d, devices,
-      {.images = images, .training = training, .fuse = fuse, .frozen = frozen, .keep = keep});
+  built.program = build_program(d, devices,
+                                {.images = images,
+                                 .training = training,
+                                 .fuse = fuse,
+                                 .frozen = frozen,
+                                 .keep = keep,
+                                 .updates = updates});
   plan_memory(built.program);
   order_streams(built.program);
   return built;
@@ -165,10 +170,14 @@ ANX_TEST(no_program_loses_a_value_or_runs_out_of_order) {
             std::set<std::string>{"conv1.weight", "conv1.bias", "fc6.bias"}}) {
         for (const int width : {1, 8}) {
           for (const bool fuse : {false, true}) {
-            const Built built = build(two_towers(width), devices, 3, training, frozen, {}, fuse);
-            expect_none(lost_values(built.program));
-            expect_none(missing_waits(built.program));
-            check_arenas(built.program);
+            for (const bool updates : {false, true}) {
+              if (updates && !training) continue;
+              const Built built =
+                  build(two_towers(width), devices, 3, training, frozen, {}, fuse, updates);
+              expect_none(lost_values(built.program));
+              expect_none(missing_waits(built.program));
+              check_arenas(built.program);
+            }
           }
         }
       }

@@ -195,7 +195,8 @@ def test_the_plan_names_the_gradients_and_the_memory_of_every_device() -> None:
     assert all(len(line) <= 100 for line in text.splitlines())
     memory = {row["device"]: row for row in summary["memory"]}
     assert list(memory) == list(cpus(4))
-    one = Net("alexnet", devices=cpus(2)).describe(64)
+    # Alone it would update at once and keep no gradients.
+    one = Net("alexnet", devices=cpus(2)).native.plan(64, accumulates=True)
     for device, twin in (("cpu:0", "cpu:2"), ("cpu:1", "cpu:3")):
         alone = next(row for row in one["memory"] if row["device"] == device)
         for name in (device, twin):

@@ -136,10 +136,9 @@ class Net:
             self.set_rates(
                 lr, bias_lr=bias_lr, momentum=momentum, weight_decay=weight_decay, frozen=frozen
             )
-            result = self.native.forward_backward(batch, targets, step=self.step)
+            result = self.native.train_step(batch, targets, step=self.step)
             if not math.isfinite(result.loss):
                 raise diverged(self.native, batch, loss=result.loss, step=self.step, lr=lr)
-            self.native.update()
             self.step += 1
             return Progress(self.step, result.loss / result.images, result.top1)
 

@@ -19,7 +19,9 @@ def announcement(
     net: Net, data: Dataset, config: TrainConfig, followed: Followed | None = None
 ) -> Iterator[str]:
     """The lines that are shown before the first step."""
-    plan = net.native.plan(-(-config.batch_size // config.accumulate))
+    plan = net.native.plan(
+        -(-config.batch_size // config.accumulate), accumulates=config.accumulate > 1
+    )
     memory = sum(
         row["parameter_bytes"] + row["activation_bytes"] + row["reduction_bytes"]
         for row in plan["memory"]

@@ -17,7 +17,7 @@ from alexnet_native.net import Net
 from alexnet_native.training.feed import make_loader
 from alexnet_native.training.rates import Rates
 from alexnet_native.training.state import RunState
-from alexnet_native.training.step import forward_backward
+from alexnet_native.training.step import Steps
 
 __all__ = ["Measured", "measure"]
 
@@ -76,6 +76,7 @@ def _steps(
     """Seconds of each timed step, and its images."""
     images = min(config.batch_size, len(source))
     seconds: list[float] = []
+    steps = Steps(net, config.accumulate)
     warm = False
     with make_loader(net, source, known, config, RunState()) as loader:
         while len(seconds) < _FEWEST or (sum(seconds) < _ENOUGH and len(seconds) < _MOST):
@@ -83,9 +84,7 @@ def _steps(
             batch = next(loader)
             if len(batch.labels) < images:  # the last of an epoch
                 continue
-            forward_backward(net, batch, config.accumulate)
-            net.native.update()
-            net.step += 1
+            steps.run(batch)
             if warm:
                 seconds.append(time.perf_counter() - start)
             warm = True

@@ -124,7 +124,8 @@ class TrainingPlan:
 
     def _room(self, place: Path) -> Iterator[str]:
         images = math.ceil(self.config.batch_size / self.config.accumulate)
-        for row in self.net.native.plan(images)["memory"]:
+        plan = self.net.native.plan(images, accumulates=self.config.accumulate > 1)
+        for row in plan["memory"]:
             parts = [
                 (row["parameter_bytes"], "parameters"),
                 (row["activation_bytes"], "activations"),

@@ -63,11 +63,24 @@ class Steps:
         net = self._net
         if self._late:
             return self._enqueue(batch)
-        sums = forward_backward(net, batch, self._parts)
-        if finite := math.isfinite(sums.loss):
-            net.native.update()
+        sums = self._wait_for(batch)
         net.step += 1
-        return [Done(net.step, sums, updated=finite)]
+        return [Done(net.step, sums, updated=math.isfinite(sums.loss))]
+
+    def _wait_for(self, batch: Batch) -> Sums:
+        net = self._net
+        if self._parts > 1:
+            sums = forward_backward(net, batch, self._parts)
+            if math.isfinite(sums.loss):
+                net.native.update()
+            return sums
+        sums = Sums()
+        [whole] = _parts(net, batch, 1)
+        if isinstance(whole.images, dict):
+            sums.add(net.native.train_step_raw(whole.images, whole.labels, net.step))
+        else:
+            sums.add(net.native.train_step(whole.images, whole.labels, step=net.step))
+        return sums
 
     def finish(self) -> list[Done]:
         """The steps that are not done yet, done."""
