@@ -38,6 +38,8 @@ def add(commands: Commands) -> None:
     parser.add_argument("--repeats", metavar="N", type=int, default=5,
                         help="timed steps, of which the median counts (default: 5)")  # fmt: skip
     parser.add_argument("--precision", default="fp32", help="arithmetic (default: fp32)")
+    parser.add_argument("--engine", metavar="NAME",
+                        help="of all convolutions: auto, direct, gemm, cudnn")  # fmt: skip
     add_profile_option(parser, "print the time of each layer")
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_device_options(parser)
@@ -45,11 +47,14 @@ def add(commands: Commands) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
+    from alexnet_native.models import describe
     from alexnet_native.reports.bench import bench_table, measure, profile
 
     if min(args.batch) < 1 or args.repeats < 1:
         raise ConfigError("--batch and --repeats must be at least 1")
-    nets = args.nets or list(_NETS)
+    nets = [describe(net) for net in args.nets or _NETS]
+    if args.engine:
+        nets = [net.with_engine(args.engine) for net in nets]
     where = {
         "devices": args.devices,
         "threads": args.threads,

@@ -85,6 +85,11 @@ class Description:
         """The same layers on another input: channels, height, width."""
         return replace(self, input_shape=shape)
 
+    def with_engine(self, engine: str) -> Description:
+        """The same with one engine for every convolution."""
+        layers = ({**x, "engine": engine} if x["type"] == "conv" else x for x in self.layers)
+        return replace(self, layers=tuple(layers))
+
     def native_layers(self) -> list[dict[str, Any]]:
         """The layers as the native core reads them: no training words, "classes" as a number."""
         return [

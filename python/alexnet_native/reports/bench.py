@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alexnet_native import _core
+from alexnet_native.models import Description
 from alexnet_native.net import Net
 from alexnet_native.reports.describe import table
 from alexnet_native.reports.floors import direct_floor, limits_of
@@ -71,7 +72,7 @@ def step_of(net: Net, batch: int, *, training: bool) -> Callable[[], object]:
 
 
 def measure(
-    nets: Sequence[str],
+    nets: Sequence[str | Description],
     batches: Sequence[int],
     *,
     tasks: Sequence[str] = ("train", "predict"),
@@ -89,10 +90,10 @@ def measure(
     in images per second.
     """
     limits: list[_core.Limits] | None = None
-    for name in nets:
+    for model in nets:
         for task in tasks:
             net = Net(
-                name,
+                model,
                 devices=devices,
                 threads=threads,
                 replicas=replicas,
@@ -129,10 +130,11 @@ def _times(step: Callable[[], object], repeats: int, warm_up: int) -> list[float
     return times
 
 
-def profile(name: str, batch: int, *, training: bool, **where: Any) -> Profile:
+def profile(net: str | Description, batch: int, *, training: bool, **where: Any) -> Profile:
     """The profile of five steps on random images; `where`: keywords of `Net`."""
-    net = Net(name, **where)
-    return profile_steps(net, step_of(net, batch, training=training), 5, batch, training=training)
+    model = Net(net, **where)
+    step = step_of(model, batch, training=training)
+    return profile_steps(model, step, 5, batch, training=training)
 
 
 def bench_table(rows: Sequence[dict[str, Any]]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -54,15 +53,9 @@ def choose_network(given: Mapping[str, Any], data: Dataset) -> Description:
     if size[0] > height or size[1] > width:
         size = [height, width]
     crop_height, crop_width = given.get("crop") or size
-    return dataclasses.replace(
-        description,
-        input_shape=(channels, crop_height, crop_width),
-        layers=tuple(_with_engine(layer, given.get("engine")) for layer in description.layers),
-    )
-
-
-def _with_engine(layer: Mapping[str, Any], engine: str | None) -> Mapping[str, Any]:
-    return {**layer, "engine": engine} if engine and layer["type"] == "conv" else layer
+    if engine := given.get("engine"):
+        description = description.with_engine(engine)
+    return description.with_input((channels, crop_height, crop_width))
 
 
 def quick_start(given: Mapping[str, Any], network: Description, data: Dataset) -> dict[str, Any]:
