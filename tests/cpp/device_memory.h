@@ -20,12 +20,13 @@ inline DeviceKind tested_kind() {
   const char* name = std::getenv("ALEXNET_TEST_DEVICE");
   return parse_device(std::string(name && *name ? name : "cpu") + ":0").kind;
 }
-inline std::string tested_name(int index) {
-  return to_string(DeviceId{tested_kind(), int16_t(index)});
-}
+inline DeviceId tested_id(int index) { return {tested_kind(), int16_t(index)}; }
+inline std::string tested_name(int index) { return to_string(tested_id(index)); }
 inline std::unique_ptr<Device> tested(int index, int threads = 2) {
-  return backend(tested_kind()).make_device({tested_kind(), int16_t(index)}, threads);
+  return backend(tested_kind()).make_device(tested_id(index), threads);
 }
+// For as many as are wanted: two GPUs take turns, CPUs never end.
+inline int tested_index(int i) { return tested_kind() == DeviceKind::cpu ? i : i % 2; }
 
 template <class T>
 Tensor upload(Device& device, Stream& stream, const Shape& shape, const std::vector<T>& values) {

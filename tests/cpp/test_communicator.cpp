@@ -21,10 +21,13 @@ void in_threads(int ranks, const std::function<void(int)>& work) {
 }
 
 struct Ranks {
-  explicit Ranks(int count) {
+  explicit Ranks(int count) : Ranks(count, [](int r) { return tested(tested_index(r), 1); }) {}
+
+  template <class F>
+  Ranks(int count, F&& device) {
     std::vector<Device*> list;
     for (int r = 0; r < count; ++r) {
-      devices.push_back(cpu(r, 1));
+      devices.push_back(device(r));
       list.push_back(devices.back().get());
     }
     communicators = communicator(kBuiltIn, {}).make(list, kLargest);
@@ -90,6 +93,22 @@ ANX_TEST(every_rank_has_the_sum_in_the_order_of_the_ranks_to_the_last_bit) {
 }
 
 ANX_TEST(the_order_of_arrival_does_not_matter) { check_sums<float>(3, 300); }
+
+// The work of the CPU's stream lags behind the threads that enqueue it.
+ANX_TEST(a_gpu_and_a_cpu_sum_again_and_again_without_waiting_for_the_work) {
+  constexpr int kCalls = 12, kCount = 40001;
+  Ranks ranks(2, [](int r) { return r == 0 ? tested(0, 1) : cpu(1, 1); });
+  in_threads(2, [&](int r) {
+    Stream& stream = *ranks.streams[size_t(r)];
+    const Tensor sum = upload(*ranks.devices[size_t(r)], stream, {kCount, 1, 1, 1},
+                              std::vector<float>(kCount, float(r + 1)));
+    const AnyView view = sum.view();
+    for (int call = 0; call < kCalls; ++call)
+      ranks.communicators[size_t(r)]->all_reduce(stream, std::span(&view, 1));
+    ANX_CHECK(download<float>(stream, view) ==
+              std::vector<float>(kCount, 3.0f * float(1 << (kCalls - 1))));
+  });
+}
 
 ANX_TEST(ranks_that_wait_for_one_that_failed_are_told_so) {
   Ranks ranks(3);

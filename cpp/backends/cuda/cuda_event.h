@@ -1,8 +1,13 @@
-// A point in a CUDA stream's work. The handles take turns, so that another back end's stream can
-// still wait for one record while the next is made.
+// A point in a CUDA stream's work. Streams of other back ends wait for a handle when their turn
+// comes, which may be after many more records: until then it is not recorded again, and another
+// one takes its place.
 #pragma once
 
 #include <cuda_runtime.h>
+
+#include <atomic>
+#include <memory>
+#include <vector>
 
 #include "backends/cuda/check.h"
 #include "core/device.h"
@@ -11,32 +16,51 @@ namespace alexnet {
 
 class CudaEvent final : public Event {
  public:
-  explicit CudaEvent(int device) {
-    const OnDevice here(device);
-    for (cudaEvent_t& handle : handles_)
-      ANX_CUDA(cudaEventCreateWithFlags(&handle, cudaEventDisableTiming));
-  }
-  ~CudaEvent() override {
-    for (const cudaEvent_t handle : handles_)
-      if (handle) cudaEventDestroy(handle);
+  explicit CudaEvent(int device) : device_(device), last_(std::make_shared<Handle>(device)) {
+    handles_.push_back(last_);
   }
 
   void record(cudaStream_t stream) {
-    ++recorded_;
+    recorded_ = true;
+    if (last_->waiting.load(std::memory_order_acquire) > 0) last_ = another();
     ANX_CUDA(cudaEventRecord(last(), stream));
   }
-  bool is_recorded() const { return recorded_ > 0; }
-  cudaEvent_t last() const { return handles_[recorded_ % kHandles]; }
+  bool is_recorded() const { return recorded_; }
+  cudaEvent_t last() const { return last_->event; }
 
   std::function<void()> host_wait() override {
     if (!is_recorded()) return [] {};
-    return [handle = last()] { ANX_CUDA(cudaEventSynchronize(handle)); };
+    last_->waiting.fetch_add(1, std::memory_order_relaxed);
+    const std::shared_ptr<Handle> held(last_.get(), [own = last_](Handle* handle) {
+      handle->waiting.fetch_sub(1, std::memory_order_release);
+    });
+    return [held] { ANX_CUDA(cudaEventSynchronize(held->event)); };
   }
 
  private:
-  static constexpr unsigned kHandles = 2;
-  cudaEvent_t handles_[kHandles] = {};
-  unsigned recorded_ = 0;
+  struct Handle {
+    explicit Handle(int device) {
+      const OnDevice here(device);
+      ANX_CUDA(cudaEventCreateWithFlags(&event, cudaEventDisableTiming));
+    }
+    ~Handle() { cudaEventDestroy(event); }
+    Handle(const Handle&) = delete;
+
+    cudaEvent_t event = nullptr;
+    std::atomic<int> waiting = 0;  // of other back ends
+  };
+
+  std::shared_ptr<Handle> another() {
+    for (const auto& handle : handles_)
+      if (handle->waiting.load(std::memory_order_acquire) == 0) return handle;
+    handles_.push_back(std::make_shared<Handle>(device_));
+    return handles_.back();
+  }
+
+  int device_;
+  std::vector<std::shared_ptr<Handle>> handles_;
+  std::shared_ptr<Handle> last_;
+  bool recorded_ = false;
 };
 
 }  // namespace alexnet
