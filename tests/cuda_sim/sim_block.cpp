@@ -1,6 +1,7 @@
 // Runs the blocks of a kernel, one after the other. The threads of a block run one after the other
 // too, on one fiber, until one of them comes to a barrier: it then waits on its fiber, and those
 // that have not begun go on with another. So kernels without barriers cost little more than a loop.
+// Under ThreadSanitizer each has a fiber, so that it can tell them apart.
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
@@ -17,8 +18,15 @@ constinit thread_local dim3 blockDim, gridDim;
 namespace cuda_sim {
 namespace {
 
-// What one thread knows after a barrier, all know. ThreadSanitizer then sees the threads of a block
-// as unordered between two barriers, and reports a missing one as a race.
+#if defined(CUDA_SIM_TSAN)
+constexpr bool kFiberEach = true;
+#else
+constexpr bool kFiberEach = false;
+#endif
+
+// Whoever receives knows what all have done who published there before. A block's threads learn at
+// its begin what came before it, and at a barrier what all did until then; between two barriers
+// nothing orders them, so that ThreadSanitizer reports a missing one as a race.
 void publish([[maybe_unused]] void* what) {
 #if defined(CUDA_SIM_TSAN)
   __tsan_release(what);
@@ -39,32 +47,19 @@ class Block {
     gridDim = work.grid;
     shared_.reset(work.shared ? new char[work.shared] : nullptr);    // of the exact size, for ASan
     if (work.shared) std::memset(shared_.get(), 0xff, work.shared);  // NaN
-    order_.resize(size_t(work.block.x) * work.block.y * work.block.z);
-    for (unsigned i = 0; i < order_.size(); ++i) order_[i] = i;
-    const uint64_t seed = (uint64_t(index.y) << 32) + index.x;
-    put_in_order(order_, seed);
-    next_ = finished_ = 0;
-    waiting_.clear();
-    publish(this);
-    for (size_t i = 0; next_ < order_.size(); ++i) resume(i);  // until each waits or has finished
-    for (uint64_t phase = 1; !waiting_.empty(); ++phase) {
-      if (finished_ > 0)
-        die("%zu threads of a block wait at a barrier that %zu have left out", waiting_.size(),
-            finished_);
-      std::vector<unsigned> arrived = std::move(waiting_);
-      waiting_.clear();
-      put_in_order(arrived, seed + phase);
-      for (const unsigned fiber : arrived) resume(fiber);
-    }
-    receive(this);
+    publish(&begin_);
+    run_hidden();
+    receive(&end_);
   }
 
   void barrier() {
+    const Hidden hidden;
     const uint3 own = threadIdx;
+    char* const meeting = &meetings_[phase_ % 2];  // some may be at the next before all have left
     waiting_.push_back(unsigned(current_));
-    publish(&work_);
+    publish(meeting);
     Fiber::pause();
-    receive(&work_);
+    receive(meeting);
     threadIdx = own;
   }
 
@@ -74,6 +69,28 @@ class Block {
   }
 
  private:
+  void run_hidden() {
+    const Hidden hidden;
+    const dim3& n = work_->block;
+    order_.resize(size_t(n.x) * n.y * n.z);
+    for (unsigned i = 0; i < order_.size(); ++i) order_[i] = i;
+    const uint64_t seed = (uint64_t(blockIdx.y) << 32) + blockIdx.x;
+    put_in_order(order_, seed);
+    next_ = finished_ = phase_ = 0;
+    waiting_.clear();
+    for (size_t i = 0; next_ < order_.size(); ++i) resume(i);  // until each waits or has finished
+    while (!waiting_.empty()) {
+      if (finished_ > 0)
+        die("%zu threads of a block wait at a barrier that %zu have left out", waiting_.size(),
+            finished_);
+      ++phase_;
+      std::vector<unsigned> arrived = std::move(waiting_);
+      waiting_.clear();
+      put_in_order(arrived, seed + phase_);
+      for (const unsigned fiber : arrived) resume(fiber);
+    }
+  }
+
   void resume(size_t fiber) {
     while (fibers_.size() <= fiber) fibers_.push_back(std::make_unique<Fiber>(&Block::loop, this));
     current_ = fiber;
@@ -83,15 +100,18 @@ class Block {
   // Every fiber: threads that nobody has begun, then rest until the next block.
   static void loop(void* self) {
     for (Block& b = *static_cast<Block*>(self);;) {
-      receive(&b);
+      receive(&b.begin_);
       while (b.next_ < b.order_.size()) {
         const unsigned i = b.order_[b.next_++];
         const dim3& n = b.work_->block;
         threadIdx = {i % n.x, i / n.x % n.y, i / n.x / n.y};
+        show_to_sanitizer();
         b.work_->type->call(b.work_->kernel, b.work_->arguments);
+        hide_from_sanitizer();
         ++b.finished_;
+        if (kFiberEach) break;
       }
-      publish(&b);
+      publish(&b.end_);
       Fiber::pause();
     }
   }
@@ -99,7 +119,8 @@ class Block {
   const KernelWork* work_ = nullptr;
   std::unique_ptr<char[]> shared_;
   std::vector<unsigned> order_, waiting_;  // threads; fibers at the barrier
-  size_t next_ = 0, finished_ = 0, current_ = 0;
+  size_t next_ = 0, finished_ = 0, current_ = 0, phase_ = 0;
+  char begin_ = 0, end_ = 0, meetings_[2] = {};  // to publish at
   std::vector<std::unique_ptr<Fiber>> fibers_;
 };
 

@@ -6,6 +6,8 @@
 #include <sanitizer/common_interface_defs.h>
 #elif defined(CUDA_SIM_TSAN)
 #include <sanitizer/tsan_interface.h>
+extern "C" void __tsan_ignore_thread_begin();
+extern "C" void __tsan_ignore_thread_end();
 #endif
 
 // cuda_sim_switch(&own, other): saves what a call must keep and the stack pointer in `own`, and
@@ -95,7 +97,28 @@ void begin() {
   die("a fiber returned");
 }
 
+#if defined(CUDA_SIM_TSAN)
+// Does something in the name of a fiber, which is not running.
+void as_fiber(void* shadow, void (*something)()) {
+  void* const own = __tsan_get_current_fiber();
+  __tsan_switch_to_fiber(shadow, 1);
+  something();
+  __tsan_switch_to_fiber(own, 1);
+}
+#endif
+
 }  // namespace
+
+void hide_from_sanitizer() {
+#if defined(CUDA_SIM_TSAN)
+  __tsan_ignore_thread_begin();
+#endif
+}
+void show_to_sanitizer() {
+#if defined(CUDA_SIM_TSAN)
+  __tsan_ignore_thread_end();
+#endif
+}
 
 Fiber::Fiber(void (*entry)(void*), void* context) {
   void* memory = mmap(nullptr, kStack + sizeof(Start), PROT_READ | PROT_WRITE,
@@ -113,11 +136,13 @@ Fiber::Fiber(void (*entry)(void*), void* context) {
   own_ = top;
 #if defined(CUDA_SIM_TSAN)
   own_shadow_ = __tsan_create_fiber(0);
+  as_fiber(own_shadow_, &__tsan_ignore_thread_begin);
 #endif
 }
 
 Fiber::~Fiber() {
 #if defined(CUDA_SIM_TSAN)
+  as_fiber(own_shadow_, &__tsan_ignore_thread_end);
   __tsan_destroy_fiber(own_shadow_);
 #endif
   munmap(stack_, kStack + sizeof(Start));

@@ -8,9 +8,20 @@
 
 namespace cuda_sim {
 
+// ThreadSanitizer takes fibers for threads that nothing orders, so that it sees what the threads of
+// a block do to each other. What the simulator notes meanwhile is kept from it.
+void hide_from_sanitizer();
+void show_to_sanitizer();
+struct Hidden {
+  Hidden() { hide_from_sanitizer(); }
+  ~Hidden() { show_to_sanitizer(); }
+  Hidden(const Hidden&) = delete;
+};
+
 class Fiber {
  public:
-  // Runs entry(context) on a stack of its own at the first resume(); entry must not return.
+  // Runs entry(context) on a stack of its own at the first resume(); entry must not return. It
+  // begins hidden, and pauses only so.
   Fiber(void (*entry)(void*), void* context);
   ~Fiber();
   Fiber(const Fiber&) = delete;
