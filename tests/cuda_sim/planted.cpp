@@ -1,6 +1,6 @@
 // planted_cuda BUG: makes one mistake on purpose with CUDA's calls, so that a test shows that the
-// simulator ends the process with a sentence for it. "event", "event_in_a_graph" and "barrier" are
-// without their mistake, and pass.
+// simulator ends the process with a sentence for it. "event", "event_in_a_graph", "barrier" and
+// "padding" are without a mistake, and pass.
 #include <cuda_runtime.h>
 
 #include <chrono>
@@ -38,6 +38,13 @@ cudaEvent_t make_event(int device) {
   return event;
 }
 
+void give_back(std::vector<float*> memory, std::vector<cudaStream_t> streams,
+               std::vector<cudaEvent_t> events = {}) {
+  for (const cudaEvent_t event : events) cudaEventDestroy(event);
+  for (const cudaStream_t stream : streams) cudaStreamDestroy(stream);
+  for (float* data : memory) cudaFree(data);
+}
+
 template <class... P, class... A>
 void launch(void (*kernel)(P...), int threads, cudaStream_t stream, A... arguments) {
   void* pointers[] = {&arguments...};
@@ -60,6 +67,29 @@ void use_after_free() {
   const cudaStream_t stream = make_stream(0);
   cudaFree(data);
   launch(write_index, kCount, stream, data);
+}
+
+// What lies between the members of an argument is whatever was there before, an old pointer maybe.
+struct Padded {
+  float* to;
+  bool doubled;
+};
+__global__ void write_padded(Padded p) {
+  p.to[threadIdx.x] = float(threadIdx.x) * (p.doubled ? 2.0f : 1.0f);
+}
+
+void padding() {
+  float *data = allocate(0), *old = allocate(0);
+  const cudaStream_t stream = make_stream(0);
+  alignas(Padded) unsigned char bytes[sizeof(Padded)];
+  std::memcpy(bytes, &data, sizeof(data));
+  std::memcpy(bytes + sizeof(data), &old, sizeof(old));
+  bytes[sizeof(data)] = true;
+  cudaFree(old);
+  void* arguments[] = {bytes};
+  cudaLaunchKernel(write_padded, dim3(1), dim3(kCount), arguments, 0, stream);
+  cudaStreamSynchronize(stream);
+  give_back({data}, {stream});
 }
 
 // The memory goes while a graph that writes to it stays.
@@ -93,6 +123,7 @@ void missing_event(bool waits) {
   cudaMemcpyAsync(sum, there, kBytes, cudaMemcpyDeviceToDevice, to);
   cudaStreamSynchronize(to);
   cudaStreamSynchronize(from);
+  give_back({here, there, sum}, {from, to}, {copied});
 }
 
 // The same inside a graph: the second stream joins the capture before the copy.
@@ -115,6 +146,9 @@ void missing_event_in_a_graph(bool waits) {
   cudaGraphInstantiate(&exec, graph);
   cudaGraphLaunch(exec, from);
   cudaStreamSynchronize(from);
+  cudaGraphExecDestroy(exec);
+  cudaGraphDestroy(graph);
+  give_back({here, there, sum}, {from, to}, {forked, copied, joined});
 }
 
 // The host takes a result that it has not waited for.
@@ -151,6 +185,7 @@ void missing_barrier() {
       std::fprintf(stderr, "element %d is wrong\n", i);
       std::exit(1);
     }
+  give_back({from, to}, {stream});
 }
 
 // Half of a block leaves before the barrier.
@@ -183,6 +218,7 @@ int main(int argc, char** argv) {
   } bugs[] = {
       {"out_of_bounds", out_of_bounds},
       {"use_after_free", use_after_free},
+      {"padding", padding},
       {"use_after_free_in_a_graph", use_after_free_in_a_graph},
       {"freed_twice", freed_twice},
       {"wrong_device", wrong_device},

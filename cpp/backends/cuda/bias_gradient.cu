@@ -25,6 +25,10 @@ struct ChunkSums {
   View<const T> dy;
   C* partial;
 
+  template <class F>
+  void visit(F&& f) const {
+    f(dy), f(View<C>{partial, {chunks(dy.shape), dy.shape.c, 1, 1}});
+  }
   Grid grid() const { return {int64_t(chunks(dy.shape)) * dy.shape.c, kElements}; }
 
   template <class Team>

@@ -33,6 +33,11 @@ struct Unrolling {
   ANX_HD int pixels() const { return out_h * out_w; }
   ANX_HD int64_t columns() const { return int64_t(images) * pixels(); }
   ANX_HD int taps() const { return in_c * kernel_h * kernel_w; }
+
+  // Of the operands, for visit().
+  Shape input() const { return {images, in_c, in_h, in_w}; }
+  Shape output() const { return {images, out_c, out_h, out_w}; }
+  Shape matrix(int rows) const { return {rows, images, pixels(), 1}; }
 };
 
 template <class T>
@@ -42,6 +47,10 @@ struct Im2col {
   const T* x;  // of the chunk's first image
   T* col;
 
+  template <class F>
+  void visit(F&& f) const {
+    f(View<const T>{x, u.input()}), f(View<T>{col, u.matrix(u.taps())});
+  }
   Grid grid() const { return {u.taps(), u.columns()}; }
 
   ANX_HD void operator()(int64_t row, int64_t column) const {
@@ -66,6 +75,10 @@ struct Col2im {
   const C* dcol;
   T* dx;
 
+  template <class F>
+  void visit(F&& f) const {
+    f(View<const C>{dcol, u.matrix(u.taps())}), f(View<T>{dx, u.input()});
+  }
   Grid grid() const { return {int64_t(u.images) * u.in_c * u.in_h, u.in_w}; }
 
   ANX_HD void operator()(int64_t row, int64_t col) const {
@@ -97,6 +110,11 @@ struct RowsToImages {
   bool relu;
   T* y;
 
+  template <class F>
+  void visit(F&& f) const {
+    f(View<const C>{rows, u.matrix(u.out_c)}), f(View<const C>{b, {1, u.out_c, 1, 1}});
+    f(View<T>{y, u.output()});
+  }
   Grid grid() const { return {int64_t(u.images) * u.out_c, u.pixels()}; }
 
   ANX_HD void operator()(int64_t row, int64_t pixel) const {
@@ -114,6 +132,10 @@ struct ImagesToRows {
   const T* dy;
   T* rows;
 
+  template <class F>
+  void visit(F&& f) const {
+    f(View<const T>{dy, u.output()}), f(View<T>{rows, u.matrix(u.out_c)});
+  }
   Grid grid() const { return {int64_t(u.images) * u.out_c, u.pixels()}; }
 
   ANX_HD void operator()(int64_t row, int64_t pixel) const {

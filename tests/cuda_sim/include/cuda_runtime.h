@@ -162,6 +162,8 @@ class OperandVisitor {
 };
 
 // An argument that lists views by visit(), as ops do: what is const is read, the rest is written.
+// In any other, pointers are looked for, but not between its members: what is there is left over
+// from something else, an old pointer even. (A compiler that cannot clear that leaves it alone.)
 template <class P>
 void list_operands(const P& argument, OperandVisitor& visitor) {
   if constexpr (requires { argument.visit([](const auto&) {}); }) {
@@ -173,8 +175,16 @@ void list_operands(const P& argument, OperandVisitor& visitor) {
         visitor.operand(view.data, size_t(view.shape.count()) * sizeof(Element),
                         !std::is_const_v<Element>, who);
     });
-  } else {
+  } else if constexpr (std::has_unique_object_representations_v<P>) {
     visitor.opaque(&argument, sizeof(P));
+  } else {
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_clear_padding)
+    P clean = argument;
+    __builtin_clear_padding(&clean);
+    visitor.opaque(&clean, sizeof(P));
+#endif
+#endif
   }
 }
 
