@@ -32,7 +32,7 @@ def test_the_step_benchmark_reports_each_row(row: str, tmp_path: Path) -> None:
     # 4.14 GFLOP an image (724,406,816 multiply-adds, three passes less the image's gradient).
     flops = 2 * (3 * 724_406_816 - 105_415_200)
     assert result["gflops"] == pytest.approx(result["images_per_second"] * flops / 1e9)
-    assert result["peak_bytes"] > 3 * 60_965_224 * 4  # weights, momentum, gradients
+    assert result["peak_bytes"] > 2 * 60_965_224 * 4  # weights and momentum
 
 
 @pytest.mark.slow
