@@ -1,14 +1,13 @@
 # CUDA for the back end, from a toolkit or from NVIDIA's wheels on PyPI, which find_package(CUDAToolkit)
 # does not find: they have no lib64 and no unversioned .so. Needed: nvcc, the runtime, cuBLAS.
-# Used where they are: the headers of cuDNN and NCCL, whose libraries are opened at run time.
+# Used where it is: the header of cuDNN. Its library and NCCL's are opened at run time.
 #
 #   ALEXNET_CUDA=AUTO    build the back end where everything is found, else say what was missing
 #   ALEXNET_CUDA=ON      stop where something is missing
 #   ALEXNET_CUDA=WHEELS  like ON, with the toolchain from the wheels of the build environment alone
 #
 # Sets ALEXNET_CUDA to ON or OFF, and, where it is ON, enables the language CUDA and defines
-# alexnet::cudart, alexnet::cublas, ALEXNET_CUDA_RUNPATH and, if found, alexnet::cudnn_headers and
-# alexnet::nccl_headers.
+# alexnet::cudart, alexnet::cublas, ALEXNET_CUDA_RUNPATH and, if found, alexnet::cudnn_headers.
 set(cuda_missing "")
 set(cuda_major 13)
 
@@ -86,10 +85,8 @@ foreach(root IN LISTS cuda_roots)
   list(APPEND cuda_libs ${root}/lib64 ${root}/targets/${CMAKE_SYSTEM_PROCESSOR}-linux/lib ${root}/lib)
 endforeach()
 set(cudnn_includes ${cuda_includes})
-set(nccl_includes ${cuda_includes})
 foreach(folder IN LISTS wheel_folders)
   list(APPEND cudnn_includes ${folder}/cudnn/include)
-  list(APPEND nccl_includes ${folder}/nccl/include)
 endforeach()
 if(NOT ALEXNET_CUDA STREQUAL "WHEELS")
   set(system_includes /usr/include /usr/include/${CMAKE_SYSTEM_PROCESSOR}-linux-gnu)
@@ -120,7 +117,6 @@ endfunction()
 add_cuda_library(cudart cuda_runtime.h libcudart.so.${cuda_major})
 add_cuda_library(cublas cublas_v2.h libcublas.so.${cuda_major})
 add_cuda_library(cudnn cudnn.h "" ${cudnn_includes})
-add_cuda_library(nccl nccl.h "" ${nccl_includes})
 foreach(needed cudart cublas)
   if(NOT TARGET alexnet::${needed})
     list(APPEND cuda_missing "${needed} (its header and lib${needed}.so.${cuda_major})")
@@ -196,15 +192,10 @@ foreach(library ${ALEXNET_cudart_LIBRARY} ${ALEXNET_cublas_LIBRARY})
   endif()
 endforeach()
 
-set(cuda_optional "")
-foreach(optional cudnn nccl)
-  if(TARGET alexnet::${optional}_headers)
-    list(APPEND cuda_optional "${optional}.h from ${ALEXNET_${optional}_INCLUDE}")
-  else()
-    list(APPEND cuda_optional "no ${optional}.h: built without")
-  endif()
-endforeach()
-list(JOIN cuda_optional ", " cuda_optional)
-message(STATUS "CUDA: nvcc ${nvcc_version} ${nvcc}, ${ALEXNET_cublas_LIBRARY}, ${cuda_optional}, "
+set(cudnn_header "no cudnn.h: built without")
+if(TARGET alexnet::cudnn_headers)
+  set(cudnn_header "cudnn.h from ${ALEXNET_cudnn_INCLUDE}")
+endif()
+message(STATUS "CUDA: nvcc ${nvcc_version} ${nvcc}, ${ALEXNET_cublas_LIBRARY}, ${cudnn_header}, "
                "architectures ${CMAKE_CUDA_ARCHITECTURES}")
 set(ALEXNET_CUDA ON)
