@@ -109,8 +109,12 @@ ANX_TEST(an_update_of_all_parameters_is_that_of_each) {
     }
   }
   run(*stream, SgdUpdateAll<bf16>{{pieces.data(), {int(pieces.size()), 1, 1, 1}, device->id()}});
-  for (size_t i = 0; i < each.size(); ++i)
-    ANX_CHECK(download<float>(*stream, each[i].view()) == download<float>(*stream, all[i].view()));
+  // On arm64 the compiler fuses products into sums in one of the two loops and not in the other.
+  for (size_t i = 0; i < each.size(); ++i) {
+    const auto one = download<float>(*stream, each[i].view()),
+               other = download<float>(*stream, all[i].view());
+    for (size_t k = 0; k < one.size(); ++k) ANX_CHECK_CLOSE(one[k], other[k], 1e-6);
+  }
   const auto w = download<float>(*stream, all[3].view());
   const auto shadow = download<bf16>(*stream, shadows[1].view());
   for (size_t i = 0; i < w.size(); ++i) ANX_CHECK_EQUAL(shadow[i].bits, bf16(w[i]).bits);

@@ -13,7 +13,8 @@ namespace alexnet {
 namespace {
 
 constexpr int kTileRows = kRegisters >= 32 ? 14 : 6;  // tiles of the output held in registers
-constexpr int kSumRows = kRegisters >= 32 ? 8 : 4;    // input channels of the gradient, likewise
+// Input channels of the gradient, likewise: a part of a vector.
+constexpr int kSumRows = kRegisters >= 32 && kLanes >= 8 ? 8 : 4;
 static_assert(kLanes % kSumRows == 0);
 constexpr int kRun = 7;  // tiles summed one after the other: short sums are more precise
 
