@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 
 #if defined(CUDA_SIM_ASAN)
+#include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #elif defined(CUDA_SIM_TSAN)
 #include <sanitizer/tsan_interface.h>
@@ -144,6 +145,9 @@ Fiber::~Fiber() {
 #if defined(CUDA_SIM_TSAN)
   as_fiber(own_shadow_, &__tsan_ignore_thread_end);
   __tsan_destroy_fiber(own_shadow_);
+#endif
+#if defined(CUDA_SIM_ASAN)
+  __asan_unpoison_memory_region(stack_, kStack);  // whoever gets this memory next may use it
 #endif
   munmap(stack_, kStack + sizeof(Start));
 }
