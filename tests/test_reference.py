@@ -100,7 +100,7 @@ def test_the_ten_views_are_four_corners_and_the_centre_with_their_mirrors() -> N
 
 
 def test_the_reference_agrees_with_pytorch_where_pytorch_has_the_layer() -> None:
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="the comparison needs PyTorch")
     f = torch.nn.functional
     x, weight, bias = normals((2, 6, 7, 8)), normals((4, 3, 3, 2), seed=1), normals((4,), seed=2)
     tx, tw, tb = torch.tensor(x), torch.tensor(weight), torch.tensor(bias)

@@ -4,8 +4,8 @@
 // The values of a call, one after the other, are cut into one slice for each rank. Every rank sends
 // its part of each slice to the slice's owner; the owner adds them up and sends the sum to all. A
 // rank so sends and receives 2 (ranks - 1) / ranks of the bytes, as few as any algorithm can, and
-// has the same bits in every run, on any machine and on every rank. The
-// host's threads only meet to exchange events; they never wait for the work.
+// has the same bits in every run, on any machine and on every rank. The host's threads only meet to
+// exchange events; they never wait for the work.
 #include <algorithm>
 
 #include "core/communicator.h"

@@ -16,8 +16,8 @@ class Communicator {
 
   // Enqueues on `stream`, of this rank's device: each value becomes its sum over all ranks, the
   // same bits on every rank. The ranks call it with equal shapes and types, in the same order, each
-  // from a thread of its own: the call returns when every rank has made it. Until
-  // the work is done on the streams of all ranks, nothing else may touch the values.
+  // from a thread of its own: the call returns when every rank has made it. Until the work is done
+  // on the streams of all ranks, nothing else may touch the values.
   virtual void all_reduce(Stream& stream, std::span<const AnyView> values) = 0;
 
   // From any thread: calls of all ranks, those that wait now among them, throw from here on.

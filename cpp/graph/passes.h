@@ -34,7 +34,7 @@ std::map<std::string, Shape> output_shapes(const Description& description, Devic
 struct BuildOptions {
   int images = 1;
   bool training = false;
-  bool fuse = true;  // a ReLU that overwrites its input runs inside the layer before it
+  bool fuse = true;  // ReLU and normalisation run inside a neighbour where one takes them over
   DType dtype = DType::f32;
   std::set<std::string> frozen;  // parameters, "conv1.weight", that need no gradient
   std::set<std::string> keep;    // values that must survive to the end: features

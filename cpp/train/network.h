@@ -137,6 +137,7 @@ class Network {
   Program build(int images, Work work, const std::set<std::string>& keep = {}) const;
   Compiled& compiled(int images, Work work, const std::string& feature = "");
   bool updates_at_once() const;
+  Work planned_work(bool training, bool accumulates) const;
   StepContext training_context(uint64_t step, int64_t first_image, int64_t total) const;
   StepResult result_of(const void* scores, int images) const;
   void run_step(Compiled& compiled, const StepContext& context, bool updates);

@@ -3,10 +3,13 @@
 
 namespace alexnet {
 
+Work Network::planned_work(bool training, bool accumulates) const {
+  if (!training) return Work::test;
+  return updates_at_once() && !accumulates ? Work::step : Work::gradients;
+}
+
 PlanInfo Network::plan(int images, bool training, bool accumulates) {
-  const Work work = !training                           ? Work::test
-                    : updates_at_once() && !accumulates ? Work::step
-                                                        : Work::gradients;
+  const Work work = planned_work(training, accumulates);
   const Program program = build(images, work);
   PlanInfo info;
   const auto device_name = [&](int index) { return to_string(devices_[size_t(index)]->id()); };
@@ -41,9 +44,7 @@ PlanInfo Network::plan(int images, bool training, bool accumulates) {
 }
 
 std::vector<std::string> Network::program(int images, bool training) {
-  return print(build(images, !training           ? Work::test
-                             : updates_at_once() ? Work::step
-                                                 : Work::gradients));
+  return print(build(images, planned_work(training, false)));
 }
 
 }  // namespace alexnet

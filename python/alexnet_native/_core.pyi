@@ -83,7 +83,7 @@ class Network:
         seed: int = 0,
         precision: str = "fp32",  # or "tf32" (GPUs), "bf16", "fp64"
         threads: int = 0,  # CPU threads in all; 0 = those this process may use
-        fuse: bool = True,  # ReLU inside the convolution or dense layer before it
+        fuse: bool = True,  # ReLU and normalisation inside a neighbour
         replicas: int = 1,  # that share each batch, on equal parts of the devices
         communicator: str = "built-in",  # or "nccl": sums the gradients of replicas on GPUs
     ) -> None: ...

@@ -82,7 +82,7 @@ bool launch_blocked(const MaxPoolForward<T>& op, ThreadPool& pool) {
       });
       if (op.relu) {
         max.place = max.value > 0 ? max.place : broadcast(-1);
-        max.value = max.value < 0 ? Vec{} : max.value;
+        max.value = rectified(max.value);
       }
       const int64_t at = (block * out.plane() + int64_t(oy) * out.w + ox) * kLanes;
       store(op.y.data + at, max.value);

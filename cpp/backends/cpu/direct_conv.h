@@ -133,7 +133,7 @@ void forward_tile(const DirectShape& s, const typename Terms::Packed* x, int fir
 #pragma GCC unroll 16
     for (int q = 0; q < Q; ++q) {
       const Vec v = sum[p][q];
-      store(y + p * y_vector + q * kLanes, relu ? (v <= Vec{} ? Vec{} : v) : v);  // a NaN stays
+      store(y + p * y_vector + q * kLanes, relu ? rectified(v) : v);
     }
 }
 

@@ -32,6 +32,10 @@ inline __attribute__((always_inline)) void store(float* p, Vec v) {
 }
 inline __attribute__((always_inline)) Vec broadcast(float v) { return v - Vec{}; }
 
+inline __attribute__((always_inline)) Vec rectified(Vec v) {
+  return v <= Vec{} ? Vec{} : v;  // a NaN stays
+}
+
 // What a vector's values are in memory.
 template <class T>
 concept Stored = std::is_same_v<T, float> || std::is_same_v<T, bf16>;

@@ -135,7 +135,7 @@ void output_tiles(const WinogradShape& s, const float* m, TileRange tiles, Inter
         for (int j = 0; j < size; ++j) {
           if (j >= at.columns.last) break;
           const Vec v = row[j] + start;
-          store(to + j * kLanes, relu ? (v <= Vec{} ? Vec{} : v) : v);  // a NaN stays
+          store(to + j * kLanes, relu ? rectified(v) : v);
         }
       }
     }

@@ -2,9 +2,8 @@
 
 Each cell is a net, a precision and a batch. Ours and PyTorch's forms of the same step take turns in
 one process, all with the upload of the images from the host; nobody waits for a step that has just
-begun. PyTorch's compiled forms come last,
-beside ours once more, since compiling takes longer than measuring. A cell that will not fit into
-the part's time is left out, and said to be.
+begun. PyTorch's compiled forms come last, beside ours once more, since compiling takes longer than
+measuring. A cell that will not fit into the part's time is left out, and said to be.
 """
 
 from __future__ import annotations

@@ -88,6 +88,7 @@ def _steps(
             if warm:
                 seconds.append(time.perf_counter() - start)
             warm = True
+    steps.finish()
     return seconds, images
 
 
