@@ -1,13 +1,16 @@
 // cuDNN plans the convolutions of the named nets for an H100 that is not here: its planner takes a
 // device's properties in place of the device. Needs libcudnn.so.9 of 9.19 or later, no GPU.
+//   cudnn_plans FOLDER...    folders of libraries that the system does not find, as nvidia/*/lib
 #include <dlfcn.h>
 
 #include <cstdio>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "backends/cuda/cudnn_plan.h"
 #include "backends/cuda/module_host.h"
+#include "core/libraries.h"
 #include "train/precision.h"
 
 using namespace alexnet;
@@ -15,11 +18,7 @@ using namespace alexnet;
 namespace alexnet {
 
 const ModuleHost& module_host() {
-  static const ModuleHost host = {[](const std::string& name, std::string& error) {
-    void* library = dlopen(name.c_str(), RTLD_NOW);
-    if (!library) error = dlerror();
-    return library;
-  }};
+  static const ModuleHost host = {&open_library};
   return host;
 }
 
@@ -75,12 +74,28 @@ ConvProblem problem(const Layer& l, int images, DType dtype) {
   return p;
 }
 
+// Whether NVRTC can compile in this process, as cuDNN's engines of the run time need it: for that
+// it must find its builtins.
+bool nvrtc_compiles() {
+  void* nvrtc = dlopen("libnvrtc.so.13", RTLD_NOW | RTLD_NOLOAD);
+  if (!nvrtc) return false;
+  using Create =
+      int (*)(void**, const char*, const char*, int, const char* const*, const char* const*);
+  using Compile = int (*)(void*, int, const char* const*);
+  const auto create = reinterpret_cast<Create>(dlsym(nvrtc, "nvrtcCreateProgram"));
+  const auto compile = reinterpret_cast<Compile>(dlsym(nvrtc, "nvrtcCompileProgram"));
+  void* program = nullptr;
+  return create(&program, "__global__ void nothing() {}", "nothing.cu", 0, nullptr, nullptr) == 0 &&
+         compile(program, 0, nullptr) == 0;
+}
+
 int run() {
   std::string why;
   if (!find_cudnn(why)) {
     std::printf("skipped: %s\n", why.c_str());
     return 77;
   }
+  std::printf("NVRTC %s\n", nvrtc_compiles() ? "compiles" : "cannot compile");
   CudnnDescriptor h100(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR);
   const std::string properties(kH100);
   h100.set(CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR,
@@ -106,7 +121,9 @@ int run() {
 
 }  // namespace
 
-int main() {
+int main(int count, char** arguments) {
+  const std::vector<std::string> folders(arguments + 1, arguments + count);
+  set_library_folders([folders] { return folders; });
   try {
     return run();
   } catch (const std::exception& e) {

@@ -1,6 +1,9 @@
 #include "backends/cuda/cudnn_library.h"
 
 #include <dlfcn.h>
+#include <link.h>
+
+#include <filesystem>
 
 #include "backends/cuda/check.h"
 #include "backends/cuda/module_host.h"
@@ -13,9 +16,26 @@ struct Opened {
   std::string why;  // empty: it is there
 };
 
+// Engines that cuDNN compiles at run time need NVRTC's builtins. libnvrtc opens them by their bare
+// name and has no RUNPATH, so that from NVIDIA's wheels it finds them only where they are open
+// already; cuDNN then leaves those engines out without a word. Where NVRTC is absent there is
+// nothing to do.
+void open_nvrtc_builtins() {
+  std::string error;
+  void* nvrtc = module_host().open_library("libnvrtc.so.13", error);
+  link_map* map = nullptr;
+  if (!nvrtc || dlinfo(nvrtc, RTLD_DI_LINKMAP, &map) != 0) return;
+  const std::filesystem::path folder = std::filesystem::path(map->l_name).parent_path();
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, ignored))
+    if (entry.path().filename().string().starts_with("libnvrtc-builtins.so.13"))
+      dlopen(entry.path().c_str(), RTLD_NOW | RTLD_LOCAL);
+}
+
 Opened open() {
   Opened opened;
   std::string error;
+  open_nvrtc_builtins();
   void* library = module_host().open_library("libcudnn.so.9", error);
   if (!library) {
     opened.why = format("libcudnn.so.9 cannot be opened ({})", error);
