@@ -46,6 +46,9 @@ class Replay {
   virtual void begin() = 0;
   virtual bool end() = 0;              // false: nothing has run, enqueue it once more
   virtual void cancel() noexcept = 0;  // instead of end(), after an exception
+  // Instead of cancel(): true where nothing has run, and this step and all later ones are to be
+  // enqueued without a recording. `why` goes to the user.
+  virtual bool give_up(const std::string& why) noexcept = 0;
 };
 
 class Stream {

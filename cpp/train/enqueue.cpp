@@ -37,6 +37,7 @@ void Network::enqueue_step(const Batch& batch, uint64_t step, int64_t first_imag
     for (Compiled::Played& played : c.played)
       if (played.replay) played.replay->cancel();
     queue_->forget();
+    parameters_->drop_gradients();
     synchronize();
     throw;
   }
@@ -52,10 +53,17 @@ void Network::run_step(Compiled& c, const StepContext& context, bool updates) {
   Compiled::Played& played = c.played[updates];
   if (!std::exchange(played.asked_for, true))
     played.replay = stream_list_[0]->make_replay(stream_list_);
-  do {
-    if (played.replay) played.replay->begin();
-    enqueue();
-  } while (played.replay && !played.replay->end());
+  if (!played.replay) return enqueue();
+  bool done = false;
+  while (!done) {
+    try {
+      played.replay->begin();
+      enqueue();
+      done = played.replay->end();
+    } catch (const DeviceError& e) {
+      if (!played.replay->give_up(e.what())) throw;
+    }
+  }
 }
 
 // What any stream does from now on comes after what all have done: the next step uses their memory.

@@ -228,8 +228,14 @@ StepResult Network::forward_backward(const Batch& batch, uint64_t step, int64_t 
                                      int64_t total, GradientReducer* reducer) {
   check_labels(batch);
   parameters_->will_accumulate();
-  return run(compiled(batch.count, Work::gradients), batch,
-             training_context(step, first_image, total > 0 ? total : batch.count), reducer);
+  Compiled& c = compiled(batch.count, Work::gradients);
+  try {
+    return run(c, batch, training_context(step, first_image, total > 0 ? total : batch.count),
+               reducer);
+  } catch (const DeviceError&) {
+    parameters_->drop_gradients();
+    throw;
+  }
 }
 
 StepContext Network::training_context(uint64_t step, int64_t first_image, int64_t total) const {

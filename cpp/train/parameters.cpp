@@ -169,6 +169,13 @@ void Parameters::zero_gradients() {
   accumulated_ = false;
 }
 
+void Parameters::drop_gradients() noexcept {
+  try {
+    zero_gradients();
+  } catch (const Error&) {  // the device does not answer: the step's own error says so
+  }
+}
+
 void Parameters::update() {
   ++version_;
   accumulated_ = false;

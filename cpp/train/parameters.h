@@ -53,7 +53,8 @@ class Parameters {
   AnyView gradient(const std::string& name, size_t part) {
     return view(find(name).parts[part], ParamKind::gradient);
   }
-  void zero_gradients();  // blocking
+  void zero_gradients();           // blocking
+  void drop_gradients() noexcept;  // of a step that failed; blocking
 
   // Enqueues one update of every parameter that is not frozen, and zeroes the gradients. On a GPU
   // all of them are one kernel; on a CPU each is its own, and has its name in a profile.

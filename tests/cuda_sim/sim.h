@@ -137,6 +137,9 @@ struct SimGraph {
 };
 
 namespace cuda_sim {
+// Whether ALEXNET_SIM_GRAPH_FAILS names this place: "product" (cuBLAS refuses to be captured),
+// "end" (of the capture), "instantiate", "update" (of a node's arguments), "launch".
+bool graphs_fail_at(const char* where);
 // Enqueues, or adds a node where the stream is being captured.
 void enqueue(SimStream& stream, Task task);
 void enqueue(SimStream& stream, std::shared_ptr<KernelWork> work);

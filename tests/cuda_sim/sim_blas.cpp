@@ -1,7 +1,9 @@
 // Matrix products by plain loops, with cuBLAS's calls: by columns, on the stream of the handle.
 #include <cublas_v2.h>
 
+#include <cstdlib>
 #include <cstring>
+#include <string>
 
 #include "core/bf16.h"
 #include "sim.h"
@@ -63,9 +65,25 @@ size_t span(int64_t rows, int64_t cols, int64_t ld, long long stride, int count)
   return size_t((count - 1) * stride + (cols - 1) * ld + rows) * sizeof(T);
 }
 
+// ALEXNET_SIM_PRODUCT_FAILS=N: the product after the next N fails, once.
+bool must_fail() {
+  constexpr const char* kName = "ALEXNET_SIM_PRODUCT_FAILS";
+  const char* given = std::getenv(kName);
+  if (!given) return false;
+  const long left = std::atol(given);
+  if (left == 0) {
+    unsetenv(kName);
+  } else {
+    setenv(kName, std::to_string(left - 1).c_str(), 1);
+  }
+  return left == 0;
+}
+
 template <class X, class T>
 cublasStatus_t enqueue_product(SimBlas* handle, const Product& p, const void* alpha, const void* a,
                                const void* b, const void* beta, void* c) {
+  if (must_fail() || (handle->stream->capture && graphs_fail_at("product")))
+    return CUBLAS_STATUS_NOT_SUPPORTED;
   const int64_t a_rows = p.ta ? p.k : p.m, b_rows = p.tb ? p.n : p.k;
   if (p.m <= 0 || p.n <= 0 || p.k <= 0) return CUBLAS_STATUS_INVALID_VALUE;
   if (p.lda < a_rows || p.ldb < b_rows || p.ldc < p.m) return CUBLAS_STATUS_INVALID_VALUE;

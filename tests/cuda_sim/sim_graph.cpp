@@ -1,6 +1,8 @@
 // Capture of streams into graphs. A graph's nodes run one after the other, in an order that keeps
 // nothing but their dependencies (ALEXNET_SIM_ORDER), so that a missing one shows.
 #include <algorithm>
+#include <cstdlib>
+#include <string_view>
 
 #include "sim.h"
 
@@ -70,6 +72,11 @@ void run_all(const std::vector<SimGraphExec::Node>& nodes) {
 }
 
 }  // namespace
+
+bool cuda_sim::graphs_fail_at(const char* where) {
+  static const char* chosen = std::getenv("ALEXNET_SIM_GRAPH_FAILS");
+  return chosen && std::string_view(chosen) == where;
+}
 
 void cuda_sim::enqueue(SimStream& stream, Task task) {
   if (stream.capture) {
@@ -152,10 +159,10 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
     s->capture_origin = false;
     s->last.clear();
   }
-  if (joined) return cudaSuccess;
+  if (joined && !graphs_fail_at("end")) return cudaSuccess;
   delete *graph;
   *graph = nullptr;
-  return error(cudaErrorStreamCaptureUnjoined);
+  return error(joined ? cudaErrorStreamCaptureInvalidated : cudaErrorStreamCaptureUnjoined);
 }
 
 cudaError_t cudaStreamGetCaptureInfo(cudaStream_t stream, cudaStreamCaptureStatus* status,
@@ -169,6 +176,7 @@ cudaError_t cudaStreamGetCaptureInfo(cudaStream_t stream, cudaStreamCaptureStatu
 }
 
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* result, cudaGraph_t graph, unsigned long long) {
+  if (graphs_fail_at("instantiate")) return error(cudaErrorNotSupported);
   auto exec = std::make_unique<SimGraphExec>();
   for (const auto& node : graph->nodes) {
     exec->nodes.push_back({node->kernel, node->task, {}});
@@ -182,6 +190,7 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t* result, cudaGraph_t graph, uns
 // A launch before this may still wait to run: it keeps the arguments that it had.
 cudaError_t cudaGraphExecKernelNodeSetParams(cudaGraphExec_t exec, cudaGraphNode_t node,
                                              const cudaKernelNodeParams* p) {
+  if (graphs_fail_at("update")) return error(cudaErrorNotSupported);
   auto& kernel = exec->nodes.at(node->index).kernel;
   if (!kernel || kernel->kernel != p->func) return error(cudaErrorInvalidValue);
   kernel = std::make_shared<KernelWork>(p->func, *kernel->type, p->gridDim, p->blockDim,
@@ -193,6 +202,7 @@ cudaError_t cudaGraphExecKernelNodeSetParams(cudaGraphExec_t exec, cudaGraphNode
 
 cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
   if (stream->capture) die("a graph was launched in a capture");
+  if (graphs_fail_at("launch")) return error(cudaErrorMemoryAllocation);
   for (const SimGraphExec::Node& node : exec->nodes)
     if (node.kernel) node.kernel->check();  // what it points to may have been freed since
   if (!exec->checked) check_order(*exec);

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import tiny
+from alexnet_native import _core
 from alexnet_native.models import Description
 from alexnet_native.net import Net
 from alexnet_native.training import fit, trainer
@@ -249,3 +254,90 @@ def test_a_training_whose_losses_come_late_writes_the_same_files(
 
 def test_devices_say_whether_they_gain_by_it(device: str) -> None:
     assert small(device).native.overlaps == device.startswith("cuda")
+
+
+GRAPH = """
+import sys
+sys.path[:0] = {path!r}
+import test_enqueued_steps as here
+one, other = here.small({devices!r}), here.small({devices!r})
+same = here.enqueued(one) == here.waited_for(other) and here.bits(one) == here.bits(other)
+print("same bits" if same else "other bits")
+"""
+
+
+def in_a_process(devices: str, **variables: str) -> tuple[str, list[str]]:
+    """Whether enqueued and plain steps agree there, and the lines of its error output."""
+    code = GRAPH.format(path=sys.path, devices=devices)
+    ran = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, **variables}, capture_output=True, text=True
+    )
+    assert ran.returncode == 0, ran.stderr
+    lines = [line for line in ran.stderr.splitlines() if "engine gemm takes its place" not in line]
+    return ran.stdout.strip(), lines
+
+
+def simulated(device: str) -> str:
+    for found in _core.devices():
+        if found["name"] == device and "simulated" in found["description"]:
+            return device
+    pytest.skip(f"{device} is not simulated: only the simulator refuses graphs when it is told to")
+
+
+@pytest.mark.parametrize("two", [False, True], ids=["one device", "two devices"])
+@pytest.mark.parametrize("place", ["product", "end", "instantiate", "update", "launch"])
+def test_where_a_graph_fails_training_goes_on_without_it_and_says_so_once(
+    device: str, place: str, two: bool
+) -> None:
+    devices = both(simulated(device)) if two else simulated(device)
+    said, lines = in_a_process(devices, ALEXNET_SIM_GRAPH_FAILS=place)
+    assert said == "same bits"
+    (line,) = lines
+    assert line.startswith("alexnet-native: training goes on without a CUDA graph, because")
+    if place == "product":  # the layer, the device and the call
+        assert re.search(r"\([\w/]+ on cuda:\d: cublas\w+ failed: ", line)
+
+
+@pytest.mark.parametrize("enqueue", [False, True], ids=["waited for", "enqueued"])
+def test_a_step_that_fails_can_be_made_again(
+    device: str, enqueue: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALEXNET_CUDA_GRAPH", "0")  # with a graph the failure only ends the capture
+    want = small(simulated(device))
+    waited_for(want)
+    failures = 0
+    for product in range(1000):
+        net = small(device)
+        failed = False
+        for step, (images, labels) in enumerate(batches()):
+            if step == 4:
+                net.set_rates(0.01)
+            if step == 1:
+                monkeypatch.setenv("ALEXNET_SIM_PRODUCT_FAILS", str(product))
+                try:
+                    one_step(net, images, labels, step, enqueue)
+                except _core.DeviceError as error:
+                    assert "cublas" in str(error)
+                    failed = True
+                else:
+                    monkeypatch.delenv("ALEXNET_SIM_PRODUCT_FAILS")
+                    continue
+            one_step(net, images, labels, step, enqueue)
+        assert bits(net) == bits(want)
+        if not failed:
+            break
+        failures += 1
+    assert failures > 5  # three products forward, and more backward
+
+
+def one_step(net: Net, images: np.ndarray, labels: np.ndarray, step: int, enqueue: bool) -> None:
+    if enqueue:
+        net.native.enqueue_step(images, labels, step=step)
+        net.native.next_result()
+    else:
+        net.native.train_step(images, labels, step=step)
+
+
+def test_graphs_can_be_switched_off(device: str) -> None:
+    off = in_a_process(device, ALEXNET_CUDA_GRAPH="0", ALEXNET_SIM_GRAPH_FAILS="end")
+    assert off == ("same bits", [])

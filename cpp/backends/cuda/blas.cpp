@@ -53,13 +53,16 @@ void Blas::gemm(const Gemm& g, int count, int64_t stride_a, int64_t stride_b, in
   const auto tb = g.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N;
   const int m = to_int(g.n), n = to_int(g.m), k = to_int(g.k);
   const int lda = to_int(g.ldb), ldb = to_int(g.lda), ldc = to_int(g.ldc);
-  check(count == 1
-            ? cublasGemmEx(handle_, ta, tb, m, n, k, a, g.b, type, lda, g.a, type, ldb, b, g.c,
-                           sum_type, ldc, compute, CUBLAS_GEMM_DEFAULT)
-            : cublasGemmStridedBatchedEx(handle_, ta, tb, m, n, k, a, g.b, type, lda, stride_b, g.a,
-                                         type, ldb, stride_a, b, g.c, sum_type, ldc, stride_c,
-                                         count, compute, CUBLAS_GEMM_DEFAULT),
-        "a matrix product");
+  if (count == 1) {
+    check(cublasGemmEx(handle_, ta, tb, m, n, k, a, g.b, type, lda, g.a, type, ldb, b, g.c,
+                       sum_type, ldc, compute, CUBLAS_GEMM_DEFAULT),
+          "cublasGemmEx");
+  } else {
+    check(cublasGemmStridedBatchedEx(handle_, ta, tb, m, n, k, a, g.b, type, lda, stride_b, g.a,
+                                     type, ldb, stride_a, b, g.c, sum_type, ldc, stride_c, count,
+                                     compute, CUBLAS_GEMM_DEFAULT),
+          "cublasGemmStridedBatchedEx");
+  }
 }
 
 }  // namespace alexnet

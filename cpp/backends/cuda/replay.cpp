@@ -98,13 +98,7 @@ bool CudaReplay::end() {
       if (result == cudaSuccess) result = cudaGraphInstantiate(&exec_, graph_, 0);
       if (result != cudaSuccess) {
         cudaGetLastError();
-        drop();
-        state_ = State::broken;
-        std::fprintf(stderr,
-                     "alexnet-native: the step is enqueued kernel by kernel, for it could not be "
-                     "captured as a CUDA graph (%s)\n",
-                     cudaGetErrorString(result));
-        return false;
+        return !give_up(cudaGetErrorString(result));
       }
       state_ = State::playing;
       break;
@@ -118,7 +112,11 @@ bool CudaReplay::end() {
       join();
   }
   const OnDevice here(streams_[0]->device().index);
-  ANX_CUDA(cudaGraphLaunch(exec_, streams_[0]->handle()));
+  if (const cudaError_t result = cudaGraphLaunch(exec_, streams_[0]->handle());
+      result != cudaSuccess) {
+    cudaGetLastError();
+    return !give_up(cudaGetErrorString(result));
+  }
   fork();
   return true;
 }
@@ -131,6 +129,18 @@ void CudaReplay::cancel() noexcept {
   cudaStreamEndCapture(streams_[0]->handle(), &unfinished);
   if (unfinished) cudaGraphDestroy(unfinished);
   cudaGetLastError();
+}
+
+bool CudaReplay::give_up(const std::string& why) noexcept {
+  if (state_ != State::recording && state_ != State::playing) return false;
+  cancel();
+  drop();
+  state_ = State::broken;
+  std::fprintf(stderr,
+               "alexnet-native: training goes on without a CUDA graph, because the step could not "
+               "be captured or played as one (%s)\n",
+               why.c_str());
+  return true;
 }
 
 void CudaReplay::drop() {

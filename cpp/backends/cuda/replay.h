@@ -1,6 +1,7 @@
 // A training step as a CUDA graph. The first time it is enqueued as ever, so that whatever is set
 // up on first use is set up; the second time it is captured; from then on the caller's enqueueing
-// only finds out which kernels' arguments have changed, and one launch plays all of it.
+// only finds out which kernels' arguments have changed, and one launch plays all of it. Where the
+// capture fails, steps are enqueued task by task from then on.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -57,6 +58,7 @@ class CudaReplay final : public Replay {
   void begin() override;
   bool end() override;
   void cancel() noexcept override;
+  bool give_up(const std::string& why) noexcept override;
 
   // For the streams: CudaStream::kernel, CudaStream::fixed.
   bool playing() const { return state_ == State::playing; }
