@@ -1,4 +1,4 @@
-// The list of ops. Adding one: its header here, its name in OpsOf.
+// The list of ops. Adding one: its header here, its name in OpsOf (or MixedOps).
 #pragma once
 
 #include <array>
@@ -37,11 +37,11 @@ using OpsOf = OpList<                                                           
     LocalForward<T>, LocalBackwardData<T>, LocalBackwardWeights<T>, LocalBackwardBias<T>,  //
     SoftmaxForward<T>, SoftmaxBackward<T>, SgdUpdate<T>, SgdUpdateAll<T>>;
 
-using AllOps = JoinLists<
-    JoinLists<JoinLists<OpsOf<float>, OpsOf<double>>::type,
-              OpList<Augment<float>, Cast<float, bf16>, Cast<bf16, float>, Add<float, bf16>,
-                     AddBias<bf16, bf16>, SumOfRanks<float>, SumOfRanks<double>>>::type,
-    OpsOf<bf16>>::type;
+using MixedOps = OpList<Augment<float>, Cast<float, bf16>, Cast<bf16, float>, Add<float, bf16>,
+                        AddBias<bf16, bf16>, SumOfRanks<float>, SumOfRanks<double>>;
+
+using AllOps = JoinLists<JoinLists<JoinLists<OpsOf<float>, OpsOf<double>>::type, MixedOps>::type,
+                         OpsOf<bf16>>::type;
 
 // The names of a list's ops, by index.
 template <class... Ops>
