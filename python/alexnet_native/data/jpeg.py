@@ -1,0 +1,169 @@
+"""The pixels of grey and RGB JPEGs: by simplejpeg, or by Pillow where that is not installed.
+
+Both decode with libjpeg-turbo, in the same way: the pixels are equal to the bit. Where libjpeg only
+warns of damage ("Corrupt JPEG data: ..."), simplejpeg refuses the file; Pillow drops the warning.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL.JpegImagePlugin import JpegImageFile
+
+from alexnet_native import log
+
+try:
+    import simplejpeg  # type: ignore[import-untyped]
+except ImportError:
+    simplejpeg = None
+
+__all__ = ["Jpeg", "decoders", "open_jpeg"]
+
+_HARMLESS = "extraneous bytes before marker 0xd9"  # after the last pixel
+_SCAN, _STUFFING = 0xDA, 0x00
+_NO_LENGTH = {_STUFFING, *range(0xD0, 0xD9)}  # RST0 to RST7 and SOI
+_UNKNOWN = {*range(0x02, 0xC0), *range(0xF0, 0xFE), 0xDE, 0xDF}  # to libjpeg
+
+
+class _Once:
+    """A warning that a process gives once, whichever of its threads is first."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._lock = threading.Lock()
+        self._said = False
+
+    def __call__(self) -> None:
+        with self._lock:
+            first, self._said = not self._said, True
+        if first:
+            log.warning(self._text)
+
+
+_slower = _Once(
+    "simplejpeg is not installed, so Pillow reads JPEGs: it is slower and takes some damaged files "
+    "for good ones; to change that: pip install simplejpeg"
+)
+
+
+@dataclass(frozen=True)
+class Jpeg:
+    """A JPEG of which the header is read.
+
+    Attributes:
+        data: the whole file.
+        height, width: in pixels.
+        grey: whether it has one channel; else it has three.
+    """
+
+    data: bytes
+    height: int
+    width: int
+    grey: bool
+
+    def pixels(
+        self, factor: int, room: Callable[[int], NDArray[np.uint8]]
+    ) -> tuple[NDArray[np.uint8], bool]:
+        """Decodes it at 1 / `factor` of its size, rounded up.
+
+        Args:
+            factor: 1, 2, 4 or 8, at most a quarter of the shorter side unless 1.
+            room: gives so many bytes of memory, which the pixels may be in.
+
+        Returns:
+            uint8 (H, W, 3), and whether there are bytes that belong to no pixel after the last one,
+            which only simplejpeg tells.
+
+        Raises:
+            ValueError: it is damaged or cut off.
+        """
+        if simplejpeg is None:
+            return _with_pillow(self, factor), False
+        return _with_simplejpeg(self, factor, room)
+
+
+def open_jpeg(data: bytes) -> Jpeg | None:
+    """None for what is no grey or RGB JPEG with a sound header."""
+    if simplejpeg is None:
+        _slower()
+        try:
+            with JpegImageFile(io.BytesIO(data)) as image:
+                mode, (width, height) = image.mode, image.size
+        except Exception:  # damaged bytes make it raise what it never meant to
+            return None
+    else:
+        try:
+            height, width, mode, _ = simplejpeg.decode_jpeg_header(data)
+        except (ValueError, KeyError):
+            return None
+    if mode not in ("YCbCr", "RGB", "Gray", "L"):
+        return None
+    return Jpeg(data, height, width, mode in ("Gray", "L"))
+
+
+def decoders() -> str:
+    """Names and versions of what reads pictures."""
+    names = ("Pillow",) if simplejpeg is None else ("simplejpeg", "Pillow")
+    return ", ".join(f"{name} {version(name)}" for name in names)
+
+
+def _with_simplejpeg(
+    jpeg: Jpeg, factor: int, room: Callable[[int], NDArray[np.uint8]]
+) -> tuple[NDArray[np.uint8], bool]:
+    options = {
+        "min_height": -(-jpeg.height // factor),
+        "min_width": -(-jpeg.width // factor),
+        "min_factor": factor,
+        "buffer": room(jpeg.height * jpeg.width * 3),
+    }
+    try:
+        return simplejpeg.decode_jpeg(jpeg.data, "RGB", **options), False
+    except ValueError as error:
+        if _HARMLESS not in str(error):
+            raise
+        return simplejpeg.decode_jpeg(jpeg.data, "RGB", strict=False, **options), True
+
+
+def _with_pillow(jpeg: Jpeg, factor: int) -> NDArray[np.uint8]:
+    with JpegImageFile(io.BytesIO(jpeg.data)) as image:
+        if factor > 1:
+            image.draft(None, (jpeg.width // factor, jpeg.height // factor))
+        try:
+            image.load()
+        except OSError as error:
+            raise ValueError(_reason(jpeg.data, image, str(error))) from error
+        return np.asarray(image.convert("RGB") if jpeg.grey else image)
+
+
+def _reason(data: bytes, image: JpegImageFile, pillows: str) -> str:
+    """What libjpeg says of a damaged file, where that can be told; Pillow does not hand it on."""
+    if "truncated" in pillows:
+        return "Premature end of JPEG file"
+    for _, _, _, table in image.layer:
+        if table not in image.quantization:
+            return f"Quantization table 0x{table:02x} was not defined"
+    marker = _unknown_marker(data)
+    return pillows if marker is None else f"Unsupported marker type 0x{marker:02x}"
+
+
+def _unknown_marker(data: bytes) -> int | None:
+    """The first marker that is none: walks over segments and, between them, pixels."""
+    at = data.find(b"\xff", 2)
+    while 0 <= at < len(data) - 1:
+        marker = data[at + 1]
+        if marker in _UNKNOWN:
+            return marker
+        if marker == 0xFF:
+            at += 1
+            continue
+        skip = 2
+        if marker not in _NO_LENGTH:
+            skip += int.from_bytes(data[at + 2 : at + 4], "big")
+        at = data.find(b"\xff", at + skip)
+    return None
