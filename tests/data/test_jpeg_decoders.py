@@ -185,6 +185,22 @@ def test_every_cut_of_a_progressive_file_is_noticed(monkeypatch: pytest.MonkeyPa
         assert cut == ("cut off", "Premature end of JPEG file", None), length
 
 
+def test_a_missing_end_is_noticed_also_after_the_last_pixel(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = encoded(next(pictures(40, 40)))[:-2] + bytes(5000)
+    assert outcome(data, monkeypatch=monkeypatch)[0] == "cut off"
+
+
+def test_a_damaged_exif_block_does_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
+    block = b"Exif\0\0II*\0\x08\0\0\0\x05\0\x12\x01"  # its directory ends in the middle
+    whole = encoded(next(pictures(40, 40)))
+    segment = b"\xff\xe1" + (len(block) + 2).to_bytes(2, "big") + block
+    want = by_pillow(whole, 64, monkeypatch)
+    got = by_pillow(whole[:2] + segment + whole[2:], 64, monkeypatch)
+    np.testing.assert_array_equal(got.pixels, want.pixels)
+
+
 def test_one_line_says_that_simplejpeg_is_missing_however_many_threads_read(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,8 +7,9 @@ warns of damage ("Corrupt JPEG data: ..."), simplejpeg refuses the file; Pillow 
 from __future__ import annotations
 
 import io
+import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 
@@ -26,8 +27,10 @@ except ImportError:
 __all__ = ["Jpeg", "decoders", "open_jpeg"]
 
 _HARMLESS = "extraneous bytes before marker 0xd9"  # after the last pixel
-_SCAN, _STUFFING = 0xDA, 0x00
-_NO_LENGTH = {_STUFFING, *range(0xD0, 0xD9)}  # RST0 to RST7 and SOI
+_CUT_OFF = "Premature end of JPEG file"  # libjpeg's words
+_MARKER = re.compile(rb"\xff[^\x00\xff]")  # 0xff 0x00 is a byte of pixels, 0xff 0xff fills
+_EXIF, _SCAN, _END = 0xE1, 0xDA, 0xD9
+_NO_LENGTH = range(0xD0, 0xDA)  # RST0 to RST7, SOI, EOI
 _UNKNOWN = {*range(0x02, 0xC0), *range(0xF0, 0xFE), 0xDE, 0xDF}  # to libjpeg
 
 
@@ -93,7 +96,7 @@ def open_jpeg(data: bytes) -> Jpeg | None:
     if simplejpeg is None:
         _slower()
         try:
-            with JpegImageFile(io.BytesIO(data)) as image:
+            with _opened(data) as image:
                 mode, (width, height) = image.mode, image.size
         except Exception:  # damaged bytes make it raise what it never meant to
             return None
@@ -131,39 +134,51 @@ def _with_simplejpeg(
 
 
 def _with_pillow(jpeg: Jpeg, factor: int) -> NDArray[np.uint8]:
-    with JpegImageFile(io.BytesIO(jpeg.data)) as image:
+    with _opened(jpeg.data) as image:
         if factor > 1:
             image.draft(None, (jpeg.width // factor, jpeg.height // factor))
         try:
             image.load()
         except OSError as error:
             raise ValueError(_reason(jpeg.data, image, str(error))) from error
+        if all(marker != _END for _, _, marker in _segments(jpeg.data)):  # Pillow does not mind
+            raise ValueError(_CUT_OFF)
         return np.asarray(image.convert("RGB") if jpeg.grey else image)
+
+
+def _opened(data: bytes) -> JpegImageFile:
+    """Without its EXIF blocks: the pixels need none, and a damaged one makes Pillow warn."""
+    parts, at = [], 0
+    for start, end, marker in _segments(data):
+        if marker == _EXIF:
+            parts.append(data[at:start])
+            at = end
+        if marker == _SCAN:
+            break
+    return JpegImageFile(io.BytesIO(b"".join([*parts, data[at:]]) if parts else data))
 
 
 def _reason(data: bytes, image: JpegImageFile, pillows: str) -> str:
     """What libjpeg says of a damaged file, where that can be told; Pillow does not hand it on."""
     if "truncated" in pillows:
-        return "Premature end of JPEG file"
+        return _CUT_OFF
     for _, _, _, table in image.layer:
         if table not in image.quantization:
             return f"Quantization table 0x{table:02x} was not defined"
-    marker = _unknown_marker(data)
-    return pillows if marker is None else f"Unsupported marker type 0x{marker:02x}"
-
-
-def _unknown_marker(data: bytes) -> int | None:
-    """The first marker that is none: walks over segments and, between them, pixels."""
-    at = data.find(b"\xff", 2)
-    while 0 <= at < len(data) - 1:
-        marker = data[at + 1]
+    for _, _, marker in _segments(data):
         if marker in _UNKNOWN:
-            return marker
-        if marker == 0xFF:
-            at += 1
-            continue
-        skip = 2
+            return f"Unsupported marker type 0x{marker:02x}"
+    return pillows
+
+
+def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Start, end and marker of each segment up to the picture's end; passes over the pixels."""
+    found = _MARKER.search(data, 2)
+    while found:
+        start, end, marker = found.start(), found.end(), data[found.end() - 1]
         if marker not in _NO_LENGTH:
-            skip += int.from_bytes(data[at + 2 : at + 4], "big")
-        at = data.find(b"\xff", at + skip)
-    return None
+            end += int.from_bytes(data[end : end + 2], "big")
+        yield start, end, marker
+        if marker == _END:
+            return
+        found = _MARKER.search(data, end)
