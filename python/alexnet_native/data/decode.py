@@ -125,7 +125,7 @@ def _other(data: bytes) -> Picture:
         notes: list[tuple[str, str]] = []
         if getattr(image, "is_animated", False) and kind != "MPO":
             notes.append(("animation", "the first picture is taken"))
-        if any(";16" in str(tile.args) for tile in image.tile) and not image.mode.startswith("I"):
+        if any(";16" in str(tile[3]) for tile in image.tile) and not image.mode.startswith("I"):
             notes.append(("16-bit", "reduced to 8 bits"))
         turned = _orientation(image) if kind == "TIFF" else None  # by Pillow, as it loads it
         pixels = np.asarray(_to_rgb(image, notes))
