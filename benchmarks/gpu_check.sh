@@ -7,8 +7,20 @@ set -euo pipefail
 repository=$(cd "$(dirname "$0")/.." && pwd)
 python=${PYTHON:-python3}
 
+# Asks the native core alone: where another package is missing, building again is no help. What there
+# is to say, as why the back end cannot be loaded, is said on standard error.
 usable() {
-  "$python" -m alexnet_native devices 2>/dev/null | grep -q '^cuda:0'
+  "$python" -c '
+import importlib.util, sys
+
+if importlib.util.find_spec("alexnet_native") is None:
+    sys.exit("alexnet-native is not installed in this Python")
+from alexnet_native import _core
+
+if not any(device["name"] == "cuda:0" for device in _core.devices()):
+    reasons = [": ".join((one["name"], one["reason"])) for one in _core.unavailable_backends()]
+    sys.exit("\n".join(["there is no cuda:0", *reasons]))
+'
 }
 
 if ! usable; then

@@ -45,6 +45,7 @@ PYTHON_FLOORS = {
     "errors": 0,
     "log": 0,
     "libraries": 0,
+    "toml_value": 0,
     "_core": 0,
     "_profile": 0,
     "models": 1,

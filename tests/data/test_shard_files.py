@@ -28,8 +28,7 @@ from alexnet_native.data.shards.index import (
 )
 from alexnet_native.data.shards.record_names import escaped, lines, unescaped
 from alexnet_native.errors import DataError
-from hypothesis import given
-from hypothesis import strategies as st
+from properties import given, st
 
 NAMES = ("plain.jpg", "two\nlines\\.jpg", "bytes \udcff.jpg", "größe.jpg", "")
 LABELS = (1, 0, 1, 1, 0)

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import reference
 from helpers import FORWARD, assert_close, check_layer, normals, run_layer
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from properties import given, settings, st
 
 # input shape, kernel (h, w), channels, the other attributes
 CASES: list[tuple[tuple[int, ...], tuple[int, int], int, dict[str, Any]]] = [

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 import reference
 from helpers import FORWARD, Array, assert_close, check_layer, distinct, normals, run_layer
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from properties import given, settings, st
 
 FORMULAS: dict[str, Callable[..., Array]] = {
     "max_pool": reference.max_pool,

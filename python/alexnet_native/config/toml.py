@@ -7,11 +7,10 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-import tomli_w
-
 from alexnet_native.config.setting import check, parse
 from alexnet_native.config.train_config import SETTINGS
 from alexnet_native.errors import ConfigError
+from alexnet_native.toml_value import in_toml
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -19,8 +18,7 @@ else:
     import tomli as tomllib
 
 __all__ = [
-    "full_name", "in_toml", "parse_assignment", "parse_value", "read_toml", "settings_of",
-    "write_settings",
+    "full_name", "parse_assignment", "parse_value", "read_toml", "settings_of", "write_settings",
 ]  # fmt: skip
 
 
@@ -61,13 +59,6 @@ def write_settings(values: Mapping[str, Any]) -> str:
             line = f"{name} = {in_toml(value)}\n"
             sections.setdefault(SETTINGS[name].section, []).append(line)
     return "\n".join(f"[{name}]\n{''.join(lines)}" for name, lines in sections.items())
-
-
-def in_toml(value: Any) -> str:
-    """A value on one line."""
-    if isinstance(value, tuple):
-        return f"[{', '.join(map(in_toml, value))}]"
-    return tomli_w.dumps({"x": value}).removeprefix("x = ").rstrip("\n")
 
 
 def full_name(name: str) -> str:

@@ -6,9 +6,10 @@ import io
 from dataclasses import dataclass, field
 
 import numpy as np
-import simplejpeg  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
+
+from alexnet_native.data.jpeg import open_jpeg
 
 __all__ = ["Damaged", "Picture", "Scratch", "decode"]
 
@@ -16,7 +17,6 @@ _EXIF_ORIENTATION = 0x0112
 _SPARE = 4  # JPEGs are decoded at a fraction of their size while that leaves so many target sizes
 _FRACTIONS = (8, 4, 2)
 _MOST_PIXELS = 2 * 89_478_485  # more are an attack on memory, says Pillow too
-_HARMLESS = "extraneous bytes before marker 0xd9"  # after the last pixel
 _CUT_OFF = ("premature end", "truncated", "unexpected end", "end of file", "not enough image data")
 # Pillow's names. Others would depend on how it was built, and EPS on a program that it starts.
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
@@ -102,28 +102,15 @@ def decode(data: bytes, size: int, scratch: Scratch | None = None) -> Picture:
 
 def _jpeg(data: bytes, size: int, scratch: Scratch) -> Picture | None:
     """Grey and RGB JPEGs; None for others."""
-    try:
-        height, width, space, _ = simplejpeg.decode_jpeg_header(data)
-    except (ValueError, KeyError):
+    jpeg = open_jpeg(data)
+    if jpeg is None:
         return None
-    if space not in ("YCbCr", "RGB", "Gray"):
-        return None
+    height, width = jpeg.height, jpeg.width
     _check_pixels(height, width)
     spare = min(height, width) / (_SPARE * size)
-    factor = next((f for f in _FRACTIONS if f <= spare), 1)
-    options = {
-        "min_height": -(-height // factor),
-        "min_width": -(-width // factor),
-        "min_factor": factor,
-        "buffer": scratch.room(height * width * 3),
-    }
-    notes = [("grey", "one channel")] if space == "Gray" else []
-    try:
-        pixels = simplejpeg.decode_jpeg(data, "RGB", **options)
-    except ValueError as error:
-        if _HARMLESS not in str(error):
-            raise
-        pixels = simplejpeg.decode_jpeg(data, "RGB", strict=False, **options)
+    pixels, stray = jpeg.pixels(next((f for f in _FRACTIONS if f <= spare), 1), scratch.room)
+    notes = [("grey", "one channel")] if jpeg.grey else []
+    if stray:
         notes.append(("stray bytes", "bytes that belong to no pixel, after the last one"))
     if _has_application_data(data):
         pixels = _upright(pixels, _jpeg_orientation(data), notes)
@@ -138,7 +125,7 @@ def _other(data: bytes) -> Picture:
         notes: list[tuple[str, str]] = []
         if getattr(image, "is_animated", False) and kind != "MPO":
             notes.append(("animation", "the first picture is taken"))
-        if any(";16" in str(tile.args) for tile in image.tile) and not image.mode.startswith("I"):
+        if any(";16" in str(tile[3]) for tile in image.tile) and not image.mode.startswith("I"):
             notes.append(("16-bit", "reduced to 8 bits"))
         turned = _orientation(image) if kind == "TIFF" else None  # by Pillow, as it loads it
         pixels = np.asarray(_to_rgb(image, notes))

@@ -6,11 +6,10 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-import tomli_w
-
 from alexnet_native.errors import ModelError
 from alexnet_native.models.description import Description
 from alexnet_native.models.hints import Hints
+from alexnet_native.toml_value import in_toml
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -68,14 +67,4 @@ def read_description(text: str, source: str) -> Description:
 
 
 def _lines(table: Mapping[str, Any]) -> str:
-    # tomli_w spreads a list over lines; a network reads better with one line a word.
-    return "".join(
-        f"{key} = [{', '.join(_scalar(item) for item in value)}]\n"
-        if isinstance(value, list)
-        else f"{key} = {_scalar(value)}\n"
-        for key, value in table.items()
-    )
-
-
-def _scalar(value: Any) -> str:
-    return tomli_w.dumps({"v": value}).removeprefix("v = ").rstrip("\n")
+    return "".join(f"{key} = {in_toml(value)}\n" for key, value in table.items())

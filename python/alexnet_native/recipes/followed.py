@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from alexnet_native.config import SETTINGS, TrainConfig
-from alexnet_native.config.toml import full_name, in_toml
+from alexnet_native.config.toml import full_name
 from alexnet_native.models import ALIASES, describe
 from alexnet_native.recipes.recipe import Recipe, parse_recipe
+from alexnet_native.toml_value import in_toml
 
 __all__ = ["Deviation", "Followed", "follow"]
 

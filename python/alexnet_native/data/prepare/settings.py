@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from alexnet_native import _core
 from alexnet_native.atomic import write_text
+from alexnet_native.data.jpeg import decoders
 from alexnet_native.data.prepare.inputs import Listing
 from alexnet_native.data.shards.index import WORK, Index
 from alexnet_native.errors import DataError
@@ -55,7 +55,7 @@ def settings_of(request: Request, listing: Listing) -> dict[str, Any]:
         "inputs": {split: len(inputs) for split, inputs in listing.splits.items()},
         "fingerprint": listing.fingerprint(),
         "program": f"alexnet-native {_core.__version__}",
-        "decoders": f"simplejpeg {version('simplejpeg')}, Pillow {version('pillow')}",
+        "decoders": decoders(),
         **listing.details,
     }
 
