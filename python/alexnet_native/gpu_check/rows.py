@@ -28,10 +28,12 @@ class Settings:
     """One set for all parts; each takes what it needs.
 
     Attributes:
-        devices: under check; `speed` and `layers` take the first.
-        nets, batches, precisions, peers: of `speed`; the others take `nets`.
+        devices: under check; `speed`, `layers` and `sanitizer` take the first.
+        nets: of `layers`, `loss` and `speed`. precisions: of `layers` and `speed`.
+        batches, peers: of `speed`.
         seconds: of this part, after which it is ended. `speed` leaves out what will not fit.
         source: the folder of the repository, for its tests; None: there is none here.
+        tests: of `tests`, files or folders in `source`; empty: those that run on the devices.
     """
 
     devices: tuple[str, ...]
@@ -41,6 +43,7 @@ class Settings:
     peers: tuple[str, ...]
     seconds: float
     source: Path | None
+    tests: tuple[str, ...] = ()
 
     @property
     def device(self) -> str:
