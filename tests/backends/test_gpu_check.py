@@ -210,3 +210,15 @@ def test_the_summary_counts_and_names_the_slowest_cell() -> None:
     text = report.summary(rows, {"loss": 1.0, "speed": 2.0})
     assert "1 of 2 cells reach 1.3 x the best PyTorch row, the lowest 0.90 x (y, fp32)" in text
     assert text.splitlines()[-1] == "1 failed" and report.failures(rows) == 1
+
+
+def test_the_report_of_a_result_that_is_no_number_is_json(tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    rows = {"layers": [row("conv", False, f"{np.nan:.1e}", apart=np.nan, most=1e-5)]}
+    report.write_json(path, (FIRST,), rows, {"layers": 1.0})
+
+    def refuse(word: str) -> None:
+        raise AssertionError(f"{word} is not JSON")
+
+    (only,) = json.loads(path.read_text(), parse_constant=refuse)["parts"]["layers"]
+    assert only["figure"] == "nan" and only["numbers"] == {"most": 1e-5}

@@ -34,6 +34,13 @@ def living(group: int) -> list[str]:
     return found
 
 
+def has_ended(group: int) -> bool:
+    deadline = time.monotonic() + 10
+    while living(group) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return living(group) == []
+
+
 def child(program: str, seconds: float) -> Child:
     return Child([sys.executable, "-c", program], seconds)
 
@@ -55,10 +62,7 @@ def test_a_command_that_takes_too_long_ends_with_its_children_and_keeps_its_line
     group, first = list(slow.lines())
     assert running.told(first) == FIRST_ROW
     assert not slow.in_time and slow.code == -9 and slow.why() == "not done after 0 s"
-    deadline = time.monotonic() + 10
-    while living(int(group)) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert living(int(group)) == []
+    assert has_ended(int(group))
 
 
 def test_a_line_is_there_before_the_command_ends() -> None:
@@ -109,10 +113,7 @@ def test_a_reader_that_stops_ends_the_command() -> None:
     lines = slow.lines()
     group = int(next(lines))
     lines.close()  # type: ignore[attr-defined]
-    deadline = time.monotonic() + 10
-    while living(group) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert living(group) == [] and slow.code == -9
+    assert has_ended(group) and slow.code == -9
 
 
 def test_a_command_that_fails_says_its_last_line_or_its_code() -> None:
@@ -166,3 +167,36 @@ def test_a_row_stands_on_the_screen_and_in_the_report_before_the_next_is_made(
     assert command.main() == 0
     assert list(json.loads(path.read_text())["parts"]) == list(command.PARTS)
     assert all(0 < seconds < 480 for seconds in limits.values())
+
+
+# The whole check, with a command that sleeps in place of its parts.
+SLEEPING = """
+import sys
+from alexnet_native.gpu_check import __main__ as command, rows, running
+def sleep(part, given):
+    program = "import os, time; print(os.getpgid(0), flush=True); time.sleep(600)"
+    for line in running.Child([sys.executable, "-c", program], 600).lines():
+        yield rows.row("group", None, line.strip())
+command._rows = sleep
+sys.exit(command.main())
+"""
+
+
+def test_a_check_that_is_told_to_end_ends_what_it_started_and_leaves_its_report(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "report.json"
+    words = ["--devices", FIRST, "--only", "loss", "--json", str(path)]
+    whole = subprocess.Popen(
+        [sys.executable, "-c", SLEEPING, *words], stdout=subprocess.PIPE, text=True
+    )
+    assert whole.stdout is not None
+    group = int(whole.stdout.readline().split()[-1])
+    while not path.exists():
+        time.sleep(0.01)
+    whole.terminate()
+    assert whole.wait() == 128 + 15
+    whole.stdout.close()
+    assert has_ended(group)
+    (only,) = json.loads(path.read_text())["parts"]["loss"]
+    assert only["figure"] == str(group)

@@ -17,6 +17,7 @@ Exit code 0: nothing fails; 1: something does, or the device is not there; 2: wr
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -152,6 +153,8 @@ def main() -> int:
         if reason := _unavailable(device):
             log.error(reason)
             return 1
+    # As by Ctrl-C: what was started ends as well.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     end = time.monotonic() + args.seconds
     chosen = [part for part in PARTS if not args.only or part in args.only]
     report: dict[str, list[Row]] = {}

@@ -65,7 +65,7 @@ def write_json(
         "seconds": dict(seconds),
         "parts": report,
     }
-    write_text(path, json.dumps(content, indent=1) + "\n")
+    write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,9 @@ class Row(TypedDict):
 
 
 def row(what: str, ok: bool | None, figure: str, **numbers: float) -> Row:
-    return Row(what=what, ok=ok, figure=figure, numbers=numbers)
+    """Leaves out numbers that are not finite, for which JSON has no words; the figure says them."""
+    finite = {name: number for name, number in numbers.items() if math.isfinite(number)}
+    return Row(what=what, ok=ok, figure=figure, numbers=finite)
 
 
 @dataclass(frozen=True)
