@@ -25,6 +25,15 @@ COMPUTE_FORWARD = {**FORWARD, "bf16": 1e-5}
 COMPUTE_BACKWARD = {**BACKWARD, "bf16": 1e-5}
 
 
+def parameter_gradient(precision: str, engine: str, name: str) -> float:
+    """How far a layer's gradient by a parameter may be off, of the largest.
+
+    cuDNN has no plan that gives the gradient of bfloat16 weights in float32: it comes rounded.
+    """
+    rounded = (precision, engine, name) == ("bf16", "cudnn", "weight")
+    return FORWARD["bf16"] if rounded else COMPUTE_BACKWARD[precision]
+
+
 def assert_close(got: Any, want: Any, rel: float) -> None:
     """Every value within rel * the largest wanted value."""
     got, want = np.asarray(got, np.float64), np.asarray(want, np.float64)
@@ -150,4 +159,5 @@ def check_layer(
             return formula(*inputs, **{**params, key: v})
 
         want_dw = reference.numeric_gradient(by_param, value, dy)
-        assert_close(ran.d_params[key].reshape(value.shape), want_dw, COMPUTE_BACKWARD[precision])
+        most = parameter_gradient(precision, ran.runner.engine, key)
+        assert_close(ran.d_params[key].reshape(value.shape), want_dw, most)

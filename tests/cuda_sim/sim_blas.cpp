@@ -26,10 +26,10 @@ struct Product {
   int count;
 };
 
-// C = alpha * op(A) * op(B) + beta * C. op(A) is copied by rows of k for a block of rows, op(B) by
-// columns, so that the innermost loop runs over memory in order.
-template <class X, class T>
-void multiply(const Product& p, T alpha, const X* a, const X* b, T beta, T* c) {
+// C = alpha * op(A) * op(B) + beta * C, of factors X, sums T and results Y. op(A) is copied by rows
+// of k for a block of rows, op(B) by columns, so that the innermost loop runs over memory in order.
+template <class X, class T, class Y>
+void multiply(const Product& p, T alpha, const X* a, const X* b, T beta, Y* c) {
   constexpr int64_t kRows = 64, kDepth = 128;
   std::vector<T> packed(size_t(kRows * kDepth)), sums(size_t(kRows * p.n));
   for (int64_t i0 = 0; i0 < p.m; i0 += kRows) {
@@ -52,9 +52,9 @@ void multiply(const Product& p, T alpha, const X* a, const X* b, T beta, T* c) {
     }
     for (int64_t j = 0; j < p.n; ++j)
       for (int64_t i = 0; i < rows; ++i) {
-        T& out = c[j * p.ldc + i0 + i];
+        Y& out = c[j * p.ldc + i0 + i];
         // beta 0: what was there is not read, not even a NaN
-        out = alpha * sums[size_t(j * kRows + i)] + (beta == 0 ? T(0) : beta * out);
+        out = Y(alpha * sums[size_t(j * kRows + i)] + (beta == 0 ? T(0) : beta * T(out)));
       }
   }
 }
@@ -79,7 +79,7 @@ bool must_fail() {
   return left == 0;
 }
 
-template <class X, class T>
+template <class X, class T, class Y = T>
 cublasStatus_t enqueue_product(SimBlas* handle, const Product& p, const void* alpha, const void* a,
                                const void* b, const void* beta, void* c) {
   if (must_fail() || (handle->stream->capture && graphs_fail_at("product")))
@@ -91,14 +91,14 @@ cublasStatus_t enqueue_product(SimBlas* handle, const Product& p, const void* al
   const Accesses touches = {
       {a, span<X>(a_rows, p.ta ? p.m : p.k, p.lda, p.stride_a, p.count), false, "a product"},
       {b, span<X>(b_rows, p.tb ? p.k : p.n, p.ldb, p.stride_b, p.count), false, "a product"},
-      {c, span<T>(p.m, p.n, p.ldc, p.stride_c, p.count), true, "a product"}};
+      {c, span<Y>(p.m, p.n, p.ldc, p.stride_c, p.count), true, "a product"}};
   for (const Access& operand : touches) check_range(operand.who, device, operand.at, operand.bytes);
   const T by = *static_cast<const T*>(alpha), keep = *static_cast<const T*>(beta);
   const auto multiply_all = [=] {
     for (int i = 0; i < p.count; ++i)
-      multiply<X, T>(p, by, static_cast<const X*>(a) + i * p.stride_a,
-                     static_cast<const X*>(b) + i * p.stride_b, keep,
-                     static_cast<T*>(c) + i * p.stride_c);
+      multiply<X, T, Y>(p, by, static_cast<const X*>(a) + i * p.stride_a,
+                        static_cast<const X*>(b) + i * p.stride_b, keep,
+                        static_cast<Y*>(c) + i * p.stride_c);
   };
   enqueue(*handle->stream, {multiply_all, touches});
   return CUBLAS_STATUS_SUCCESS;
@@ -157,6 +157,8 @@ cublasStatus_t cublasGemmStridedBatchedEx(cublasHandle_t handle, cublasOperation
   if (a_type != b_type) return CUBLAS_STATUS_NOT_SUPPORTED;
   if (a_type == CUDA_R_16BF && c_type == CUDA_R_32F && compute == CUBLAS_COMPUTE_32F)
     return enqueue_product<bf16, float>(handle, p, alpha, a, b, beta, c);
+  if (a_type == CUDA_R_16BF && c_type == CUDA_R_16BF && compute == CUBLAS_COMPUTE_32F)
+    return enqueue_product<bf16, float, bf16>(handle, p, alpha, a, b, beta, c);
   if (a_type != c_type) return CUBLAS_STATUS_NOT_SUPPORTED;
   if (a_type == CUDA_R_64F && compute == CUBLAS_COMPUTE_64F)
     return enqueue_product<double, double>(handle, p, alpha, a, b, beta, c);

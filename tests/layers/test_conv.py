@@ -1,11 +1,20 @@
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import numpy as np
 import pytest
 import reference
-from helpers import FORWARD, assert_close, check_layer, normals, run_layer
+from helpers import (
+    COMPUTE_BACKWARD,
+    FORWARD,
+    assert_close,
+    check_layer,
+    normals,
+    parameter_gradient,
+    run_layer,
+)
 from properties import given, settings, st
 
 # input shape, kernel (h, w), channels, the other attributes
@@ -107,6 +116,14 @@ def test_conv_of_any_shape_is_the_references_and_its_backward_is_the_adjoint(
     assert abs((ran.d_params["weight"] * weight).sum() - (want * dy).sum()) <= 1e-10 * scale
 
 
+def test_only_weights_of_cudnn_in_bf16_may_have_a_rounded_gradient() -> None:
+    rounded = parameter_gradient("bf16", "cudnn", "weight")
+    assert 2.0**-9 < rounded < 2.0**-7
+    for words in product(("fp32", "fp64", "bf16"), ("cudnn", "gemm", "direct"), ("weight", "bias")):
+        if words != ("bf16", "cudnn", "weight"):
+            assert parameter_gradient(*words) == COMPUTE_BACKWARD[words[0]] <= 1e-5
+
+
 def test_ceil_gives_224_pixels_55_windows_as_if_3_zeros_were_to_the_right_and_below(
     device: str,
 ) -> None:
@@ -120,9 +137,17 @@ def test_ceil_gives_224_pixels_55_windows_as_if_3_zeros_were_to_the_right_and_be
     padded = run_layer("conv", attrs, [wide], dy, params, device=device)
 
     assert ceil.y.shape == (1, 2, 55, 55)
-    np.testing.assert_array_equal(ceil.y, padded.y)
-    np.testing.assert_array_equal(ceil.dx, padded.dx[:, :, :224, :224])
-    np.testing.assert_array_equal(ceil.d_params["weight"], padded.d_params["weight"])
+    pairs = [
+        (ceil.y, padded.y),
+        (ceil.dx, padded.dx[:, :, :224, :224]),
+        (ceil.d_params["weight"], padded.d_params["weight"]),
+    ]
+    for got, same in pairs:
+        if "cudnn" in (ceil.runner.engine, padded.runner.engine):
+            # Two problems to cuDNN, for which it may take two algorithms.
+            assert_close(got, same, rel=1e-5)
+        else:
+            np.testing.assert_array_equal(got, same)
     assert run_layer("conv", attrs, [x], None, params, device=device).y.shape == (1, 2, 54, 54)
 
 

@@ -38,14 +38,14 @@ Blas::~Blas() {
 
 // cuBLAS counts by columns: what is row-major C = A B to us is column-major C^T = B^T A^T to it.
 void Blas::gemm(const Gemm& g, int count, int64_t stride_a, int64_t stride_b, int64_t stride_c,
-                bool tf32) {
+                bool tf32, bool narrow) {
   const OnDevice here(device_);
   const bool wide = g.dtype == DType::f64;
   const float alpha = float(g.alpha), beta = float(g.beta);
   const void* a = wide ? static_cast<const void*>(&g.alpha) : &alpha;
   const void* b = wide ? static_cast<const void*>(&g.beta) : &beta;
   const auto type = wide ? CUDA_R_64F : g.dtype == DType::bf16 ? CUDA_R_16BF : CUDA_R_32F;
-  const auto sum_type = wide ? CUDA_R_64F : CUDA_R_32F;
+  const auto result_type = wide ? CUDA_R_64F : narrow ? type : CUDA_R_32F;
   const auto compute = wide   ? CUBLAS_COMPUTE_64F
                        : tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32
                               : CUBLAS_COMPUTE_32F;  // of bf16 too: sums in float
@@ -55,11 +55,11 @@ void Blas::gemm(const Gemm& g, int count, int64_t stride_a, int64_t stride_b, in
   const int lda = to_int(g.ldb), ldb = to_int(g.lda), ldc = to_int(g.ldc);
   if (count == 1) {
     check(cublasGemmEx(handle_, ta, tb, m, n, k, a, g.b, type, lda, g.a, type, ldb, b, g.c,
-                       sum_type, ldc, compute, CUBLAS_GEMM_DEFAULT),
+                       result_type, ldc, compute, CUBLAS_GEMM_DEFAULT),
           "cublasGemmEx");
   } else {
     check(cublasGemmStridedBatchedEx(handle_, ta, tb, m, n, k, a, g.b, type, lda, stride_b, g.a,
-                                     type, ldb, stride_a, b, g.c, sum_type, ldc, stride_c, count,
+                                     type, ldb, stride_a, b, g.c, result_type, ldc, stride_c, count,
                                      compute, CUBLAS_GEMM_DEFAULT),
           "cublasGemmStridedBatchedEx");
   }

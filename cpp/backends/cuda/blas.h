@@ -16,9 +16,10 @@ class Blas {
   Blas(const Blas&) = delete;
 
   // `count` products whose operands lie `stride` elements apart. `tf32`: float products may be
-  // rounded to 10 bits of mantissa, on the tensor cores.
+  // rounded to 10 bits of mantissa, on the tensor cores. `narrow`: results of bf16 products are
+  // bf16, not float.
   void gemm(const Gemm& gemm, int count, int64_t stride_a, int64_t stride_b, int64_t stride_c,
-            bool tf32);
+            bool tf32, bool narrow = false);
 
  private:
   int device_;

@@ -1,6 +1,7 @@
 #include "backends/cuda/limits.h"
 
 #include <algorithm>
+#include <type_traits>
 #include <vector>
 
 #include "backends/cuda/blas.h"
@@ -74,21 +75,23 @@ void fill(CudaStream& stream, const AnyView& matrix) {
   stream.synchronize();
 }
 
-// Square products of T, of the first size that takes long enough to be timed. Sums are float.
-template <class T>
+// Square products of T, of the first size that takes long enough to be timed. Sums are float, and
+// the results Y.
+template <class T, class Y = float>
 double product_rate(CudaDevice& device, CudaStream& stream, Stopwatch& watch, bool tf32 = false) {
   Blas blas(device.id().index, stream.handle(), device.memory());
   for (int n = kSmallest;; n *= 2) {
     const Shape square{1, 1, n, n};
     const Tensor a(device, square, dtype_of<T>), b(device, square, dtype_of<T>),
-        c(device, square, DType::f32);
+        c(device, square, dtype_of<Y>);
     fill<T>(stream, a.view());
     fill<T>(stream, b.view());
     Gemm g;
     g.dtype = dtype_of<T>;
     g.m = g.n = g.k = g.lda = g.ldb = g.ldc = n;
     g.a = a.view().data, g.b = b.view().data, g.c = c.view().data;
-    const auto multiply = [&] { blas.gemm(g, 1, 0, 0, 0, tf32); };
+    constexpr bool narrow = !std::is_same_v<Y, float>;
+    const auto multiply = [&] { blas.gemm(g, 1, 0, 0, 0, tf32, narrow); };
     multiply();  // the first one chooses and loads a kernel
     if (watch.milliseconds(multiply) < kLongEnough && n < kLargest) continue;
     return 2.0 * n * n * n / (1e-3 * watch.shortest(multiply));
@@ -98,7 +101,7 @@ double product_rate(CudaDevice& device, CudaStream& stream, Stopwatch& watch, bo
 double copy_rate(CudaDevice& device, CudaStream& stream, Stopwatch& watch) {
   const Shape shape{1, 1, 1, int(kCopied)};
   const Tensor from(device, shape, DType::f32), to(device, shape, DType::f32);
-  stream.fill_zero(from.view());
+  fill<float>(stream, from.view());
   const float time = watch.shortest([&] { stream.copy(from.view(), to.view()); });
   return 2.0 * double(from.view().bytes()) / (1e-3 * time);  // each byte is read and written
 }
@@ -111,7 +114,9 @@ DeviceLimits measure_cuda_limits(CudaDevice& device) {
   DeviceLimits limits;
   limits.f32_flops = product_rate<float>(device, stream, watch);
   if (device.allow_tf32()) limits.tf32_flops = product_rate<float>(device, stream, watch, true);
-  limits.bf16_flops = product_rate<bf16>(device, stream, watch);
+  // A dense layer's products are float, a convolution's by cuDNN bf16: whichever is faster.
+  limits.bf16_flops = std::max(product_rate<bf16>(device, stream, watch),
+                               product_rate<bf16, bf16>(device, stream, watch));
   limits.bytes = copy_rate(device, stream, watch);
   return limits;
 }

@@ -6,6 +6,7 @@ import json
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def summary(report: Report, seconds: Mapping[str, float]) -> str:
     ratios: dict[str, float] = {}  # of each cell, by its best peer, compiled or not
     for row in report.get("speed", ()):
         if ratio := row["numbers"].get("ratio"):
-            cell = row["what"].removesuffix(COMPILED)
+            cell = row["what"].partition(COMPILED)[0]
             ratios[cell] = min(ratio, ratios.get(cell, ratio))
     if ratios:
         reached = sum(ratio >= TARGET for ratio in ratios.values())
@@ -54,7 +55,8 @@ def summary(report: Report, seconds: Mapping[str, float]) -> str:
 def write_json(
     path: Path, devices: Sequence[str], report: Report, seconds: Mapping[str, float]
 ) -> None:
-    known = {device["name"]: device["description"] for device in _core.devices()}
+    """Whole at any time: it is written again after each row."""
+    known = _descriptions()
     content: dict[str, Any] = {
         "version": __version__,
         "devices": {name: known.get(name, "") for name in devices},
@@ -63,9 +65,15 @@ def write_json(
         "seconds": dict(seconds),
         "parts": report,
     }
-    write_text(path, json.dumps(content, indent=1) + "\n")
+    write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
+@cache
+def _descriptions() -> Mapping[str, str]:
+    return {device["name"]: device["description"] for device in _core.devices()}
+
+
+@cache
 def _driver() -> str:
     """What nvidia-smi says of the cards and their driver; empty without it."""
     command = [

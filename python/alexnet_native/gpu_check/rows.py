@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,9 @@ class Row(TypedDict):
 
 
 def row(what: str, ok: bool | None, figure: str, **numbers: float) -> Row:
-    return Row(what=what, ok=ok, figure=figure, numbers=numbers)
+    """Leaves out numbers that are not finite, for which JSON has no words; the figure says them."""
+    finite = {name: number for name, number in numbers.items() if math.isfinite(number)}
+    return Row(what=what, ok=ok, figure=figure, numbers=finite)
 
 
 @dataclass(frozen=True)
@@ -28,10 +31,12 @@ class Settings:
     """One set for all parts; each takes what it needs.
 
     Attributes:
-        devices: under check; `speed` and `layers` take the first.
-        nets, batches, precisions, peers: of `speed`; the others take `nets`.
+        devices: under check; `speed`, `layers` and `sanitizer` take the first.
+        nets: of `layers`, `loss` and `speed`. precisions: of `layers` and `speed`.
+        batches, peers: of `speed`.
         seconds: of this part, after which it is ended. `speed` leaves out what will not fit.
         source: the folder of the repository, for its tests; None: there is none here.
+        tests: of `tests`, files or folders in `source`; empty: those that run on the devices.
     """
 
     devices: tuple[str, ...]
@@ -41,6 +46,7 @@ class Settings:
     peers: tuple[str, ...]
     seconds: float
     source: Path | None
+    tests: tuple[str, ...] = ()
 
     @property
     def device(self) -> str:

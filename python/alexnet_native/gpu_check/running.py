@@ -1,4 +1,8 @@
-"""Runs one part in a process of its own, ended with all its children when its time is up."""
+"""Runs a command with a time limit, and hands on what it prints as it comes.
+
+A command has a process group of its own, which ends with it. Whatever becomes of it, what it
+printed before is kept, and nothing waits for it longer than a little after its limit.
+"""
 
 from __future__ import annotations
 
@@ -7,42 +11,144 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import IO, Any
 
 from alexnet_native.gpu_check.rows import Row, row
 
-__all__ = ["MARK", "run_part"]
+__all__ = ["Child", "marked", "run_part", "told"]
 
-MARK = "row: "  # before each row on the part's output; a row that is out is kept whatever comes
+_MARK = "row: "  # before each line that is for this program
+# Seconds that a killed process has for its end, and its output for being read: a process that waits
+# within the driver cannot be killed, and one that left its group keeps the pipe open.
+_PATIENCE = 5.0
 
 
-def run_part(arguments: Sequence[str], seconds: float) -> list[Row]:
-    """The rows of ``python -m alexnet_native.gpu_check`` with these arguments."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "alexnet_native.gpu_check", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    in_time = True
-    try:
-        out, err = process.communicate(timeout=max(seconds, 1))
-    except subprocess.TimeoutExpired:
-        in_time = False
-    finally:  # also on Ctrl-C
-        if process.poll() is None:
+def marked(value: object) -> str:
+    """A line that hands a value to the program that has started this one."""
+    return f"{_MARK}{json.dumps(value)}\n"
+
+
+def told(line: str) -> Any:
+    """The value of such a line; None where the line is another one, or was cut off."""
+    if not (line.startswith(_MARK) and line.endswith("\n")):
+        return None
+    return json.loads(line.removeprefix(_MARK))
+
+
+class Child:
+    """One run of a command; `lines` starts it.
+
+    Attributes, once the lines are over:
+        in_time: it ended by itself.
+        code: how it ended; None where it did not, not even when it was killed, or never began.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        seconds: float,
+        *,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        self._command, self._seconds = command, seconds
+        self._cwd, self._env = cwd, {**os.environ, **(env or {})}
+        self._said = ""  # the last line of its standard error
+        self.in_time = True
+        self.code: int | None = None
+
+    def lines(self) -> Iterator[str]:
+        """The lines of its standard output, each as soon as it is there."""
+        end = time.monotonic() + self._seconds
+        with tempfile.TemporaryFile() as errors:
+            try:
+                process = self._start(errors)
+            except OSError as error:
+                self._said = str(error)
+                return
+            waiting: SimpleQueue[str | None] = SimpleQueue()
+            Thread(target=_read, args=(process.stdout, waiting), daemon=True).start()
+            try:
+                yield from _until(waiting, end)
+                with suppress(subprocess.TimeoutExpired):
+                    self.code = process.wait(max(0.0, end - time.monotonic()))
+                self.in_time = self.code is not None
+            finally:  # also on Ctrl-C
+                self._end(process)
+            if not self.in_time:
+                yield from _until(waiting, time.monotonic() + _PATIENCE)
+            self._said = _last_line(errors)
+
+    def _start(self, errors: IO[bytes]) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            self._command,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+            cwd=self._cwd,
+            env=self._env,
+        )
+
+    def _end(self, process: subprocess.Popen[str]) -> None:
+        """Of the whole group: its children may outlive it."""
+        with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
-    if not in_time:
-        out, err = process.communicate()
-    rows: list[Row] = [
-        json.loads(line.removeprefix(MARK)) for line in out.splitlines() if line.startswith(MARK)
-    ]
-    if not in_time:
-        rows.append(row("time", False, f"not done after {seconds:.0f} s"))
-    elif process.returncode != 0:
-        why = (err.strip() or f"exit code {process.returncode}").splitlines()[-1]
-        rows.append(row("run", False, why))
-    elif not rows:
-        rows.append(row("run", False, "nothing was checked"))
-    return rows
+        with suppress(subprocess.TimeoutExpired):
+            self.code = process.wait(_PATIENCE)
+
+    def why(self) -> str | None:
+        """Why it did not end well, in some words; None: it did."""
+        if not self.in_time:
+            words = f"not done after {self._seconds:.0f} s"
+            return words if self.code is not None else f"{words}, and could not be ended"
+        return None if self.code == 0 else self._said or f"exit code {self.code}"
+
+
+def _read(pipe: IO[str], lines: SimpleQueue[str | None]) -> None:
+    with pipe:
+        for line in pipe:
+            lines.put(line)
+    lines.put(None)
+
+
+def _until(lines: SimpleQueue[str | None], end: float) -> Iterator[str]:
+    """What is there by then; less where the pipe is closed before."""
+    while (left := end - time.monotonic()) > 0:
+        try:
+            line = lines.get(timeout=left)
+        except Empty:
+            return
+        if line is None:
+            return
+        yield line
+
+
+def _last_line(errors: IO[bytes]) -> str:
+    errors.seek(max(0, errors.seek(0, os.SEEK_END) - 4096))
+    lines = errors.read().decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else ""
+
+
+def run_part(arguments: Sequence[str], seconds: float) -> Iterator[Row]:
+    """The rows of ``python -m alexnet_native.gpu_check`` with these arguments, as they come."""
+    command = [sys.executable, "-m", "alexnet_native.gpu_check", *arguments]
+    child = Child(command, max(seconds, 1))
+    count = 0
+    for line in child.lines():
+        found: Row | None = told(line)
+        if found:
+            count += 1
+            yield found
+    if why := child.why():
+        yield row("run" if child.in_time else "time", False, why)
+    elif not count:
+        yield row("run", False, "nothing was checked")

@@ -2,59 +2,49 @@
 
 Each cell is a net, a precision and a batch. Ours and PyTorch's forms of the same step take turns in
 one process, all with the upload of the images from the host; nobody waits for a step that has just
-begun. PyTorch's compiled forms come last, beside ours once more, since compiling takes longer than
-measuring. A cell that will not fit into the part's time is left out, and said to be.
+begun. A compiled form is measured alone with ours, as its compiler is given its start anew, and
+takes longer than all the rest: in the first cell at once, in the others when those are done. A cell
+that will not fit into the part's time is left out, and said to be.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from statistics import median
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from alexnet_native import _core
 from alexnet_native.errors import ModelError
+from alexnet_native.gpu_check.contestants import (
+    Batch,
+    Contestant,
+    is_compiled,
+    ours,
+    release_memory,
+    torchs,
+)
 from alexnet_native.gpu_check.rows import Row, Settings, row
-from alexnet_native.models import describe
 from alexnet_native.net import Net
-from alexnet_native.reports.bench import TrainSteps
-from alexnet_native.reports.floors import direct_floor
+from alexnet_native.reports.floors import Floor, direct_floor
 
-__all__ = ["COMPILED", "PEERS", "TARGET", "speed"]
+__all__ = ["COMPILED", "TARGET", "speed"]
 
-PEERS = {  # name: (channels last, compiled)
-    "eager": (False, False),
-    "channels_last": (True, False),
-    "compile": (False, True),
-    "compile channels_last": (True, True),
-}
-COMPILED = ", compiled"
+COMPILED = ", compile"  # behind a cell's name, in the rows of the compiled forms
 TARGET = 1.3  # times the best PyTorch row
 _ROUNDS, _STEPS = 3, 5
-_LR, _MOMENTUM, _DECAY = 1e-4, 0.9, 5e-4
 _ONCE_MORE = 1.5  # a cell is begun if the time left is so many times that of the slowest so far
 
 
 @dataclass(frozen=True)
-class Contestant:
-    """One side of a cell: a step, and the wait for what it has enqueued."""
+class Cell:
+    batch: int
+    net: str
+    precision: str
 
-    step: Callable[[], object]
-    finish: Callable[[], object]
-
-    def seconds(self, steps: int) -> float:
-        """Of one step, taken over several."""
-        start = time.perf_counter()
-        for _ in range(steps):
-            self.step()
-        self.finish()
-        return (time.perf_counter() - start) / steps
+    def __str__(self) -> str:
+        return f"{self.net}, {self.precision}, batch {self.batch}"
 
 
 def speed(settings: Settings) -> Iterator[Row]:
@@ -64,32 +54,38 @@ def speed(settings: Settings) -> Iterator[Row]:
     peers = [name for name in settings.peers if find_spec("torch")]
     if settings.peers and not peers:
         yield row("PyTorch", None, "not installed: ours alone")
-    for suffix, some in (
-        ("", [peer for peer in peers if not PEERS[peer][1]]),
-        (COMPILED, [peer for peer in peers if PEERS[peer][1]]),
-    ):
-        if some or not suffix:
-            yield from _pass(settings, some, suffix, limits, end)
+    plain = [peer for peer in peers if not is_compiled(peer)]
+    compiled = [peer for peer in peers if is_compiled(peer)]
+    first, *others = [
+        Cell(batch, net, precision)
+        for batch in settings.batches
+        for net in settings.nets
+        for precision in settings.precisions
+    ]
+    measured = _Cells(settings.device, limits, has_peers=bool(peers))
+    both = [plain, *([peer] for peer in compiled)]
+    yield from _in_time([first], end, "cells", lambda cell: measured.rows(cell, both))
+    yield from _in_time(others, end, "cells", lambda cell: measured.rows(cell, [plain]))
+    if compiled:
+        alone = [[peer] for peer in compiled]
+        yield from _in_time(
+            others, end, f"cells{COMPILED}", lambda cell: measured.rows(cell, alone)
+        )
 
 
-def _pass(
-    settings: Settings, peers: list[str], suffix: str, limits: _core.Limits, end: float
+def _in_time(
+    cells: Sequence[Cell], end: float, what: str, rows: Callable[[Cell], Iterator[Row]]
 ) -> Iterator[Row]:
-    """All cells, the most wanted batch first, for as long as there is time."""
-    left_out, slowest = 0, 0.0
-    for batch in settings.batches:
-        for name in settings.nets:
-            for precision in settings.precisions:
-                if end - time.monotonic() < _ONCE_MORE * slowest:
-                    left_out += 1
-                    continue
-                began = time.monotonic()
-                what = f"{name}, {precision}, batch {batch}{suffix}"
-                yield _cell(settings, what, name, precision, batch, peers, limits)
-                slowest = max(slowest, time.monotonic() - began)
-    if left_out:
-        why = f"{left_out} left out: no time for them in {settings.seconds:.0f} s"
-        yield row(f"cells{suffix}", None, why)
+    """The rows of the cells for as long as there is time, and which are left out."""
+    slowest = 0.0
+    for i, cell in enumerate(cells):
+        began = time.monotonic()
+        if end - began < _ONCE_MORE * slowest or end < began:
+            why = f"{len(cells) - i} left out, from {cell} on: no time for them"
+            yield row(what, None, why)
+            return
+        yield from rows(cell)
+        slowest = max(slowest, time.monotonic() - began)
 
 
 def _limits_row(device: str, limits: _core.Limits) -> Row:
@@ -99,39 +95,75 @@ def _limits_row(device: str, limits: _core.Limits) -> Row:
     return row(f"{device} at best", None, ", ".join(words), **rates, bytes=limits["bytes"])
 
 
-def _cell(
-    settings: Settings,
-    what: str,
-    name: str,
-    precision: str,
-    batch: int,
-    peers: list[str],
-    limits: _core.Limits,
-) -> Row:
-    try:
-        net = Net(name, devices=(settings.device,), precision=precision)
-    except (ModelError, _core.UnavailableError) as error:
-        return row(what, None, str(error))
-    contestants = {"ours": _ours(net, batch)}
-    failed = {}
-    for peer in peers:
+class _Cells:
+    """Measures cells; the batch of the last one is kept for the next."""
+
+    def __init__(self, device: str, limits: _core.Limits, *, has_peers: bool) -> None:
+        self._device, self._limits, self._has_peers = device, limits, has_peers
+        self._batches: dict[tuple[str, int], Batch] = {}
+
+    def rows(self, cell: Cell, groups: Sequence[Sequence[str]]) -> Iterator[Row]:
+        """Ours beside each group of PyTorch's forms, a row for each."""
         try:
-            contestants[peer] = _torch(peer, name, precision, batch, settings.device)
-            contestants[peer].seconds(2)  # compiles
-        except Exception as error:  # a peer that cannot do it has no row
-            contestants.pop(peer, None)
-            failed[peer] = (str(error) or type(error).__name__).splitlines()[0]
-    rates = {peer: batch / seconds for peer, seconds in _medians(contestants).items()}
+            net = Net(cell.net, devices=(self._device,), precision=cell.precision)
+        except (ModelError, _core.UnavailableError) as error:
+            yield row(str(cell), None, str(error))
+            return
+        batch = self._batch(cell)
+        floor = direct_floor(net, cell.batch, [self._limits])
+        try:
+            own = ours(net, batch)
+            for peers in groups:
+                name = f"{cell}, {peers[0]}" if any(map(is_compiled, peers)) else str(cell)
+                contestants, failed = self._contestants(cell, batch, own, peers)
+                yield _row(name, cell.batch, contestants, failed, floor)
+                del contestants
+                release_memory()
+        except _core.AlexnetError as error:
+            yield row(str(cell), False, str(error))
+
+    def _batch(self, cell: Cell) -> Batch:
+        key = (cell.net, cell.batch)
+        if key not in self._batches:
+            self._batches.clear()  # one of 1024 images has 630 MB
+            self._batches[key] = Batch(*key, for_torch=self._has_peers)
+        return self._batches[key]
+
+    def _contestants(
+        self, cell: Cell, batch: Batch, own: Contestant, peers: Sequence[str]
+    ) -> tuple[dict[str, Contestant], dict[str, str]]:
+        """Those that can do it, and why the others cannot."""
+        contestants, failed = {"ours": own}, {}
+        for peer in peers:
+            try:
+                contestant = torchs(peer, cell.net, cell.precision, batch, self._device)
+                contestant.seconds(2)  # compiles
+                contestants[peer] = contestant
+            except Exception as error:
+                failed[peer] = (str(error) or type(error).__name__).splitlines()[0]
+        return contestants, failed
+
+
+def _row(
+    what: str,
+    batch: int,
+    contestants: dict[str, Contestant],
+    failed: dict[str, str],
+    floor: Floor | None,
+) -> Row:
+    rates = {name: batch / seconds for name, seconds in _medians(contestants).items()}
+    numbers = dict(rates)
     own = rates.pop("ours")
-    numbers = {"ours": own, **rates}
-    figure = f"{own:,.0f} images/s"
+    figure, feeds = f"{own:,.0f} images/s", {"ours": contestants["ours"].feed}
     if rates:
         best = max(rates, key=lambda peer: rates[peer])
         numbers["ratio"] = own / rates[best]
         figure += f", {numbers['ratio']:.2f} x PyTorch {best} ({rates[best]:,.0f})"
-    if floor := direct_floor(net, batch, [limits]):
+        feeds["PyTorch"] = contestants[best].feed
+    if floor:
         numbers["floor"] = batch / floor.all_taps
         figure += f", {own / numbers['floor']:.0%} of the floor"
+    figure += "; images " + ", ".join(f"{side}: {feed}" for side, feed in feeds.items())
     if failed:
         figure += "; " + ", ".join(f"no {peer} ({why})" for peer, why in failed.items())
     return row(what, None, figure, **numbers)
@@ -146,34 +178,3 @@ def _medians(contestants: dict[str, Contestant]) -> dict[str, float]:
         for name, contestant in contestants.items():
             times[name].append(contestant.seconds(_STEPS))
     return {name: median(seconds) for name, seconds in times.items()}
-
-
-def _batch(
-    shape: tuple[int, ...], classes: int, images: int
-) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-    rng = np.random.default_rng(1)
-    return (
-        rng.standard_normal((images, *shape), dtype=np.float32),
-        rng.integers(0, classes, images, dtype=np.int32),
-    )
-
-
-def _ours(net: Net, batch: int) -> Contestant:
-    images, labels = _batch(net.input_shape, net.classes, batch)
-    for name in net.params:
-        net.native.set_update(name, _LR, _MOMENTUM, _DECAY)
-    steps = TrainSteps(net.native, images, labels)
-    return Contestant(steps.step, steps.finish)
-
-
-def _torch(peer: str, name: str, precision: str, batch: int, device: str) -> Contestant:
-    from alexnet_native.interop.torch_net import Step, build, torch_device
-
-    module, shape = build(describe(name))
-    channels_last, compiled = PEERS[peer]
-    words: dict[str, Any] = {"channels_last": channels_last, "compiled": compiled}
-    step = Step(
-        module, *_batch(shape, describe(name).classes, batch), lr=_LR, momentum=_MOMENTUM,
-        decay=_DECAY, device=torch_device(device), precision=precision, **words,
-    )  # fmt: skip
-    return Contestant(step, step.finish)

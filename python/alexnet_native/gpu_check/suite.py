@@ -1,79 +1,80 @@
-"""Parts "tests" and "sanitizer": the repository's tests on the device; NVIDIA's memory checker."""
+"""Part "tests": the repository's tests on the devices, each told of when it is done."""
 
 from __future__ import annotations
 
-import os
-import re
-import shutil
-import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from importlib.util import find_spec
-from pathlib import Path
 
 from alexnet_native.gpu_check.rows import Row, Settings, row
+from alexnet_native.gpu_check.running import Child, told
 
-__all__ = ["sanitizer", "tests"]
+__all__ = ["DEFAULT", "tests"]
 
-_FOUND = 86  # exit code of the checker where it has found something
-_SMALL = """
-import numpy as np
-from alexnet_native import Net
-net = Net("cifar10-quick", devices={devices!r}, seed=1)
-images = np.ones((2, *net.input_shape), np.float32)
-for step in range(3):
-    net.train_step(images, np.array([1, 2], np.int32), lr=1e-3)
-net.predict(images)
-"""
+# What runs on the devices themselves. The whole suite takes minutes, most of them on the CPU.
+DEFAULT = (
+    "tests/layers",
+    "tests/models/test_equal_to_cpu.py",
+    "tests/train/test_enqueued_steps.py",
+    "tests/backends/test_cuda_engines.py",
+)
+_OPTIONS = (
+    "-q",
+    *("-p", "no:cacheprovider"),
+    # It warns while it is set up if tests run in parallel, and warnings are errors here.
+    *("-p", "no:benchmark"),
+    "--continue-on-collection-errors",
+)
+_OUTCOMES = ("passed", "failed", "skipped")
 
 
 def tests(settings: Settings) -> Iterator[Row]:
-    """Every test of the fast suite, on all devices under check."""
+    """A row for each failure at once, for each file when it is done, and for all."""
     if settings.source is None:
         yield row("tests", None, "no checkout of the repository here: --source names one")
         return
     if find_spec("pytest") is None:
         yield row("tests", None, "pytest is not installed")
         return
-    chosen = os.environ.get("ALEXNET_GPU_CHECK_TESTS", "tests").split()
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *chosen],
+    command = [sys.executable, "-m", "alexnet_native.gpu_check.pytest_rows", *_OPTIONS]
+    child = Child(
+        [*command, *(settings.tests or DEFAULT)],
+        settings.seconds,
         cwd=settings.source,
-        env={**os.environ, "ALEXNET_TEST_DEVICES": ",".join(settings.devices)},
-        capture_output=True,
-        text=True,
+        env={"ALEXNET_TEST_DEVICES": ",".join(settings.devices)},
     )
-    for line in done.stdout.splitlines():
-        if line.startswith(("FAILED ", "ERROR ")):
-            name, _, why = line.partition(" ")[2].partition(" - ")
-            yield row(name, False, why)
-    last = (done.stdout.strip() or done.stderr.strip() or "no output").splitlines()[-1]
-    yield row("all", done.returncode == 0, last.strip("= "))
+    every: Counter[str] = Counter()
+    of_file: Counter[str] = Counter()
+    file, last = "", ""
+    for line in child.lines():
+        done = told(line)
+        if done is None:
+            last = line.strip("= \n") or last
+            continue
+        every[done["outcome"]] += 1
+        if done["outcome"] == "failed":
+            yield row(done["test"], False, done["why"])
+        name, colons, _ = done["test"].partition("::")
+        if not colons:  # a file that cannot be read
+            continue
+        if name != file:
+            yield from _file_row(file, of_file)
+            file, of_file = name, Counter()
+        of_file[done["outcome"]] += 1
+    yield from _file_row(file, of_file)
+    figure, why = _words(every), child.why()
+    if why and not (child.in_time and every["failed"]):  # else the failures are the reason
+        figure += f": {last if child.in_time and why.startswith('exit code') else why}"
+    yield row("all", why is None and every["failed"] == 0, figure, **every)
 
 
-def sanitizer(settings: Settings) -> Iterator[Row]:
-    """compute-sanitizer on three training steps, with nothing kept in the memory pool."""
-    tool = _checker()
-    if tool is None:
-        yield row("compute-sanitizer", None, "not found: it comes with NVIDIA's toolkit")
-        return
-    program = [sys.executable, "-c", _SMALL.format(devices=(settings.device,))]
-    for check in ("memcheck", "racecheck", "initcheck", "synccheck"):
-        done = subprocess.run(
-            [tool, "--tool", check, "--error-exitcode", str(_FOUND), *program],
-            env={**os.environ, "ALEXNET_CUDA_CACHE": "0"},
-            capture_output=True,
-            text=True,
-        )
-        said = re.findall(r"^=+ (.+)$", done.stdout, re.MULTILINE)
-        summary = next((line for line in said if "SUMMARY" in line), said[-1] if said else "")
-        yield row(check, done.returncode == 0, summary or f"exit code {done.returncode}")
+def _file_row(file: str, outcomes: Counter[str]) -> Iterator[Row]:
+    """Nothing holds or fails here where a test failed: that one has its own row."""
+    if outcomes:
+        holds = True if outcomes["passed"] and not outcomes["failed"] else None
+        yield row(file, holds, _words(outcomes), **outcomes)
 
 
-def _checker() -> str | None:
-    if found := shutil.which("compute-sanitizer"):
-        return found
-    for home in (os.environ.get("CUDA_HOME"), "/usr/local/cuda"):
-        if home and (tool := Path(home) / "bin" / "compute-sanitizer").is_file():
-            return str(tool)
-    return None
+def _words(outcomes: Counter[str]) -> str:
+    return ", ".join(f"{outcomes[name]} {name}" for name in _OUTCOMES)

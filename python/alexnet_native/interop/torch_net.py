@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from alexnet_native.models import Description
 
-__all__ = ["Step", "build", "load", "torch_device"]
+__all__ = ["Step", "build", "forget_compiled", "load", "release_memory", "torch_device"]
 
 
 class _GroupedNorm(nn.Module):
@@ -101,6 +101,22 @@ def build(
 def torch_device(device: str) -> str:
     """PyTorch's name of a device: "cpu:1" is its "cpu", as is "cuda:0" where it sees no GPU."""
     return device if device.startswith("cuda") and torch.cuda.is_available() else "cpu"
+
+
+def forget_compiled() -> None:
+    """Begins anew with compiling, also for steps that are compiled already.
+
+    PyTorch compiles a function eight times at most, for all networks of a process together, and
+    then runs it uncompiled.
+    """
+    from torch import _dynamo
+
+    _dynamo.reset()
+
+
+def release_memory() -> None:
+    """Gives the devices' memory back that PyTorch keeps for later."""
+    torch.cuda.empty_cache()
 
 
 def load(net: nn.Sequential, params: Mapping[str, NDArray[Any]]) -> None:

@@ -1,0 +1,130 @@
+"""The two sides of a cell of "speed": our training step, and the same in a form of PyTorch's.
+
+Both take the same numbers from the host's memory in every step; how, their `feed` says.
+"""
+
+from __future__ import annotations
+
+import copy
+import gc
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alexnet_native.models import describe
+from alexnet_native.net import Net
+from alexnet_native.reports.bench import TrainSteps
+
+__all__ = ["PEERS", "Batch", "Contestant", "is_compiled", "ours", "release_memory", "torchs"]
+
+PEERS = {  # name: (channels last, compiled)
+    "eager": (False, False),
+    "channels_last": (True, False),
+    "compile": (False, True),
+    "compile channels_last": (True, True),
+}
+_LR, _MOMENTUM, _DECAY = 1e-4, 0.9, 5e-4
+
+
+def is_compiled(peer: str) -> bool:
+    return PEERS[peer][1]
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """One side of a cell: a step, and the wait for what it has enqueued.
+
+    Attributes:
+        feed: from where in the host's memory each step takes its images.
+    """
+
+    step: Callable[[], object]
+    finish: Callable[[], object]
+    feed: str
+
+    def seconds(self, steps: int) -> float:
+        """Of one step, taken over several."""
+        start = time.perf_counter()
+        for _ in range(steps):
+            self.step()
+        self.finish()
+        return (time.perf_counter() - start) / steps
+
+
+class Batch:
+    """Random images and labels of one net, drawn once for all contestants.
+
+    PyTorch's images may be a little larger than ours (`torch_net.build`): both begin in one array.
+    """
+
+    def __init__(self, net: str, images: int, *, for_torch: bool) -> None:
+        description = describe(net)
+        shapes = [description.input_shape]
+        if for_torch:
+            with suppress(ValueError):  # it has no such layer: its forms will say so
+                shapes.append(_module(net)[1])
+        rng = np.random.default_rng(1)
+        self._count = images
+        self._values = rng.standard_normal(images * max(map(prod, shapes)), dtype=np.float32)
+        self.labels = rng.integers(0, description.classes, images, dtype=np.int32)
+
+    def images(self, shape: tuple[int, ...]) -> NDArray[np.float32]:
+        """(images, *shape), contiguous."""
+        return self._values[: self._count * prod(shape)].reshape(self._count, *shape)
+
+
+def ours(net: Net, batch: Batch) -> Contestant:
+    for name in net.params:
+        net.native.set_update(name, _LR, _MOMENTUM, _DECAY)
+    images, feed = _fed(net, batch.images(net.input_shape))
+    steps = TrainSteps(net.native, images, batch.labels)
+    return Contestant(steps.step, steps.finish, feed)
+
+
+def _fed(net: Net, images: NDArray[np.float32]) -> tuple[NDArray[np.float32], str]:
+    """The images as our steps take them, and how; PyTorch's lie in pinned memory on a GPU.
+
+    Where pinned arrays can be had, they are made here, and the words are "pinned".
+    """
+    return images, "pageable, copied in each step" if net.native.overlaps else "in place"
+
+
+@cache
+def _module(net: str) -> tuple[Any, tuple[int, int, int]]:
+    """Of a net, with the weights that all its contestants start from, and its images' shape."""
+    from alexnet_native.interop.torch_net import build
+
+    return build(describe(net))
+
+
+def torchs(peer: str, net: str, precision: str, batch: Batch, device: str) -> Contestant:
+    from alexnet_native.interop.torch_net import Step, forget_compiled, torch_device
+
+    module, shape = _module(net)
+    channels_last, compiled = PEERS[peer]
+    if compiled:
+        forget_compiled()
+    place = torch_device(device)
+    words: dict[str, Any] = {"channels_last": channels_last, "compiled": compiled}
+    step = Step(
+        copy.deepcopy(module), batch.images(shape), batch.labels, lr=_LR, momentum=_MOMENTUM,
+        decay=_DECAY, device=place, precision=precision, **words,
+    )  # fmt: skip
+    return Contestant(step, step.finish, "in place" if place == "cpu" else "pinned")
+
+
+def release_memory() -> None:
+    """Gives back what PyTorch keeps of the device's memory: we allocate past it."""
+    gc.collect()
+    if "torch" in sys.modules:
+        from alexnet_native.interop.torch_net import release_memory
+
+        release_memory()

@@ -1,0 +1,77 @@
+"""Part "sanitizer": NVIDIA's compute-sanitizer on training steps of a small network."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from alexnet_native.gpu_check.rows import Row, Settings, row
+from alexnet_native.gpu_check.running import Child
+
+__all__ = ["sanitizer"]
+
+_TOOLS = {"memcheck": 0.4, "racecheck": 0.2, "initcheck": 0.2, "synccheck": 0.2}  # share of time
+_FOUND = 86  # exit code of the checker where it has found something
+# Kernels whose name has this in it: ours lie in the namespace alexnet. Those of cuBLAS and cuDNN
+# take most of the time, and read workspaces that nobody has written.
+_KERNELS = "kns=alexnet"
+# The layers of the paper's network, small; im2col is ours, where cuDNN's convolutions are not.
+_SMALL = """
+import numpy as np
+from alexnet_native import Net
+from alexnet_native.models import Description
+layers = (
+    {{"name": "conv1", "type": "conv", "channels": 8, "kernel": 5, "stride": 2, "ceil": True}},
+    {{"name": "relu1", "type": "relu"}},
+    {{"name": "norm1", "type": "lrn", "size": 5}},
+    {{"name": "pool1", "type": "max_pool", "size": 3, "stride": 2}},
+    {{"name": "conv2", "type": "conv", "channels": 8, "kernel": 3, "pad": 1, "groups": 2}},
+    {{"name": "relu2", "type": "relu"}},
+    {{"name": "fc3", "type": "dense", "channels": 16}},
+    {{"name": "relu3", "type": "relu"}},
+    {{"name": "drop3", "type": "dropout"}},
+    {{"name": "fc4", "type": "dense", "channels": 10}},
+    {{"name": "softmax", "type": "softmax"}},
+)
+small = Description("small", (3, 24, 24), 10, layers).with_engine("gemm")
+for precision in ("fp32", "bf16"):
+    net = Net(small, devices={devices!r}, seed=1, precision=precision)
+    images = np.ones((2, *net.input_shape), np.float32)
+    for step in range(3):
+        net.train_step(images, np.array([1, 2], np.int32), lr=1e-3)
+    net.predict(images)
+"""
+
+
+def sanitizer(settings: Settings) -> Iterator[Row]:
+    """A row for each tool, with nothing kept in the memory pool. None takes another one's time."""
+    tool = _checker()
+    if tool is None:
+        yield row("compute-sanitizer", None, "not found: it comes with NVIDIA's toolkit")
+        return
+    program = [sys.executable, "-c", _SMALL.format(devices=(settings.device,))]
+    end, shares = time.monotonic() + settings.seconds, dict(_TOOLS)
+    for check in _TOOLS:
+        left = end - time.monotonic()
+        limit = left * shares[check] / sum(shares.values())
+        del shares[check]
+        options = ["--tool", check, "--kernel-name", _KERNELS, "--error-exitcode", str(_FOUND)]
+        child = Child([tool, *options, *program], limit, env={"ALEXNET_CUDA_CACHE": "0"})
+        said = [line.strip("= \n") for line in child.lines() if line.startswith("=")]
+        summary = next((line for line in said if "SUMMARY" in line), said[-1] if said else "")
+        ended = child.in_time and child.code in (0, _FOUND)
+        figure = (summary if ended else child.why()) or "it said nothing"
+        yield row(check, ended and child.code == 0 and summary != "", figure)
+
+
+def _checker() -> str | None:
+    if found := shutil.which("compute-sanitizer"):
+        return found
+    for home in (os.environ.get("CUDA_HOME"), "/usr/local/cuda"):
+        if home and (tool := Path(home) / "bin" / "compute-sanitizer").is_file():
+            return str(tool)
+    return None
