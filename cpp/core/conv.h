@@ -47,6 +47,16 @@ struct ConvProblem {
   }
 };
 
+// Which passes of a convolution will run. None: the engine is asked for its name and layout alone,
+// and makes nothing for any pass.
+struct ConvPasses {
+  bool forward = false;            // without a ReLU, or without a bias
+  bool forward_bias_relu = false;  // with both
+  bool backward_data = false;
+  bool backward_weights = false;  // by the weights: the gradient by the biases needs no pass here
+};
+
+// Only the passes that it was made for may be called.
 class ConvEngine {
  public:
   virtual ~ConvEngine() = default;

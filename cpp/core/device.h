@@ -107,7 +107,8 @@ class Device {
   virtual void release_host(void* data) noexcept = 0;
   virtual std::unique_ptr<Stream> make_stream() = 0;
   // `name` is "auto" or an engine's name; throws ConfigError with the names there are.
-  virtual std::unique_ptr<ConvEngine> make_conv(const std::string& name, const ConvProblem&) = 0;
+  virtual std::unique_ptr<ConvEngine> make_conv(const std::string& name, const ConvProblem&,
+                                                const ConvPasses&) = 0;
 };
 
 }  // namespace alexnet

@@ -25,8 +25,19 @@ struct View {
   DeviceId device;
   int32_t block = 1;
 
-  ANX_HD T& at(int64_t row, int64_t col) const {
-    return data[(row / block * shape.plane() + col) * block + row % block];
+  // By indices of 32 bits, of planes alone (ops/short_index.h): then nothing is divided.
+  template <class Index>
+  ANX_HD T& at(Index row, Index col) const {
+    const Index plane = shape.plane();
+    if constexpr (sizeof(Index) == sizeof(int32_t))
+      return data[row * plane + col];
+    else
+      return data[(row / block * plane + col) * block + row % block];
+  }
+  // The first pixel of a channel. Planes only.
+  template <class Index>
+  ANX_HD T* plane(Index row) const {
+    return data + Index(row * shape.plane());
   }
   ANX_HD T& operator[](int64_t i) const { return data[i]; }
   explicit operator bool() const { return data != nullptr; }

@@ -1,6 +1,7 @@
 // Builds a program from planned nodes: lists the forward and backward instructions with the buffers
 // that each reads and writes.
 #include <algorithm>
+#include <set>
 
 #include "core/errors.h"
 #include "graph/plan_nodes.h"
@@ -18,6 +19,9 @@ class Builder {
 
   Program run() {
     for (const int input : program_.inputs) extend(input, 0);
+    for (Node& node : program_.nodes) overwrite(node);
+    if (options_.training) mark_trainable();
+    for (Node& node : program_.nodes) prepare(node);
     for (int i = 0; i < int(program_.nodes.size()); ++i) forward(i);
     Node& last = program_.nodes.back();
     program_.output = last.out[0];
@@ -27,7 +31,6 @@ class Builder {
       require<ConfigError>(last.type == "softmax",
                            "the last layer must be softmax to train, not {} ('{}')", last.type,
                            last.name);
-      mark_trainable();
       for (int i = int(program_.nodes.size()) - 1; i >= 0; --i) backward(i);
     }
     if (last.type == "softmax") {
@@ -77,14 +80,33 @@ class Builder {
       if (b >= 0) to.push_back(b);
   }
 
+  // Decides whether the output overwrites the input, and whether a ReLU that does runs inside the
+  // layer before it.
+  void overwrite(Node& node) {
+    if (node.absorbed_by >= 0 || !in_place(node)) return;
+    program_.buffers[node.out[0]].alias = node.in[0];
+    Node& producer = program_.nodes[producer_.at(node.in[0])];
+    if (options_.fuse && node.type == "relu" && producer.layer->absorb_relu())
+      runs_inside_.insert(node.out[0]);
+  }
+
+  void prepare(Node& node) {
+    if (node.absorbed_by >= 0) return;
+    WantedGradients wanted;
+    for (const int b : node.in) wanted.d_in.push_back(needs_gradient_[b]);
+    for (const ParamUse& p : node.params)
+      wanted.d_params.push_back(options_.training && p.trainable);
+    try {
+      node.layer->prepare(wanted, node.plan);
+    } catch (const ConfigError& e) {
+      fail<ConfigError>("layer '{}': {}", node.name, e.what());
+    }
+    if (node.plan.workspace_bytes > 0) node.workspace = add_workspace(program_, node);
+  }
+
   void forward(int index) {
     Node& node = program_.nodes[index];
-    if (node.absorbed_by >= 0) return;
-    if (in_place(node)) {
-      program_.buffers[node.out[0]].alias = node.in[0];
-      Node& producer = program_.nodes[producer_.at(node.in[0])];
-      if (options_.fuse && node.type == "relu" && producer.layer->absorb_relu()) return;
-    }
+    if (node.absorbed_by >= 0 || runs_inside_.count(node.out[0])) return;
     Instruction instruction{Instruction::Kind::forward, index};
     // A copy runs where its source is.
     instruction.stream = node.type == "copy" ? program_.buffers[node.in[0]].device : node.device;
@@ -174,6 +196,7 @@ class Builder {
   Program program_;
   std::map<int, int> readers_, producer_, gradient_;
   std::map<int, bool> needs_gradient_;
+  std::set<int> runs_inside_;  // outputs of the ReLUs that the layer before them takes over
 };
 
 }  // namespace

@@ -145,7 +145,6 @@ class Planner {
     for (size_t i = 0; i < node.plan.saved.size(); ++i)
       node.saved.push_back(add_buffer(planned_.program, format("{} saved {}", layer.name, i),
                                       node.plan.saved[i], compute, layer.device, node.plan.block));
-    if (node.plan.workspace_bytes > 0) node.workspace = add_workspace(planned_.program, node);
     planned_.program.nodes.push_back(std::move(node));
     return out;
   }

@@ -51,16 +51,14 @@ class Conv final : public Layer {
     require<ShapeError>(x.c % groups_ == 0, "{} input channels in {} groups", x.c, groups_);
     const Shape y{x.n, channels_, window_count(x.h, kernel_h_, stride_, pad_, ceil_),
                   window_count(x.w, kernel_w_, stride_, pad_, ceil_)};
-    const ConvProblem problem{
-        x,    y,    kernel_h_, kernel_w_,     stride_,       stride_,
-        pad_, pad_, groups_,   context.dtype, context.block, context.reads_image};
-    engine_ = context.device.make_conv(engine_name_, problem);
+    device_ = &context.device;
+    problem_ = {x,    y,    kernel_h_, kernel_w_,     stride_,       stride_,
+                pad_, pad_, groups_,   context.dtype, context.block, context.reads_image};
+    engine_ = device_->make_conv(engine_name_, problem_, {});
     LayerPlan plan{.outputs = {y},
-                   .params = {{"weight", problem.weight(), weight_std_, 0}},
-                   .workspace_bytes = engine_->workspace_bytes(),
-                   .multiply_adds = problem.multiply_adds(),
-                   .padding_multiply_adds = problem.padding_multiply_adds(),
-                   .engine = engine_->name(),
+                   .params = {{"weight", problem_.weight(), weight_std_, 0}},
+                   .multiply_adds = problem_.multiply_adds(),
+                   .padding_multiply_adds = problem_.padding_multiply_adds(),
                    .backward_reads_input = true,
                    .block = engine_->output_block()};
     if (bias_) plan.params.push_back(ParamSpec::bias({channels_, 1, 1, 1}, bias_value_));
@@ -68,6 +66,18 @@ class Conv final : public Layer {
   }
 
   bool absorb_relu() override { return relu_ = true; }
+
+  void prepare(const WantedGradients& wanted, LayerPlan& plan) override {
+    const bool fused = relu_ && bias_;
+    engine_ = device_->make_conv(engine_name_, problem_,
+                                 {.forward = !fused,
+                                  .forward_bias_relu = fused,
+                                  .backward_data = wanted.d_in.at(0),
+                                  .backward_weights = wanted.d_params.at(0)});
+    require<InternalError>(engine_->output_block() == plan.block, "an engine changed its layout");
+    plan.workspace_bytes = engine_->workspace_bytes();
+    plan.engine = engine_->name();
+  }
 
   void forward(Stream& stream, const ForwardIO& io) override {
     engine_->weights_version(io.step.weights_version);
@@ -88,6 +98,8 @@ class Conv final : public Layer {
   bool ceil_, bias_, relu_ = false;
   std::string engine_name_;
   double weight_std_, bias_value_;
+  Device* device_ = nullptr;
+  ConvProblem problem_;
   std::unique_ptr<ConvEngine> engine_;
 };
 

@@ -43,6 +43,11 @@ struct LayerPlan {
   bool compute_outputs = false;
 };
 
+// Which gradients a program asks a layer for, by input and by parameter; none in test mode.
+struct WantedGradients {
+  std::vector<bool> d_in, d_params;
+};
+
 struct PlanContext {
   Device& device;
   DType dtype;
@@ -85,7 +90,7 @@ class Layer {
     (void)given, (void)in, (void)context;
     return 1;
   }
-  // Called once, before forward and backward. Throws ShapeError with what was expected.
+  // Called once, before all that follows. Throws ShapeError with what was expected.
   virtual LayerPlan plan(const PlanContext& context, const std::vector<Shape>& in) = 0;
   // Takes over both passes of the layer before it, which nobody else reads: from then on this layer
   // is given that one's input, in the layout that it had. Called before plan(); false: it cannot.
@@ -95,6 +100,10 @@ class Layer {
   }
   // Takes over the forward pass of a ReLU that overwrites this layer's output; false: it cannot.
   virtual bool absorb_relu() { return false; }
+  // Called once, before forward and backward, when all that the layer takes over is known: makes
+  // what they need and costs time, and completes the plan with its workspace and its engine. A
+  // layer that is asked for its shapes alone is never prepared.
+  virtual void prepare(const WantedGradients& wanted, LayerPlan& plan) { (void)wanted, (void)plan; }
   virtual void forward(Stream& stream, const ForwardIO& io) = 0;
   virtual void backward(Stream& stream, const BackwardIO& io) = 0;
 };

@@ -96,7 +96,10 @@ struct ActivationForward {
   }
   Grid grid() const { return flat(y); }
 
-  ANX_HD void operator()(int64_t, int64_t i) const { y[i] = f.value(x[i]); }
+  template <class Index>
+  ANX_HD void operator()(Index, Index i) const {
+    y[i] = f.value(x[i]);
+  }
 };
 
 template <class F, class T = typename F::Scalar>
@@ -113,7 +116,8 @@ struct ActivationBackward {
   }
   Grid grid() const { return flat(dx); }
 
-  ANX_HD void operator()(int64_t, int64_t i) const {
+  template <class Index>
+  ANX_HD void operator()(Index, Index i) const {
     using C = Compute<T>;
     const C own = F::reads_input ? C(x[i]) : C(0), out = F::reads_output ? C(y[i]) : C(0);
     dx[i] = C(dy[i]) * f.slope(own, out);

@@ -26,11 +26,12 @@ struct Augment {
   }
   Grid grid() const { return {int64_t(out.shape.n) * out.shape.c * out.shape.h, out.shape.w}; }
 
-  ANX_HD void operator()(int64_t row, int64_t x) const {
+  template <class Index>
+  ANX_HD void operator()(Index row, Index x) const {
     const Shape& s = out.shape;
-    const int64_t plane = row / s.h, y = row % s.h, n = plane / s.c, c = plane % s.c;
-    const int64_t top = offsets[2 * n], left = offsets[2 * n + 1];
-    const int64_t column = left + (mirror[n] ? s.w - 1 - x : x);
+    const Index plane = row / s.h, y = row % s.h, n = plane / s.c, c = plane % s.c;
+    const Index top = offsets[2 * n], left = offsets[2 * n + 1];
+    const Index column = left + (mirror[n] ? s.w - 1 - x : x);
     T value = T(images[((n * height + top + y) * width + column) * s.c + c]);
     if (mean.data)
       value -= mean_matched ? mean[(c * height + top + y) * width + column]

@@ -21,14 +21,15 @@ struct AvgPoolForward {
   }
   Grid grid() const { return {planes(y).rows * y.shape.h, y.shape.w}; }
 
-  ANX_HD void operator()(int64_t row, int64_t col) const {
+  template <class Index>
+  ANX_HD void operator()(Index row, Index col) const {
     const int w = x.shape.w;
     const Range rows = window.pixels(int(row % y.shape.h), x.shape.h);
     const Range cols = window.pixels(int(col), w);
-    const T* plane = x.data + row / y.shape.h * x.shape.plane();
+    const T* plane = x.plane(row / y.shape.h);
     Compute<T> sum = 0;
     for (int i = rows.first; i < rows.last; ++i)
-      for (int j = cols.first; j < cols.last; ++j) sum += Compute<T>(plane[int64_t(i) * w + j]);
+      for (int j = cols.first; j < cols.last; ++j) sum += Compute<T>(plane[Index(i) * w + j]);
     y[row * y.shape.w + col] =
         sum / Compute<T>((rows.last - rows.first) * (cols.last - cols.first));
   }
@@ -47,18 +48,18 @@ struct AvgPoolBackward {
   }
   Grid grid() const { return planes(dx); }
 
-  template <class Team>
-  ANX_HD void operator()(int64_t plane, const Team& team) const {
+  template <class Index, class Team>
+  ANX_HD void operator()(Index plane, const Team& team) const {
     const int h = dx.shape.h, w = dx.shape.w, ow = dy.shape.w;
-    const T* grad = dy.data + plane * dy.shape.plane();
-    T* to = dx.data + plane * dx.shape.plane();
-    team.each(dx.shape.plane(), [&](int64_t i) { to[i] = 0; });
+    const T* grad = dy.plane(plane);
+    T* to = dx.plane(plane);
+    team.each(dx.shape.plane(), [&](Index i) { to[i] = 0; });
     each_window(team, window, dy.shape.h, ow, [&](int p, int q) {
       const Range rows = window.pixels(p, h), cols = window.pixels(q, w);
       const Compute<T> count = (rows.last - rows.first) * (cols.last - cols.first),
-                       share = grad[int64_t(p) * ow + q] / count;
+                       share = grad[Index(p) * ow + q] / count;
       for (int i = rows.first; i < rows.last; ++i)
-        for (int j = cols.first; j < cols.last; ++j) add_to(to[int64_t(i) * w + j], share);
+        for (int j = cols.first; j < cols.last; ++j) add_to(to[Index(i) * w + j], share);
     });
   }
 };

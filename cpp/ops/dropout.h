@@ -38,8 +38,9 @@ struct Dropout {
   ANX_HD C value(C x, uint32_t bits) const {
     return RandomSite::uniform(bits) >= rate ? x * scale : C(0);
   }
-  ANX_HD void operator()(int64_t n, int64_t i) const {
-    const int64_t at = n * x.shape.per_image() + i;
+  template <class Index>
+  ANX_HD void operator()(Index n, Index i) const {
+    const Index at = n * x.shape.per_image() + i;
     y[at] = value(x[at], site.bits(step, uint64_t(first_element(n) + i)));
   }
 };
@@ -58,7 +59,10 @@ struct Scale {
   }
   Grid grid() const { return flat(y); }
 
-  ANX_HD void operator()(int64_t, int64_t i) const { y[i] = a * Compute<T>(x[i]); }
+  template <class Index>
+  ANX_HD void operator()(Index, Index i) const {
+    y[i] = a * Compute<T>(x[i]);
+  }
 };
 
 }  // namespace alexnet

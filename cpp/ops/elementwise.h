@@ -18,7 +18,10 @@ struct Add {
   }
   Grid grid() const { return flat(y); }
 
-  ANX_HD void operator()(int64_t, int64_t i) const { add_to(y[i], Compute<T>(x[i])); }
+  template <class Index>
+  ANX_HD void operator()(Index, Index i) const {
+    add_to(y[i], Compute<T>(x[i]));
+  }
 };
 
 // The same values in another type.
@@ -34,7 +37,10 @@ struct Cast {
   }
   Grid grid() const { return flat(y); }
 
-  ANX_HD void operator()(int64_t, int64_t i) const { y[i] = Y(x[i]); }
+  template <class Index>
+  ANX_HD void operator()(Index, Index i) const {
+    y[i] = Y(x[i]);
+  }
 };
 
 // y[n, c, p] = x[n, c, p] + b[c], or with `relu` the larger of that and 0; b may be empty
@@ -53,7 +59,8 @@ struct AddBias {
   }
   Grid grid() const { return planes(y); }
 
-  ANX_HD void operator()(int64_t row, int64_t col) const {
+  template <class Index>
+  ANX_HD void operator()(Index row, Index col) const {
     const C sum = C(x.at(row, col)) + (b.data ? b[row % y.shape.c] : C(0));
     y.at(row, col) = relu && sum <= 0 ? C(0) : sum;  // a NaN stays
   }
@@ -73,17 +80,16 @@ struct BiasGradient {
   }
   Grid grid() const { return {dy.shape.c, int64_t(dy.shape.n) * dy.shape.plane()}; }
 
-  template <class Team>
-  ANX_HD void operator()(int64_t c, const Team& team) const {
+  template <class Index, class Team>
+  ANX_HD void operator()(Index c, const Team& team) const {
     C sum = 0;
     if (dy.shape.plane() == 1) {
-      sum = team.sum(dy.shape.n, [&](int64_t n) { return C(dy[n * dy.shape.c + c]); });
+      sum = team.sum(dy.shape.n, [&](Index n) { return C(dy[n * dy.shape.c + c]); });
     } else {
-      for (int64_t n = 0; n < dy.shape.n; ++n)
-        sum +=
-            team.sum(dy.shape.plane(), [&](int64_t p) { return C(dy.at(n * dy.shape.c + c, p)); });
+      for (Index n = 0; n < dy.shape.n; ++n)
+        sum += team.sum(dy.shape.plane(), [&](Index p) { return C(dy.at(n * dy.shape.c + c, p)); });
     }
-    team.each(1, [&](int64_t) { db[c] += sum; });
+    team.each(1, [&](Index) { db[c] += sum; });
   }
 };
 
@@ -101,8 +107,11 @@ struct SliceChannels {
   }
   Grid grid() const { return {y.shape.n, y.shape.per_image()}; }
 
-  ANX_HD void operator()(int64_t n, int64_t i) const {
-    y[n * y.shape.per_image() + i] = x[n * x.shape.per_image() + first * x.shape.plane() + i];
+  template <class Index>
+  ANX_HD void operator()(Index n, Index i) const {
+    const Index from = n * x.shape.per_image() + first * x.shape.plane() + i;
+    const Index to = n * y.shape.per_image() + i;
+    y[to] = x[from];
   }
 };
 
@@ -120,8 +129,11 @@ struct PlaceChannels {
   }
   Grid grid() const { return {x.shape.n, x.shape.per_image()}; }
 
-  ANX_HD void operator()(int64_t n, int64_t i) const {
-    y[n * y.shape.per_image() + first * y.shape.plane() + i] = x[n * x.shape.per_image() + i];
+  template <class Index>
+  ANX_HD void operator()(Index n, Index i) const {
+    const Index from = n * x.shape.per_image() + i;
+    const Index to = n * y.shape.per_image() + first * y.shape.plane() + i;
+    y[to] = x[from];
   }
 };
 

@@ -28,19 +28,20 @@ struct LocalForward {
   }
   Grid grid() const { return {planes(y).rows * y.shape.h, y.shape.w}; }
 
-  ANX_HD void operator()(int64_t row, int64_t col) const {
+  template <class Index>
+  ANX_HD void operator()(Index row, Index col) const {
     const int k = window.size, p = int(row % y.shape.h), q = int(col);
-    const int64_t map = row / y.shape.h, n = map / y.shape.c, o = map % y.shape.c;
-    const int64_t pixels = y.shape.plane(), pixel = int64_t(p) * y.shape.w + q;
+    const Index map = row / y.shape.h, n = map / y.shape.c, o = map % y.shape.c;
+    const Index pixels = y.shape.plane(), pixel = Index(p) * y.shape.w + q;
     const Range rows = window.pixels(p, x.shape.h), cols = window.pixels(q, x.shape.w);
     const T* taps = w.data + o * w.shape.per_image() + pixel;
     C sum = b.data ? b[o * pixels + pixel] : C(0);
     for (int c = 0; c < x.shape.c; ++c) {
-      const T* plane = x.data + (n * x.shape.c + c) * x.shape.plane();
+      const T* plane = x.plane(n * x.shape.c + c);
       for (int i = rows.first; i < rows.last; ++i)
         for (int j = cols.first; j < cols.last; ++j) {
           const int tap = (c * k + i - window.start(p)) * k + j - window.start(q);
-          sum += C(taps[tap * pixels]) * C(plane[int64_t(i) * x.shape.w + j]);
+          sum += C(taps[tap * pixels]) * C(plane[Index(i) * x.shape.w + j]);
         }
     }
     y[row * y.shape.w + col] = sum;
@@ -62,16 +63,17 @@ struct LocalBackwardData {
   }
   Grid grid() const { return {planes(dx).rows * dx.shape.h, dx.shape.w}; }
 
-  ANX_HD void operator()(int64_t row, int64_t col) const {
+  template <class Index>
+  ANX_HD void operator()(Index row, Index col) const {
     const int k = window.size, r = int(row % dx.shape.h), s = int(col);
-    const int64_t map = row / dx.shape.h, n = map / dx.shape.c, c = map % dx.shape.c;
+    const Index map = row / dx.shape.h, n = map / dx.shape.c, c = map % dx.shape.c;
     const int oh = dy.shape.h, ow = dy.shape.w, first_q = window.first_over(s);
-    const int64_t pixels = dy.shape.plane();
+    const Index pixels = dy.shape.plane();
     C sum = 0;
     for (int p = window.first_over(r); p < oh && window.begins_by(p, r); ++p)
       for (int q = first_q; q < ow && window.begins_by(q, s); ++q) {
-        const int64_t tap = (c * k + r - window.start(p)) * k + s - window.start(q);
-        const int64_t pixel = int64_t(p) * ow + q;
+        const Index tap = (c * k + r - window.start(p)) * k + s - window.start(q);
+        const Index pixel = Index(p) * ow + q;
         for (int o = 0; o < dy.shape.c; ++o)
           sum += C(w[o * w.shape.per_image() + tap * pixels + pixel]) *
                  C(dy[(n * dy.shape.c + o) * pixels + pixel]);
@@ -95,14 +97,15 @@ struct LocalBackwardWeights {
   }
   Grid grid() const { return {planes(dw).rows * dw.shape.h, dw.shape.w}; }
 
-  ANX_HD void operator()(int64_t row, int64_t col) const {
+  template <class Index>
+  ANX_HD void operator()(Index row, Index col) const {
     const int k = window.size, p = int(row % dw.shape.h), q = int(col);
-    const int64_t map = row / dw.shape.h, o = map / dw.shape.c;
+    const Index map = row / dw.shape.h, o = map / dw.shape.c;
     const int tap = int(map % dw.shape.c), c = tap / (k * k);
     const int r = window.start(p) + tap / k % k, s = window.start(q) + tap % k;
     if (r < 0 || r >= x.shape.h || s < 0 || s >= x.shape.w) return;
-    const int64_t in = c * x.shape.plane() + int64_t(r) * x.shape.w + s;
-    const int64_t out = o * dy.shape.plane() + int64_t(p) * dy.shape.w + q;
+    const Index in = c * x.shape.plane() + Index(r) * x.shape.w + s;
+    const Index out = o * dy.shape.plane() + Index(p) * dy.shape.w + q;
     C sum = 0;
     for (int n = 0; n < x.shape.n; ++n)
       sum += C(dy[n * dy.shape.per_image() + out]) * C(x[n * x.shape.per_image() + in]);
@@ -124,7 +127,8 @@ struct LocalBackwardBias {
   }
   Grid grid() const { return flat(db); }
 
-  ANX_HD void operator()(int64_t, int64_t i) const {
+  template <class Index>
+  ANX_HD void operator()(Index, Index i) const {
     C sum = 0;
     for (int n = 0; n < dy.shape.n; ++n) sum += C(dy[n * dy.shape.per_image() + i]);
     db[i] += sum;

@@ -21,9 +21,10 @@ struct LrnParams {
 };
 
 // The rows (image, channel) of the window around `row`, first..last inclusive.
+template <class Index>
 struct ChannelWindow {
-  int64_t first, last;
-  ANX_HD ChannelWindow(int64_t row, int size, int group) {
+  Index first, last;
+  ANX_HD ChannelWindow(Index row, int size, int group) {
     const int c = int(row % group), half = size / 2;
     first = row - (c < half ? c : half);
     last = row + (group - 1 - c < half ? group - 1 - c : half);
@@ -45,10 +46,11 @@ struct LrnForward {
   }
   Grid grid() const { return planes(x); }
 
-  ANX_HD void operator()(int64_t row, int64_t col) const {
+  template <class Index>
+  ANX_HD void operator()(Index row, Index col) const {
     const ChannelWindow w(row, p.size, p.group);
     C sum = 0;
-    for (int64_t j = w.first; j <= w.last; ++j) sum += C(x.at(j, col)) * C(x.at(j, col));
+    for (Index j = w.first; j <= w.last; ++j) sum += C(x.at(j, col)) * C(x.at(j, col));
     const C scale = p.k + p.alpha * sum;
     s.at(row, col) = scale;
     y.at(row, col) = C(x.at(row, col)) * inverse_power(scale, p.beta);
@@ -71,10 +73,11 @@ struct LrnBackward {
   }
   Grid grid() const { return planes(x); }
 
-  ANX_HD void operator()(int64_t row, int64_t col) const {
+  template <class Index>
+  ANX_HD void operator()(Index row, Index col) const {
     const ChannelWindow w(row, p.size, p.group);
     C cross = 0;
-    for (int64_t j = w.first; j <= w.last; ++j)
+    for (Index j = w.first; j <= w.last; ++j)
       cross += C(dy.at(j, col)) * C(y.at(j, col)) / s.at(j, col);
     dx.at(row, col) = C(dy.at(row, col)) * inverse_power(s.at(row, col), p.beta) -
                       2 * p.alpha * p.beta * C(x.at(row, col)) * cross;

@@ -12,12 +12,11 @@
 namespace alexnet {
 
 // s of one element, from the window of channels around it.
-template <class T>
-ANX_HD Compute<T> lrn_scale(const LrnParams<T>& p, const View<const T>& x, int64_t row,
-                            int64_t col) {
+template <class T, class Index>
+ANX_HD Compute<T> lrn_scale(const LrnParams<T>& p, const View<const T>& x, Index row, Index col) {
   const ChannelWindow w(row, p.size, p.group);
   Compute<T> sum = 0;
-  for (int64_t j = w.first; j <= w.last; ++j)
+  for (Index j = w.first; j <= w.last; ++j)
     sum += Compute<T>(x.at(j, col)) * Compute<T>(x.at(j, col));
   return p.k + p.alpha * sum;
 }
@@ -39,21 +38,22 @@ struct LrnMaxPoolForward {
   }
   Grid grid() const { return {planes(y).rows * y.shape.h, y.shape.w}; }
 
-  ANX_HD void operator()(int64_t row, int64_t col) const {
+  template <class Index>
+  ANX_HD void operator()(Index row, Index col) const {
     const int oy = int(row % y.shape.h), ox = int(col), w = x.shape.w;
-    const int64_t plane = row / y.shape.h;
+    const Index plane = row / y.shape.h;
     const Range rows = window.pixels(oy, x.shape.h), cols = window.pixels(ox, w);
     C best = 0;
     int place = -1;
     for (int i = rows.first; i < rows.last; ++i)
       for (int j = cols.first; j < cols.last; ++j) {
-        const int64_t at = int64_t(i) * w + j;
+        const Index at = Index(i) * w + j;
         const C v = T(C(x.at(plane, at)) * inverse_power(lrn_scale(p, x, plane, at), p.beta));
         const bool take = place < 0 || v > best || v != v;
         best = take ? v : best;
         place = take ? (i - window.start(oy)) * window.size + j - window.start(ox) : place;
       }
-    const int64_t at = int64_t(oy) * y.shape.w + ox;
+    const Index at = Index(oy) * y.shape.w + ox;
     y.at(plane, at) = best;
     tap.at(plane, at) = C(place);
   }
@@ -77,10 +77,11 @@ struct LrnMaxPoolBackward {
   }
   Grid grid() const { return planes(x); }
 
-  ANX_HD void operator()(int64_t row, int64_t col) const {
+  template <class Index>
+  ANX_HD void operator()(Index row, Index col) const {
     const ChannelWindow w(row, p.size, p.group);
     C cross = 0;
-    for (int64_t j = w.first; j <= w.last; ++j) {
+    for (Index j = w.first; j <= w.last; ++j) {
       const C s = lrn_scale(p, x, j, col);
       cross += pooled(j, col) * C(x.at(j, col)) * inverse_power(s, p.beta) / s;
     }
@@ -90,12 +91,13 @@ struct LrnMaxPoolBackward {
 
  private:
   // The gradient by the normalised value: from the windows of which it is the maximum.
-  ANX_HD C pooled(int64_t row, int64_t col) const {
+  template <class Index>
+  ANX_HD C pooled(Index row, Index col) const {
     const int y = int(col) / x.shape.w, column = int(col) % x.shape.w;
     C sum = 0;
     for (int p = window.first_over(y); p < dy.shape.h && window.begins_by(p, y); ++p)
       for (int q = window.first_over(column); q < dy.shape.w && window.begins_by(q, column); ++q) {
-        const int64_t at = int64_t(p) * dy.shape.w + q;
+        const Index at = Index(p) * dy.shape.w + q;
         const int place = (y - window.start(p)) * window.size + column - window.start(q);
         if (int(tap.at(row, at)) == place) sum += C(dy.at(row, at));
       }

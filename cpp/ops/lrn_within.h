@@ -37,14 +37,15 @@ struct LrnWithinForward {
   }
   Grid grid() const { return {planes(x).rows * x.shape.h, x.shape.w}; }
 
-  ANX_HD void operator()(int64_t row, int64_t col) const {
+  template <class Index>
+  ANX_HD void operator()(Index row, Index col) const {
     const int h = x.shape.h, w = x.shape.w;
     const Range rows = p.window().pixels(int(row % h), h), cols = p.window().pixels(int(col), w);
-    const T* plane = x.data + row / h * x.shape.plane();
+    const T* plane = x.plane(row / h);
     C sum = 0;
     for (int i = rows.first; i < rows.last; ++i)
       for (int j = cols.first; j < cols.last; ++j)
-        sum += C(plane[int64_t(i) * w + j]) * C(plane[int64_t(i) * w + j]);
+        sum += C(plane[Index(i) * w + j]) * C(plane[Index(i) * w + j]);
     const C scale = p.k + p.alpha * sum;
     s[row * w + col] = scale;
     y[row * w + col] = C(x[row * w + col]) * inverse_power(scale, p.beta);
@@ -67,14 +68,15 @@ struct LrnWithinBackward {
   }
   Grid grid() const { return {planes(x).rows * x.shape.h, x.shape.w}; }
 
-  ANX_HD void operator()(int64_t row, int64_t col) const {
+  template <class Index>
+  ANX_HD void operator()(Index row, Index col) const {
     const int h = x.shape.h, w = x.shape.w;
     const Range rows = p.window().pixels(int(row % h), h), cols = p.window().pixels(int(col), w);
-    const int64_t plane = row / h * x.shape.plane(), at = row * w + col;
+    const Index plane = row / h * x.shape.plane(), at = row * w + col;
     C cross = 0;
     for (int i = rows.first; i < rows.last; ++i)
       for (int j = cols.first; j < cols.last; ++j) {
-        const int64_t q = plane + int64_t(i) * w + j;
+        const Index q = plane + Index(i) * w + j;
         cross += C(dy[q]) * C(y[q]) / s[q];
       }
     dx[at] = C(dy[at]) * inverse_power(s[at], p.beta) - 2 * p.alpha * p.beta * C(x[at]) * cross;

@@ -32,15 +32,16 @@ struct MaxPoolForward {
   }
   Grid grid() const { return {planes(y).rows * y.shape.h, y.shape.w}; }
 
-  ANX_HD void operator()(int64_t row, int64_t col) const {
+  template <class Index>
+  ANX_HD void operator()(Index row, Index col) const {
     const int oy = int(row % y.shape.h), ox = int(col), w = x.shape.w;
     const Range rows = window.pixels(oy, x.shape.h), cols = window.pixels(ox, w);
-    const T* plane = x.data + row / y.shape.h * x.shape.plane();
-    C best = plane[int64_t(rows.first) * w + cols.first];
+    const T* plane = x.plane(row / y.shape.h);
+    C best = plane[Index(rows.first) * w + cols.first];
     int place = (rows.first - window.start(oy)) * window.size + cols.first - window.start(ox);
     for (int i = rows.first; i < rows.last; ++i)
       for (int j = cols.first; j < cols.last; ++j) {
-        const C v = plane[int64_t(i) * w + j];
+        const C v = plane[Index(i) * w + j];
         const bool take = v > best || v != v;
         best = take ? v : best;
         place = take ? (i - window.start(oy)) * window.size + j - window.start(ox) : place;
@@ -70,18 +71,18 @@ struct MaxPoolBackward {
   }
   Grid grid() const { return planes(dx); }
 
-  template <class Team>
-  ANX_HD void operator()(int64_t plane, const Team& team) const {
+  template <class Index, class Team>
+  ANX_HD void operator()(Index plane, const Team& team) const {
     const int w = dx.shape.w, ow = dy.shape.w;
-    const C* from = tap.data + plane * dy.shape.plane();
-    const T* grad = dy.data + plane * dy.shape.plane();
-    T* to = dx.data + plane * dx.shape.plane();
-    team.each(dx.shape.plane(), [&](int64_t i) { to[i] = 0; });
+    const C* from = tap.plane(plane);
+    const T* grad = dy.plane(plane);
+    T* to = dx.plane(plane);
+    team.each(dx.shape.plane(), [&](Index i) { to[i] = 0; });
     each_window(team, window, dy.shape.h, ow, [&](int p, int q) {
-      const int64_t o = int64_t(p) * ow + q;
+      const Index o = Index(p) * ow + q;
       const int place = int(from[o]), i = place / window.size;
       if (place < 0) return;
-      add_to(to[int64_t(window.start(p) + i) * w + window.start(q) + place - i * window.size],
+      add_to(to[Index(window.start(p) + i) * w + window.start(q) + place - i * window.size],
              C(grad[o]));
     });
   }

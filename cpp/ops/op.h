@@ -2,8 +2,11 @@
 //
 // An op is a plain struct of parameters and views: `name`, `visit(f)` over its views, `grid()`, and
 // one call operator, compiled by g++ for the CPU and by nvcc for CUDA.
-//   plane op:  operator()(int64_t row, int64_t col)       any order, in parallel
-//   row op:    operator()(int64_t row, const Team& team)  a loop on the CPU, a block on CUDA
+//   plane op:  operator()(Index row, Index col)         any order, in parallel
+//   row op:    operator()(Index row, const Team& team)  a loop on the CPU, a block on CUDA
+//
+// Index is int64_t on the CPU and int32_t on CUDA, for which short_index.h looks at an op before
+// its launch. An op computes places in memory in it: const Index at = n * x.shape.per_image() + i.
 //
 // A Team has sum(n, f) and max(n, f): f(i) over i < n, combined in a fixed order; and each(n, f):
 // f(i) for all i, in parallel, done before the next call begins. grid().cols is a row op's length,
@@ -11,11 +14,16 @@
 #pragma once
 
 #include <cmath>
+#include <type_traits>
 
 #include "core/macros.h"
 #include "core/view.h"
 
 namespace alexnet {
+
+// Whether an op is a row op, with the Team of a back end.
+template <class Op, class Team>
+constexpr bool is_row_op = std::is_invocable_v<const Op&, int64_t, const Team&>;
 
 template <class... Ops>
 struct OpList {

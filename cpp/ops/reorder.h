@@ -17,7 +17,10 @@ struct Reorder {
   }
   Grid grid() const { return planes(x); }
 
-  ANX_HD void operator()(int64_t row, int64_t col) const { y.at(row, col) = x.at(row, col); }
+  template <class Index>
+  ANX_HD void operator()(Index row, Index col) const {
+    y.at(row, col) = x.at(row, col);
+  }
 };
 
 }  // namespace alexnet

@@ -39,7 +39,8 @@ struct SgdUpdate {
   }
   Grid grid() const { return flat(w); }
 
-  ANX_HD void operator()(int64_t, int64_t i) const {
+  template <class Index>
+  ANX_HD void operator()(Index, Index i) const {
     const C updated = rates.step(w[i], v[i], g[i]);
     if constexpr (!std::is_same_v<T, C>) shadow[i] = updated;
   }
@@ -68,10 +69,10 @@ struct SgdUpdateAll {
   }
   Grid grid() const { return {pieces.shape.count(), kLongest}; }
 
-  template <class Team>
-  ANX_HD void operator()(int64_t row, const Team& team) const {
+  template <class Index, class Team>
+  ANX_HD void operator()(Index row, const Team& team) const {
     const SgdPiece<T> p = pieces[row];
-    team.each(p.count, [&](int64_t i) {
+    team.each(p.count, [&](Index i) {
       const auto updated = p.rates.step(p.w[i], p.v[i], p.g[i]);
       if (p.shadow) p.shadow[i] = updated;
     });

@@ -27,21 +27,21 @@ struct SoftmaxForward {
   }
   Grid grid() const { return {x.shape.n, x.shape.c}; }
 
-  template <class Team>
-  ANX_HD void operator()(int64_t n, const Team& team) const {
-    const int64_t classes = x.shape.c;
+  template <class Index, class Team>
+  ANX_HD void operator()(Index n, const Team& team) const {
+    const Index classes = x.shape.c;
     const T* logit = x.data + n * classes;
     C* out = p.data + n * classes;
-    const C top = team.max(classes, [&](int64_t c) { return C(logit[c]); });
-    const C sum = team.sum(classes, [&](int64_t c) { return std::exp(C(logit[c]) - top); });
+    const C top = team.max(classes, [&](Index c) { return C(logit[c]); });
+    const C sum = team.sum(classes, [&](Index c) { return std::exp(C(logit[c]) - top); });
     const C scale = C(1) / sum;
-    team.each(classes, [&](int64_t c) { out[c] = std::exp(C(logit[c]) - top) * scale; });
+    team.each(classes, [&](Index c) { out[c] = std::exp(C(logit[c]) - top) * scale; });
     if (!labels.data) return;
 
     const C own = logit[labels[n]];
-    const C above = team.sum(classes, [&](int64_t c) { return C(C(logit[c]) > own); });
-    const C equal = team.sum(classes, [&](int64_t c) { return C(C(logit[c]) == own); });
-    team.each(3, [&](int64_t i) {
+    const C above = team.sum(classes, [&](Index c) { return C(C(logit[c]) > own); });
+    const C equal = team.sum(classes, [&](Index c) { return C(C(logit[c]) == own); });
+    team.each(3, [&](Index i) {
       scores[n * 3 + i] = i == 0   ? (top - own) + std::log(sum)
                           : i == 1 ? credit(1, above, equal, sum)
                                    : credit(5, above, equal, sum);
@@ -71,8 +71,9 @@ struct SoftmaxBackward {
   }
   Grid grid() const { return {p.shape.n, p.shape.c}; }
 
-  ANX_HD void operator()(int64_t n, int64_t c) const {
-    const int64_t at = n * p.shape.c + c;
+  template <class Index>
+  ANX_HD void operator()(Index n, Index c) const {
+    const Index at = n * p.shape.c + c;
     dx[at] = (p[at] - C(c == labels[n])) * loss_scale;
   }
 };

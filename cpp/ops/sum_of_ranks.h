@@ -24,7 +24,8 @@ struct SumOfRanks {
   }
   Grid grid() const { return flat(y); }
 
-  ANX_HD void operator()(int64_t, int64_t i) const {
+  template <class Index>
+  ANX_HD void operator()(Index, Index i) const {
     T sum = rank == 0 ? y[i] : parts[i];
     for (int r = 1; r < ranks; ++r)
       sum += r == rank ? y[i] : parts[(r < rank ? r : r - 1) * stride + i];

@@ -37,7 +37,7 @@ ANX_HD void each_window(const Team& team, const Window& window, int oh, int ow, 
   for (int a = 0; a < apart && a < oh; ++a)
     for (int b = 0; b < apart && b < ow; ++b) {
       const int rows = (oh - a + apart - 1) / apart, cols = (ow - b + apart - 1) / apart;
-      team.each(int64_t(rows) * cols, [&](int64_t i) {
+      team.each(int64_t(rows) * cols, [&](auto i) {
         const int row = int(i) / cols;
         f(a + row * apart, b + (int(i) - row * cols) * apart);
       });

@@ -108,6 +108,9 @@ LayerRunner::LayerRunner(const std::string& type, const Attrs& attrs,
       std::all_of(inputs.begin(), inputs.end(), [&](const Shape& s) { return s.c % block == 0; });
   context.block = block_ = layer_->input_block(divides ? block : 1, inputs[0], context);
   plan_ = layer_->plan(context, inputs);
+  layer_->prepare({std::vector<bool>(inputs.size(), !reads_image),
+                   std::vector<bool>(plan_.params.size(), true)},
+                  plan_);
   const DType out = plan_.compute_outputs ? compute_type() : dtype;
   in_ = tensors(inputs, dtype);
   d_in_ = tensors(inputs, dtype);

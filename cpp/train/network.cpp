@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "graph/plan_nodes.h"
 #include "train/compiled.h"
 #include "train/gradient_reducer.h"
 
@@ -47,8 +48,11 @@ Network::Network(Description description, const NetworkOptions& options)
   if (count == 1)
     for (LayerDesc& layer : placed_.layers) layer.device = 0;
   placed_ = insert_copies(placed_);
+  // Planned for their parameters alone: no layer is prepared to run.
+  const PlannedNodes planned =
+      plan_nodes(placed_, device_list_, {.fuse = options.fuse, .dtype = options.precision.dtype});
   parameters_ =
-      std::make_unique<Parameters>(build(1, Work::test), device_list_, stream_list_, options.seed);
+      std::make_unique<Parameters>(planned.program, device_list_, stream_list_, options.seed);
 }
 
 Network::~Network() {
@@ -84,9 +88,8 @@ Program Network::build(int images, Work work, const std::set<std::string>& keep)
                        .dtype = options_.precision.dtype,
                        .keep = keep,
                        .updates = work == Work::step};
-  if (parameters_)
-    for (const std::string& name : parameters_->names())
-      if (parameters_->rule(name).lr == 0) options.frozen.insert(name);
+  for (const std::string& name : parameters_->names())
+    if (parameters_->rule(name).lr == 0) options.frozen.insert(name);
   Program program = build_program(placed_, device_list_, options);
   plan_memory(program);
   order_streams(program);

@@ -28,7 +28,7 @@ enum class ParamKind { value, momentum, gradient };
 
 class Parameters {
  public:
-  // From a program of any batch size: what its nodes ask for.
+  // From the planned nodes of a program of any batch size: what they ask for.
   Parameters(const Program& program, const std::vector<Device*>& devices,
              const std::vector<Stream*>& streams, uint64_t seed);
 

@@ -87,7 +87,11 @@ void check_engine(ConvProblem p, const char* engine_name, int threads, double to
 
   const auto device = cpu(0, threads);
   const auto stream = device->make_stream();
-  const auto engine = device->make_conv(engine_name, p);
+  const auto engine = device->make_conv(engine_name, p,
+                                        {.forward = true,
+                                         .forward_bias_relu = true,
+                                         .backward_data = !p.reads_image,
+                                         .backward_weights = true});
   ANX_CHECK_EQUAL(std::string(engine->name()), std::string(engine_name));
   const Blocked<T> tx(*device, *stream, p.x, p.block, x);
   const Blocked<T> tdy(*device, *stream, p.y, engine->output_block(), dy);
@@ -191,5 +195,5 @@ ANX_TEST(the_winograd_engine_is_the_defining_sum) {
 }
 
 ANX_TEST(an_unknown_engine_is_refused_with_those_that_exist) {
-  ANX_CHECK_THROWS(ConfigError, "gemm", cpu(0)->make_conv("cudnn", kProblems[0]));
+  ANX_CHECK_THROWS(ConfigError, "gemm", cpu(0)->make_conv("cudnn", kProblems[0], {}));
 }

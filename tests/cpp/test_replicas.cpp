@@ -1,8 +1,8 @@
 // Data parallel training: replicas against one device, two towers in each, failures.
 #include "check.h"
 #include "device_memory.h"
-#include "ops/fingerprint.h"
 #include "small_nets.h"
+#include "stand_in.h"
 #include "train/replicas.h"
 
 using namespace alexnet;
@@ -72,42 +72,17 @@ void check_near(const std::vector<double>& got, const std::vector<double>& want,
     ANX_CHECK_CLOSE(got[i], want[i], tolerance);
 }
 
-// A CPU device in the place of a GPU: its memory can be full.
-class FullDevice final : public Device {
+// Its memory can be full.
+class FullDevice final : public StandIn {
  public:
-  explicit FullDevice(std::unique_ptr<Device> cpu) : cpu_(std::move(cpu)) {}
-  DeviceId id() const override { return cpu_->id(); }
-  int threads() const override { return cpu_->threads(); }
-  int channel_block(DType dtype) const override { return cpu_->channel_block(dtype); }
+  using StandIn::StandIn;
   void* allocate(size_t bytes) override {
     require<DeviceError>(!full, "{} is full", to_string(id()));
-    return cpu_->allocate(bytes);
-  }
-  void release(void* data) noexcept override { cpu_->release(data); }
-  void* allocate_host(size_t bytes) override { return cpu_->allocate_host(bytes); }
-  void release_host(void* data) noexcept override { cpu_->release_host(data); }
-  std::unique_ptr<Stream> make_stream() override { return cpu_->make_stream(); }
-  std::unique_ptr<ConvEngine> make_conv(const std::string& name, const ConvProblem& p) override {
-    return cpu_->make_conv(name, p);
+    return StandIn::allocate(bytes);
   }
 
   static inline bool full = false;
-
- private:
-  std::unique_ptr<Device> cpu_;
 };
-
-const BackendApi kFullBackend = {
-    .kind = DeviceKind::cuda,
-    .name = "full",
-    .ops = kOpsFingerprint,
-    .devices = [] { return std::vector<DeviceInfo>(); },
-    .make_device = [](DeviceId id, int threads) -> std::unique_ptr<Device> {
-      return std::make_unique<FullDevice>(
-          backend(DeviceKind::cpu).make_device({DeviceKind::cpu, id.index}, threads));
-    },
-    .missing = [] { return std::string(); },
-    .write = nullptr};
 
 }  // namespace
 
@@ -227,7 +202,9 @@ ANX_TEST(answers_are_those_of_one_device) {
 
 ANX_TEST(a_replica_that_fails_ends_the_step_of_all_and_training_can_go_on) {
   if (tested_kind() != DeviceKind::cpu) return;  // it stands in for the back end under test
-  register_backend(&kFullBackend);
+  stand_in_for_cuda([](std::unique_ptr<Device> cpu) -> std::unique_ptr<Device> {
+    return std::make_unique<FullDevice>(std::move(cpu));
+  });
   std::vector<double> want, losses;
   Replicas calm(two_towers(), options({"cpu:0", "cpu:1", "cpu:2"}, DType::f32), 3);
   train<float>(calm, 4, want);

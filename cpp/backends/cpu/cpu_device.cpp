@@ -36,8 +36,9 @@ void CpuDevice::release(void* data) noexcept { std::free(data); }
 
 std::unique_ptr<Stream> CpuDevice::make_stream() { return std::make_unique<CpuStream>(*this); }
 
+// The engines here make nothing ahead for a pass, so they are the same for any.
 std::unique_ptr<ConvEngine> CpuDevice::make_conv(const std::string& name,
-                                                 const ConvProblem& problem) {
+                                                 const ConvProblem& problem, const ConvPasses&) {
   require<ConfigError>(
       name == "auto" || name == "direct" || name == "winograd" || name == "gemm",
       "there is no convolution engine '{}' on {}: choose auto, direct, winograd or gemm", name,

@@ -22,7 +22,8 @@ class CpuDevice final : public Device {
   void* allocate_host(size_t bytes) override { return allocate(bytes); }
   void release_host(void* data) noexcept override { release(data); }
   std::unique_ptr<Stream> make_stream() override;
-  std::unique_ptr<ConvEngine> make_conv(const std::string& name, const ConvProblem&) override;
+  std::unique_ptr<ConvEngine> make_conv(const std::string& name, const ConvProblem&,
+                                        const ConvPasses&) override;
 
   ThreadPool& pool() { return pool_; }
 

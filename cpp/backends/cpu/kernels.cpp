@@ -48,10 +48,6 @@ struct Team {
 
 constexpr int64_t kChunk = 16384;  // elements of one work item
 
-// A row op's call operator is a template (on Team), so it has no address without arguments.
-template <class Op>
-constexpr bool is_row_op = !requires { &Op::operator(); };
-
 template <class Op>
 bool is_blocked(const Op& op) {
   bool blocked = false;
@@ -70,7 +66,7 @@ void launch_op(const void* pointer, Grid grid, ThreadPool& pool) {
   }
   const int64_t rows = std::max<int64_t>(1, kChunk / grid.cols);
   const int64_t row_chunks = (grid.rows + rows - 1) / rows;
-  if constexpr (is_row_op<Op>) {
+  if constexpr (is_row_op<Op, Team>) {
     pool.parallel_for(row_chunks, [&](int64_t item, int) {
       const int64_t end = std::min(grid.rows, (item + 1) * rows);
       for (int64_t row = item * rows; row < end; ++row) op(row, Team{});

@@ -20,7 +20,7 @@ bool launch_special(const SgdUpdate<bf16>& op, ThreadPool& pool) {
     const float* const w = op.w.data;
     const int64_t first = item * chunk, last = std::min(total, first + chunk);
 #pragma GCC ivdep
-    for (int64_t i = first; i < last; ++i) update(0, i);
+    for (int64_t i = first; i < last; ++i) update(int64_t(0), i);
     int64_t i = first;
     for (; i + kLanes <= last; i += kLanes) store(shadow + i, load(w + i));
     for (; i < last; ++i) shadow[i] = w[i];

@@ -31,16 +31,16 @@ struct ChunkSums {
   }
   Grid grid() const { return {int64_t(chunks(dy.shape)) * dy.shape.c, kElements}; }
 
-  template <class Team>
-  ANX_HD void operator()(int64_t row, const Team& team) const {
-    const int chunk = int(row / dy.shape.c), c = int(row - int64_t(chunk) * dy.shape.c);
-    const int first = chunk * images, plane = int(dy.shape.plane());
-    const int count = first + images < dy.shape.n ? images : dy.shape.n - first;
-    const C sum = team.sum(int64_t(count) * plane, [&](int64_t i) {
-      const int n = int(i) / plane, p = int(i) - n * plane;
-      return C(dy[(int64_t(first + n) * dy.shape.c + c) * plane + p]);
+  template <class Index, class Team>
+  ANX_HD void operator()(Index row, const Team& team) const {
+    const Index chunk = row / dy.shape.c, c = row - chunk * dy.shape.c;
+    const Index first = chunk * images, plane = dy.shape.plane();
+    const Index count = first + images < dy.shape.n ? images : dy.shape.n - first;
+    const C sum = team.sum(count * plane, [&](Index i) {
+      const Index n = i / plane, p = i - n * plane;
+      return C(dy[((first + n) * dy.shape.c + c) * plane + p]);
     });
-    team.each(1, [&](int64_t) { partial[row] = sum; });
+    team.each(1, [&](Index) { partial[row] = sum; });
   }
 };
 

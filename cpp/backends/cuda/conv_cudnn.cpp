@@ -16,44 +16,24 @@ namespace {
 
 constexpr size_t kWorkspaceLimit = size_t(1) << 30;
 
-struct ConvPlans {
-  std::unique_ptr<CudnnPlan> forward, fused, data, weights;  // fused, data: where there is one
-};
+using Plans = ConvPlans<CudnnPlan>;
 
-// Null: cuDNN has no plan for a pass that is needed.
-std::shared_ptr<const ConvPlans> make_plans(const CudnnHandle& handle, const ConvProblem& p,
-                                            bool tf32) {
-  const auto plan = [&](CudnnPass pass) {
-    return make_cudnn_plan({.handle = handle.get()}, p, pass, tf32, kWorkspaceLimit);
-  };
-  auto plans = std::make_shared<ConvPlans>();
-  plans->forward = plan(CudnnPass::forward);
-  plans->fused = plan(CudnnPass::forward_bias_relu);
-  plans->weights = plan(CudnnPass::backward_weights);
-  if (!p.reads_image) plans->data = plan(CudnnPass::backward_data);
-  const bool complete = plans->forward && plans->weights && (p.reads_image || plans->data);
-  return complete ? plans : nullptr;
-}
-
-std::shared_ptr<const ConvPlans> plans_for(int device, const ConvProblem& p, bool tf32) {
+// Null: cuDNN has no plan for this pass.
+std::shared_ptr<CudnnPlan> plan_for(int device, const ConvProblem& p, CudnnPass pass, bool tf32) {
   using Key = std::array<int, 18>;
   const Key key = {device,  p.x.n,   p.x.c,      p.x.h,        p.x.w,      p.y.c,
                    p.y.h,   p.y.w,   p.kernel_h, p.kernel_w,   p.stride_h, p.stride_w,
-                   p.pad_h, p.pad_w, p.groups,   int(p.dtype), int(tf32),  int(p.reads_image)};
+                   p.pad_h, p.pad_w, p.groups,   int(p.dtype), int(tf32),  int(pass)};
   // Never destroyed: cuDNN may be gone before the process's own objects are.
   static auto& mutex = *new std::mutex;
-  static auto& known = *new std::map<Key, std::shared_ptr<const ConvPlans>>;
+  static auto& known = *new std::map<Key, std::shared_ptr<CudnnPlan>>;
   static auto& handles = *new std::map<int, std::unique_ptr<CudnnHandle>>;  // by device
   const std::lock_guard lock(mutex);
   const auto found = known.find(key);
   if (found != known.end()) return found->second;
   std::unique_ptr<CudnnHandle>& handle = handles[device];
   if (!handle) handle = std::make_unique<CudnnHandle>(device);
-  return known[key] = make_plans(*handle, p, tf32);
-}
-
-size_t bytes_of(const std::unique_ptr<CudnnPlan>& plan) {
-  return plan ? plan->workspace_bytes() : 0;
+  return known[key] = make_cudnn_plan({.handle = handle->get()}, p, pass, tf32, kWorkspaceLimit);
 }
 
 size_t aligned(size_t bytes) { return (bytes + 255) / 256 * 256; }
@@ -63,31 +43,31 @@ class ConvCudnn final : public ConvEngine {
   using C = Compute<T>;
 
  public:
-  ConvCudnn(const ConvProblem& problem, std::shared_ptr<const ConvPlans> plans)
-      : p_(problem), plans_(std::move(plans)) {}
+  ConvCudnn(const ConvProblem& problem, Plans plans) : p_(problem), plans_(std::move(plans)) {}
 
   const char* name() const override { return "cudnn"; }
   int output_block() const override { return 1; }
   size_t workspace_bytes() const override {
-    return std::max({bytes_of(plans_->forward), bias_bytes() + bytes_of(plans_->fused),
-                     bytes_of(plans_->data), gradient_bytes() + bytes_of(plans_->weights),
-                     bias_gradient_bytes(p_.y, p_.dtype)});
+    const auto bytes = [](const std::shared_ptr<CudnnPlan>& plan, size_t before = 0) {
+      return plan ? before + plan->workspace_bytes() : 0;
+    };
+    return std::max({bytes(plans_.forward), bytes(plans_.fused, bias_bytes()), bytes(plans_.data),
+                     bytes(plans_.weights, gradient_bytes()), bias_gradient_bytes(p_.y, p_.dtype)});
   }
 
   void forward(Stream& stream, AnyView x, AnyView w, AnyView b, AnyView y, bool relu,
                void* work) override {
-    if (b && relu && plans_->fused) {
+    if (b && relu && plans_.fused) {
       const AnyView bias = in_dtype(stream, b, work);
-      run(stream, *plans_->fused, {x.data, w.data, y.data, bias.data}, after(work, bias_bytes()));
+      run(stream, plans_.fused, {x.data, w.data, y.data, bias.data}, after(work, bias_bytes()));
       return;
     }
-    run(stream, *plans_->forward, {x.data, w.data, y.data}, work);
+    run(stream, plans_.forward, {x.data, w.data, y.data}, work);
     if (b || relu) alexnet::run(stream, AddBias<T, T>{relu, y, b, y});
   }
 
   void backward_data(Stream& stream, AnyView w, AnyView dy, AnyView dx, void* work) override {
-    require<InternalError>(plans_->data != nullptr, "the gradient of an image was asked for");
-    run(stream, *plans_->data, {dx.data, w.data, dy.data}, work);
+    run(stream, plans_.data, {dx.data, w.data, dy.data}, work);
   }
 
   // cuDNN assigns: its result is added from the workspace.
@@ -98,12 +78,15 @@ class ConvCudnn final : public ConvEngine {
     AnyView own = dw;
     own.data = work;
     own.dtype = p_.dtype;
-    run(stream, *plans_->weights, {x.data, own.data, dy.data}, after(work, gradient_bytes()));
+    run(stream, plans_.weights, {x.data, own.data, dy.data}, after(work, gradient_bytes()));
     alexnet::run(stream, Add<C, T>{own, dw});
   }
 
  private:
-  static void run(Stream& stream, CudnnPlan& plan, const CudnnOperands& o, void* work) {
+  static void run(Stream& stream, const std::shared_ptr<CudnnPlan>& shared, const CudnnOperands& o,
+                  void* work) {
+    require<InternalError>(shared != nullptr, "a convolution was not prepared for this pass");
+    CudnnPlan& plan = *shared;
     auto& cuda = static_cast<CudaStream&>(stream);
     cuda.fixed(key_of(8, &plan, o.x, o.w, o.y, o.bias, work), "cudnn", [&](cudaStream_t handle) {
       std::shared_ptr<CudnnHandle>& cudnn = cuda.cudnn();
@@ -131,30 +114,39 @@ class ConvCudnn final : public ConvEngine {
   size_t gradient_bytes() const { return aligned(size_t(p_.weight().count()) * sizeof(T)); }
 
   ConvProblem p_;
-  std::shared_ptr<const ConvPlans> plans_;
+  Plans plans_;
 };
 
 }  // namespace
 
 std::unique_ptr<ConvEngine> make_conv_cudnn(CudaDevice& device, const ConvProblem& problem,
-                                            std::string& why) {
+                                            const ConvPasses& passes, std::string& why) {
   if (problem.dtype == DType::f64) {
     why = "cuDNN is used for float32 and bfloat16 only";
     return nullptr;
   }
   if (!find_cudnn(why)) return nullptr;
-  why = format("cuDNN has no plan within {} MiB, the same in every run, for a convolution of {}",
-               kWorkspaceLimit >> 20, to_string(problem.x));
-  const OnDevice here(device.id().index);
-  std::shared_ptr<const ConvPlans> plans;
+  const int index = device.id().index;
+  const OnDevice here(index);
+  Plans plans;
   try {
-    plans = plans_for(device.id().index, problem, device.tf32());
+    plans = plans_of<CudnnPlan>(
+        passes, [&](CudnnPass pass) { return plan_for(index, problem, pass, device.tf32()); });
   } catch (const DeviceError& e) {
     why = format("cuDNN does not work on {} ({})", to_string(device.id()), e.what());
+    return nullptr;
   }
-  if (!plans) return nullptr;
-  if (problem.dtype == DType::bf16) return std::make_unique<ConvCudnn<bf16>>(problem, plans);
-  return std::make_unique<ConvCudnn<float>>(problem, plans);
+  if (plans.missing) {
+    why = format(
+        "cuDNN has no plan within {} MiB, the same in every run, for the pass '{}' of a "
+        "convolution "
+        "of {}",
+        kWorkspaceLimit >> 20, name_of(*plans.missing), to_string(problem.x));
+    return nullptr;
+  }
+  if (problem.dtype == DType::bf16)
+    return std::make_unique<ConvCudnn<bf16>>(problem, std::move(plans));
+  return std::make_unique<ConvCudnn<float>>(problem, std::move(plans));
 }
 
 }  // namespace alexnet

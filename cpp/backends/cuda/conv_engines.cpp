@@ -14,7 +14,7 @@ namespace {
 struct Engine {
   const char* name;
   std::unique_ptr<ConvEngine> (*make)(CudaDevice& device, const ConvProblem& problem,
-                                      std::string& why);
+                                      const ConvPasses& passes, std::string& why);
 };
 
 // The order of "auto".
@@ -43,14 +43,14 @@ void say(const std::string& why) {
 }  // namespace
 
 std::unique_ptr<ConvEngine> make_conv_engine(CudaDevice& device, const std::string& name,
-                                             const ConvProblem& problem) {
+                                             const ConvProblem& problem, const ConvPasses& passes) {
   require<InternalError>(problem.block == 1, "a CUDA engine was given a blocked input");
   bool known = name == "auto";
   for (const Engine& engine : kEngines) {
     if (name != "auto" && name != engine.name) continue;
     known = true;
     std::string why;
-    if (auto made = engine.make(device, problem, why)) return made;
+    if (auto made = engine.make(device, problem, passes, why)) return made;
     require<ConfigError>(name == "auto", "engine {}: {}: choose {}", name, why, choices(name));
     if (problem.dtype != DType::f64) say(why);
   }

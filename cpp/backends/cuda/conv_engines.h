@@ -10,17 +10,18 @@ namespace alexnet {
 
 class CudaDevice;
 
-// "auto": the first of the list in conv_engines.cpp that is there and fits the problem.
+// "auto": the first of the list in conv_engines.cpp that is there and has all passes of the
+// problem.
 std::unique_ptr<ConvEngine> make_conv_engine(CudaDevice& device, const std::string& name,
-                                             const ConvProblem& problem);
+                                             const ConvProblem& problem, const ConvPasses& passes);
 
 // Null: it cannot, and `why` says so.
 //
 // cuDNN: conv_cudnn.cpp, or conv_no_cudnn.cpp where it was built without.
 std::unique_ptr<ConvEngine> make_conv_cudnn(CudaDevice& device, const ConvProblem& problem,
-                                            std::string& why);
+                                            const ConvPasses& passes, std::string& why);
 // im2col and cuBLAS: conv_gemm.cu.
 std::unique_ptr<ConvEngine> make_conv_gemm(CudaDevice& device, const ConvProblem& problem,
-                                           std::string& why);
+                                           const ConvPasses& passes, std::string& why);
 
 }  // namespace alexnet

@@ -115,7 +115,8 @@ class ConvGemm final : public ConvEngine {
 
 }  // namespace
 
-std::unique_ptr<ConvEngine> make_conv_gemm(CudaDevice&, const ConvProblem& problem, std::string&) {
+std::unique_ptr<ConvEngine> make_conv_gemm(CudaDevice&, const ConvProblem& problem,
+                                           const ConvPasses&, std::string&) {
   return for_dtype(problem.dtype, [&](auto t) -> std::unique_ptr<ConvEngine> {
     return std::make_unique<ConvGemm<decltype(t)>>(problem);
   });

@@ -3,7 +3,8 @@
 
 namespace alexnet {
 
-std::unique_ptr<ConvEngine> make_conv_cudnn(CudaDevice&, const ConvProblem&, std::string& why) {
+std::unique_ptr<ConvEngine> make_conv_cudnn(CudaDevice&, const ConvProblem&, const ConvPasses&,
+                                            std::string& why) {
   why = "this back end was built without cuDNN's headers";
   return nullptr;
 }

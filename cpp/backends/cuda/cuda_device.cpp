@@ -50,8 +50,9 @@ void CudaDevice::release_host(void* data) noexcept { cudaFreeHost(data); }
 std::unique_ptr<Stream> CudaDevice::make_stream() { return std::make_unique<CudaStream>(*this); }
 
 std::unique_ptr<ConvEngine> CudaDevice::make_conv(const std::string& name,
-                                                  const ConvProblem& problem) {
-  return make_conv_engine(*this, name, problem);
+                                                  const ConvProblem& problem,
+                                                  const ConvPasses& passes) {
+  return make_conv_engine(*this, name, problem, passes);
 }
 
 }  // namespace alexnet

@@ -22,7 +22,8 @@ class CudaDevice final : public Device {
   void* allocate_host(size_t bytes) override;
   void release_host(void* data) noexcept override;
   std::unique_ptr<Stream> make_stream() override;
-  std::unique_ptr<ConvEngine> make_conv(const std::string& name, const ConvProblem&) override;
+  std::unique_ptr<ConvEngine> make_conv(const std::string& name, const ConvProblem&,
+                                        const ConvPasses&) override;
 
   MemoryPool& memory() { return memory_; }
   int block_threads() const { return block_threads_; }

@@ -6,8 +6,8 @@
 #include <span>
 #include <utility>
 
+#include "backends/cuda/conv_plans.h"
 #include "backends/cuda/cudnn_library.h"
-#include "core/conv.h"
 
 namespace alexnet {
 
@@ -68,8 +68,6 @@ struct CudnnTarget {
   cudnnHandle_t handle = nullptr;
   const CudnnDescriptor* properties = nullptr;
 };
-
-enum class CudnnPass { forward, forward_bias_relu, backward_data, backward_weights };
 
 // The operands of a pass: for the backward ones y is dy, and the result dx or dw is x or w.
 struct CudnnOperands {

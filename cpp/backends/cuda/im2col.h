@@ -53,15 +53,16 @@ struct Im2col {
   }
   Grid grid() const { return {u.taps(), u.columns()}; }
 
-  ANX_HD void operator()(int64_t row, int64_t column) const {
-    const int k = int(row), area = u.kernel_h * u.kernel_w, c = k / area;
-    const int tap = k - c * area, i = tap / u.kernel_w, j = tap - i * u.kernel_w;
-    const int n = int(column / u.pixels()), pixel = int(column - int64_t(n) * u.pixels());
-    const int p = pixel / u.out_w, q = pixel - p * u.out_w;
-    const int r = p * u.stride_h + i - u.pad_h, s = q * u.stride_w + j - u.pad_w;
+  template <class Index>
+  ANX_HD void operator()(Index row, Index column) const {
+    const Index k = row, area = u.kernel_h * u.kernel_w, c = k / area;
+    const Index tap = k - c * area, i = tap / u.kernel_w, j = tap - i * u.kernel_w;
+    const Index n = column / u.pixels(), pixel = column - n * u.pixels();
+    const Index p = pixel / u.out_w, q = pixel - p * u.out_w;
+    const Index r = p * u.stride_h + i - u.pad_h, s = q * u.stride_w + j - u.pad_w;
     const bool inside = r >= 0 && r < u.in_h && s >= 0 && s < u.in_w;
-    const int64_t from = ((int64_t(n) * u.in_c + c) * u.in_h + r) * u.in_w + s;
-    col[row * u.columns() + column] = inside ? x[from] : T(0);
+    const Index to = row * u.columns() + column;
+    col[to] = inside ? x[((n * u.in_c + c) * u.in_h + r) * u.in_w + s] : T(0);
   }
 };
 
@@ -81,11 +82,12 @@ struct Col2im {
   }
   Grid grid() const { return {int64_t(u.images) * u.in_c * u.in_h, u.in_w}; }
 
-  ANX_HD void operator()(int64_t row, int64_t col) const {
+  template <class Index>
+  ANX_HD void operator()(Index row, Index col) const {
     const int r = int(row % u.in_h) + u.pad_h, s = int(col) + u.pad_w;
-    const int64_t map = row / u.in_h;
-    const int n = int(map / u.in_c), c = int(map - int64_t(n) * u.in_c);
-    const C* taps = dcol + int64_t(c) * u.kernel_h * u.kernel_w * u.columns();
+    const Index map = row / u.in_h;
+    const Index n = map / u.in_c, c = map - n * u.in_c;
+    const C* taps = dcol + Index(c * u.kernel_h * u.kernel_w * u.columns());
     C sum = 0;
     for (int i = r % u.stride_h; i < u.kernel_h; i += u.stride_h) {
       const int p = (r - i) / u.stride_h;
@@ -93,7 +95,8 @@ struct Col2im {
       for (int j = s % u.stride_w; j < u.kernel_w; j += u.stride_w) {
         const int q = (s - j) / u.stride_w;
         if (j > s || q >= u.out_w) continue;
-        sum += taps[(i * u.kernel_w + j) * u.columns() + int64_t(n) * u.pixels() + p * u.out_w + q];
+        const Index from = (i * u.kernel_w + j) * u.columns() + n * u.pixels() + p * u.out_w + q;
+        sum += taps[from];
       }
     }
     dx[row * u.in_w + col] = sum;
@@ -117,9 +120,11 @@ struct RowsToImages {
   }
   Grid grid() const { return {int64_t(u.images) * u.out_c, u.pixels()}; }
 
-  ANX_HD void operator()(int64_t row, int64_t pixel) const {
-    const int n = int(row / u.out_c), o = int(row - int64_t(n) * u.out_c);
-    const C sum = rows[o * u.columns() + int64_t(n) * u.pixels() + pixel] + (b ? b[o] : C(0));
+  template <class Index>
+  ANX_HD void operator()(Index row, Index pixel) const {
+    const Index n = row / u.out_c, o = row - n * u.out_c;
+    const Index from = o * u.columns() + n * u.pixels() + pixel;
+    const C sum = rows[from] + (b ? b[o] : C(0));
     y[row * u.pixels() + pixel] = relu && sum <= 0 ? C(0) : sum;  // a NaN stays
   }
 };
@@ -138,9 +143,11 @@ struct ImagesToRows {
   }
   Grid grid() const { return {int64_t(u.images) * u.out_c, u.pixels()}; }
 
-  ANX_HD void operator()(int64_t row, int64_t pixel) const {
-    const int n = int(row / u.out_c), o = int(row - int64_t(n) * u.out_c);
-    rows[o * u.columns() + int64_t(n) * u.pixels() + pixel] = dy[row * u.pixels() + pixel];
+  template <class Index>
+  ANX_HD void operator()(Index row, Index pixel) const {
+    const Index n = row / u.out_c, o = row - n * u.out_c;
+    const Index to = o * u.columns() + n * u.pixels() + pixel;
+    rows[to] = dy[row * u.pixels() + pixel];
   }
 };
 

@@ -1,11 +1,13 @@
 // How ops become kernels. A plane op: a thread for each (row, column), with strides over the grid.
-// A row op: a block for each row, whose threads are the team.
+// A row op: a block for each row, whose threads are the team. Both count in 32 bits, since a GPU
+// has neither products nor divisions of 64.
 #pragma once
 
 #include <algorithm>
 
 #include "backends/cuda/launch.h"
 #include "ops/op.h"
+#include "ops/short_index.h"
 
 namespace alexnet {
 
@@ -15,27 +17,32 @@ struct Team {
   void* scratch;  // shared memory: 8 bytes a thread
 
   template <class F>
-  __device__ auto sum(int64_t n, F&& f) const {
-    auto value = decltype(f(int64_t(0)))(0);
-    for (int64_t i = threadIdx.x; i < n; i += blockDim.x) value += f(i);
+  __device__ auto sum(int n, F&& f) const {
+    auto value = decltype(f(0))(0);
+    share(n, [&](int i) { value += f(i); });
     return fold(value, [](auto a, auto b) { return a + b; });
   }
   template <class F>
-  __device__ auto max(int64_t n, F&& f) const {
-    auto value = f(int64_t(0));
-    for (int64_t i = threadIdx.x; i < n; i += blockDim.x) {
+  __device__ auto max(int n, F&& f) const {
+    auto value = f(0);
+    share(n, [&](int i) {
       const auto other = f(i);
       if (other > value) value = other;
-    }
+    });
     return fold(value, [](auto a, auto b) { return b > a ? b : a; });
   }
   template <class F>
-  __device__ void each(int64_t n, F&& f) const {
-    for (int64_t i = threadIdx.x; i < n; i += blockDim.x) f(i);
+  __device__ void each(int n, F&& f) const {
+    share(n, f);
     __syncthreads();
   }
 
  private:
+  // f(i) for this thread's share of i < n.
+  template <class F>
+  __device__ static void share(int n, F&& f) {
+    for (unsigned i = threadIdx.x; i < unsigned(n); i += blockDim.x) f(int(i));
+  }
   // All threads get the result. The block has a power of two of them.
   template <class T, class F>
   __device__ T fold(T value, F&& combine) const {
@@ -53,43 +60,42 @@ struct Team {
   }
 };
 
+// The counters are unsigned, as a step beyond the last row may be one beyond the largest int.
 template <class Op>
-__global__ void plane_kernel(Op op, Grid grid) {
-  for (int64_t row = int64_t(blockIdx.y) * blockDim.y + threadIdx.y; row < grid.rows;
-       row += int64_t(gridDim.y) * blockDim.y)
-    for (int64_t col = int64_t(blockIdx.x) * blockDim.x + threadIdx.x; col < grid.cols;
-         col += int64_t(gridDim.x) * blockDim.x)
-      op(row, col);
+__global__ void plane_kernel(Op op, unsigned rows, unsigned cols) {
+  for (unsigned row = blockIdx.y * blockDim.y + threadIdx.y; row < rows;
+       row += gridDim.y * blockDim.y)
+    for (unsigned col = blockIdx.x * blockDim.x + threadIdx.x; col < cols;
+         col += gridDim.x * blockDim.x)
+      op(int(row), int(col));
 }
 
 template <class Op>
-__global__ void row_kernel(Op op, int64_t rows) {
+__global__ void row_kernel(Op op, unsigned rows) {
   ANX_SHARED(double, scratch);
-  for (int64_t row = blockIdx.x; row < rows; row += gridDim.x) op(row, Team{scratch});
+  for (unsigned row = blockIdx.x; row < rows; row += gridDim.x) op(int(row), Team{scratch});
 }
-
-// A row op's call operator is a template (on Team), so it has no address without arguments.
-template <class Op>
-constexpr bool is_row_op = !requires { &Op::operator(); };
 
 template <class Op>
 void launch_op(CudaStream& stream, const Op& op, Grid grid) {
+  require_short_index(op, grid);
   const int64_t threads = stream.block_threads();
   const auto blocks = [](int64_t items, int64_t per_block, int64_t most) {
     return unsigned(std::clamp<int64_t>((items + per_block - 1) / per_block, 1, most));
   };
   int64_t wide = 1;  // threads along the columns: the power of two that covers them
   while (wide < grid.cols && wide < threads) wide *= 2;
-  if constexpr (is_row_op<Op>) {
+  if constexpr (is_row_op<Op, Team>) {
     wide = std::max<int64_t>(wide, std::min<int64_t>(threads, 32));
     launch(Op::name, &row_kernel<Op>, dim3(blocks(grid.rows, 1, stream.most_blocks())),
-           dim3(unsigned(wide)), size_t(wide) * sizeof(double), stream, op, grid.rows);
+           dim3(unsigned(wide)), size_t(wide) * sizeof(double), stream, op, unsigned(grid.rows));
   } else {
     const int64_t high = threads / wide;
     const unsigned x = blocks(grid.cols, wide, stream.most_blocks());
     const unsigned y = blocks(grid.rows, high, std::max<int64_t>(1, stream.most_blocks() / x));
     launch(Op::name, &plane_kernel<Op>, dim3(x, std::min(y, 65535u)),
-           dim3(unsigned(wide), unsigned(high)), 0, stream, op, grid);
+           dim3(unsigned(wide), unsigned(high)), 0, stream, op, unsigned(grid.rows),
+           unsigned(grid.cols));
   }
 }
 
