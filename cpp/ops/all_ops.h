@@ -14,6 +14,7 @@
 #include "ops/lrn_within.h"
 #include "ops/max_pool.h"
 #include "ops/op.h"
+#include "ops/pad.h"
 #include "ops/reorder.h"
 #include "ops/sgd.h"
 #include "ops/softmax.h"
@@ -22,15 +23,15 @@
 namespace alexnet {
 
 template <class T>
-using OpsOf = OpList<                                                                     //
-    Add<T>, AddBias<T>, BiasGradient<T>, SliceChannels<T>, PlaceChannels<T>, Reorder<T>,  //
-    ActivationForward<Relu<T>>, ActivationBackward<Relu<T>>,                              //
-    ActivationForward<Tanh<T>>, ActivationBackward<Tanh<T>>,                              //
-    ActivationForward<Logistic<T>>, ActivationBackward<Logistic<T>>,                      //
-    ActivationForward<Softplus<T>>, ActivationBackward<Softplus<T>>,                      //
-    ActivationForward<Abs<T>>, ActivationBackward<Abs<T>>,                                //
-    ActivationForward<AbsTanh<T>>, ActivationBackward<AbsTanh<T>>,                        //
-    LrnForward<T>, LrnBackward<T>, LrnWithinForward<T>, LrnWithinBackward<T>,             //
+using OpsOf = OpList<                                                                             //
+    Add<T>, AddBias<T>, BiasGradient<T>, SliceChannels<T>, PlaceChannels<T>, Reorder<T>, Pad<T>,  //
+    ActivationForward<Relu<T>>, ActivationBackward<Relu<T>>,                                      //
+    ActivationForward<Tanh<T>>, ActivationBackward<Tanh<T>>,                                      //
+    ActivationForward<Logistic<T>>, ActivationBackward<Logistic<T>>,                              //
+    ActivationForward<Softplus<T>>, ActivationBackward<Softplus<T>>,                              //
+    ActivationForward<Abs<T>>, ActivationBackward<Abs<T>>,                                        //
+    ActivationForward<AbsTanh<T>>, ActivationBackward<AbsTanh<T>>,                                //
+    LrnForward<T>, LrnBackward<T>, LrnWithinForward<T>, LrnWithinBackward<T>,                     //
     MaxPoolForward<T>, MaxPoolBackward<T>, AvgPoolForward<T>, AvgPoolBackward<T>,
     LrnMaxPoolForward<T>, LrnMaxPoolBackward<T>,                                           //
     Dropout<T>, Scale<T>,                                                                  //

@@ -68,7 +68,7 @@ ConvProblem problem(const Layer& l, int images, DType dtype) {
   p.pad_h = p.pad_w = l.pad;
   p.groups = l.groups;
   p.dtype = dtype;
-  return p;
+  return is_padded_evenly(p) ? p : with_padding_in_image(p);
 }
 
 // Whether NVRTC can compile in this process, as cuDNN's engines of the run time need it: for that

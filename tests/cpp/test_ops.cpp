@@ -213,3 +213,21 @@ ANX_TEST(normalisation_and_pooling_in_one_are_the_two_after_each_other) {
   same(one_tap, tap, 0);
   same(one_dx, dx, 1e-14);
 }
+
+ANX_TEST(padding_puts_zeros_around_an_image_and_cutting_takes_them_off) {
+  const auto device = tested(0);
+  const auto stream = device->make_stream();
+  const Shape small{2, 1, 2, 3}, large{2, 1, 4, 5};
+  const std::vector<double> values = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
+  const Tensor x = upload(*device, *stream, small, values);
+  const Tensor y(*device, large, DType::f64), back(*device, small, DType::f64);
+  run(*stream, Pad<double>{1, 0, x.view(), y.view()});
+  const std::vector<double> want = {0, 0, 0, 0, 0, 1, 2, 3, 0, 0, 4,  5,  6,  0, 0, 0, 0, 0, 0, 0,
+                                    0, 0, 0, 0, 0, 7, 8, 9, 0, 0, 10, 11, 12, 0, 0, 0, 0, 0, 0, 0};
+  ANX_CHECK(download<double>(*stream, y.view()) == want);
+  run(*stream, Pad<double>{-1, 0, y.view(), back.view()});
+  ANX_CHECK(download<double>(*stream, back.view()) == values);
+  run(*stream, Pad<double>{-1, -2, y.view(), back.view()});
+  ANX_CHECK(download<double>(*stream, back.view()) ==
+            (std::vector<double>{3, 0, 0, 6, 0, 0, 9, 0, 0, 12, 0, 0}));
+}

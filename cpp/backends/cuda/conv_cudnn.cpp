@@ -43,13 +43,15 @@ class ConvCudnn final : public ConvEngine {
   using C = Compute<T>;
 
  public:
-  ConvCudnn(const ConvProblem& problem, Plans plans) : p_(problem), plans_(std::move(plans)) {}
+  // `planned`: the problem, or the same with the padding in the image.
+  ConvCudnn(const ConvProblem& problem, const ConvProblem& planned, Plans plans)
+      : p_(problem), planned_(planned), plans_(std::move(plans)) {}
 
   const char* name() const override { return "cudnn"; }
   int output_block() const override { return 1; }
   size_t workspace_bytes() const override {
-    const auto bytes = [](const std::shared_ptr<CudnnPlan>& plan, size_t before = 0) {
-      return plan ? before + plan->workspace_bytes() : 0;
+    const auto bytes = [&](const std::shared_ptr<CudnnPlan>& plan, size_t before = 0) {
+      return plan ? image_bytes() + before + plan->workspace_bytes() : 0;
     };
     return std::max({bytes(plans_.forward), bytes(plans_.fused, bias_bytes()), bytes(plans_.data),
                      bytes(plans_.weights, gradient_bytes()), bias_gradient_bytes(p_.y, p_.dtype)});
@@ -57,6 +59,8 @@ class ConvCudnn final : public ConvEngine {
 
   void forward(Stream& stream, AnyView x, AnyView w, AnyView b, AnyView y, bool relu,
                void* work) override {
+    x = padded(stream, x, work);
+    work = after(work, image_bytes());
     if (b && relu && plans_.fused) {
       const AnyView bias = in_dtype(stream, b, work);
       run(stream, plans_.fused, {x.data, w.data, y.data, bias.data}, after(work, bias_bytes()));
@@ -67,7 +71,9 @@ class ConvCudnn final : public ConvEngine {
   }
 
   void backward_data(Stream& stream, AnyView w, AnyView dy, AnyView dx, void* work) override {
-    run(stream, plans_.data, {dx.data, w.data, dy.data}, work);
+    const AnyView whole = in_workspace(dx, work);
+    run(stream, plans_.data, {whole.data, w.data, dy.data}, after(work, image_bytes()));
+    if (pads()) alexnet::run(stream, Pad<T>{-p_.pad_h, -p_.pad_w, whole, dx});
   }
 
   // cuDNN assigns: its result is added from the workspace.
@@ -75,6 +81,8 @@ class ConvCudnn final : public ConvEngine {
                         void* work) override {
     if (db) bias_gradient(static_cast<CudaStream&>(stream), dy, db, work);
     if (!dw) return;
+    x = padded(stream, x, work);
+    work = after(work, image_bytes());
     AnyView own = dw;
     own.data = work;
     own.dtype = p_.dtype;
@@ -107,13 +115,28 @@ class ConvCudnn final : public ConvEngine {
       return rounded;
     }
   }
+  bool pads() const { return planned_.x != p_.x; }
+  // The view of an image as it was planned: itself, or one in the workspace.
+  AnyView in_workspace(AnyView image, void* work) const {
+    if (pads()) image.data = work, image.shape = planned_.x;
+    return image;
+  }
+  AnyView padded(Stream& stream, const AnyView& x, void* work) const {
+    const AnyView whole = in_workspace(x, work);
+    if (pads()) alexnet::run(stream, Pad<T>{p_.pad_h, p_.pad_w, x, whole});
+    return whole;
+  }
+  size_t image_bytes() const {
+    return pads() ? aligned(size_t(planned_.x.count()) * sizeof(T)) : 0;
+  }
+
   static void* after(void* work, size_t bytes) { return static_cast<char*>(work) + bytes; }
   size_t bias_bytes() const {
     return std::is_same_v<T, C> ? 0 : aligned(size_t(p_.y.c) * sizeof(T));
   }
   size_t gradient_bytes() const { return aligned(size_t(p_.weight().count()) * sizeof(T)); }
 
-  ConvProblem p_;
+  ConvProblem p_, planned_;
   Plans plans_;
 };
 
@@ -128,10 +151,11 @@ std::unique_ptr<ConvEngine> make_conv_cudnn(CudaDevice& device, const ConvProble
   if (!find_cudnn(why)) return nullptr;
   const int index = device.id().index;
   const OnDevice here(index);
+  const ConvProblem planned = is_padded_evenly(problem) ? problem : with_padding_in_image(problem);
   Plans plans;
   try {
     plans = plans_of<CudnnPlan>(
-        passes, [&](CudnnPass pass) { return plan_for(index, problem, pass, device.tf32()); });
+        passes, [&](CudnnPass pass) { return plan_for(index, planned, pass, device.tf32()); });
   } catch (const DeviceError& e) {
     why = format("cuDNN does not work on {} ({})", to_string(device.id()), e.what());
     return nullptr;
@@ -145,8 +169,8 @@ std::unique_ptr<ConvEngine> make_conv_cudnn(CudaDevice& device, const ConvProble
     return nullptr;
   }
   if (problem.dtype == DType::bf16)
-    return std::make_unique<ConvCudnn<bf16>>(problem, std::move(plans));
-  return std::make_unique<ConvCudnn<float>>(problem, std::move(plans));
+    return std::make_unique<ConvCudnn<bf16>>(problem, planned, std::move(plans));
+  return std::make_unique<ConvCudnn<float>>(problem, planned, std::move(plans));
 }
 
 }  // namespace alexnet

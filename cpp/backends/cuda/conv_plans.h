@@ -18,9 +18,9 @@ inline const char* name_of(CudnnPass pass) {
     case CudnnPass::forward_bias_relu:
       return "forward with bias and ReLU";
     case CudnnPass::backward_data:
-      return "backward by data";
+      return "gradient with respect to the input";
     case CudnnPass::backward_weights:
-      return "backward by weights";
+      return "gradient with respect to the weights";
   }
   return "";
 }

@@ -74,12 +74,19 @@ struct CudnnOperands {
   void *x = nullptr, *w = nullptr, *y = nullptr, *bias = nullptr;
 };
 
+// How often a plan runs, and the bytes from the operands of one run to those of the next.
+struct CudnnParts {
+  int count = 1;
+  int64_t x = 0, w = 0, y = 0, bias = 0;
+};
+
 class CudnnPlan {
  public:
-  CudnnPlan(CudnnDescriptor plan, size_t workspace_bytes)
-      : plan_(std::move(plan)), workspace_bytes_(workspace_bytes) {}
+  CudnnPlan(CudnnDescriptor plan, size_t workspace_bytes, const CudnnParts& parts)
+      : plan_(std::move(plan)), workspace_bytes_(workspace_bytes), parts_(parts) {}
 
   size_t workspace_bytes() const { return workspace_bytes_; }
+  void repeat(int count) { parts_.count = count; }
   // Enqueued on the handle's stream.
   void run(cudnnHandle_t handle, const CudnnOperands& operands, void* workspace);
 
@@ -87,11 +94,20 @@ class CudnnPlan {
   std::mutex mutex_;  // cuDNN does not promise that a plan runs from two threads at once
   CudnnDescriptor plan_;
   size_t workspace_bytes_;
+  CudnnParts parts_;
 };
+
+// cuDNN is given the same padding on both sides of an image only. Where the last window reaches
+// further (conv1's 55th, over 224 pixels), the caller pads the image itself: with uneven padding,
+// engine 1 of cuDNN 9.19 computes wrong gradients with respect to the weights (docs/gpu).
+bool is_padded_evenly(const ConvProblem& problem);
+ConvProblem with_padding_in_image(ConvProblem problem);  // its x is the padded one
 
 // The first that cuDNN's heuristics propose of those that give the same bits in every run, keep to
 // the precision and fit the workspace; null: there is none. Strict float32 (`tf32` false) takes no
-// tensor cores. All operands are of the problem's dtype: of mixed ones cuDNN has no plans.
+// tensor cores. All operands are of the problem's dtype: of mixed ones cuDNN has no plans. On
+// tensor cores the groups run one after the other where they can: what cuDNN has for several at
+// once took up to fifteen times as long (docs/gpu).
 std::unique_ptr<CudnnPlan> make_cudnn_plan(const CudnnTarget& target, const ConvProblem& problem,
                                            CudnnPass pass, bool tf32, size_t workspace_limit);
 

@@ -1,0 +1,34 @@
+// Zeros around an image, or its edges cut off.
+//
+//   y[r, i, j] = x[r, i - top, j - left] where that lies inside x, else 0
+//
+// Negative top and left cut off. Padding by (t, l) and cutting by (-t, -l) are each other's
+// transpose, so each is the backward pass of the other.
+#pragma once
+
+#include "ops/op.h"
+
+namespace alexnet {
+
+template <class T>
+struct Pad {
+  static constexpr const char* name = "pad";
+  int top = 0, left = 0;
+  View<const T> x;
+  View<T> y;
+
+  template <class F>
+  void visit(F&& f) const {
+    f(x), f(y);
+  }
+  Grid grid() const { return planes(y); }
+
+  template <class Index>
+  ANX_HD void operator()(Index row, Index col) const {
+    const int i = int(col) / y.shape.w - top, j = int(col) % y.shape.w - left;
+    const bool inside = i >= 0 && j >= 0 && i < x.shape.h && j < x.shape.w;
+    y.at(row, col) = inside ? x.at(row, Index(i * x.shape.w + j)) : T(0);
+  }
+};
+
+}  // namespace alexnet
