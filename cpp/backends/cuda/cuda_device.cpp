@@ -19,7 +19,7 @@ int attribute(cudaDeviceAttr what, int device) {
 
 }  // namespace
 
-CudaDevice::CudaDevice(DeviceId id) : id_(id), memory_(id.index) {
+CudaDevice::CudaDevice(DeviceId id) : id_(id), memory_(id.index), writes_(writes_to(id.index)) {
   const int most = attribute(cudaDevAttrMaxThreadsPerBlock, id.index);
   block_threads_ = int(std::bit_floor(unsigned(std::min(256, most))));
   processors_ = attribute(cudaDevAttrMultiProcessorCount, id.index);

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "backends/cuda/memory_pool.h"
+#include "backends/cuda/writes.h"
 #include "core/device.h"
 
 namespace alexnet {
@@ -32,6 +33,7 @@ class CudaDevice final : public Device {
  private:
   DeviceId id_;
   MemoryPool memory_;
+  std::shared_ptr<Writes> writes_;  // they keep their stream as long as the device is there
   int block_threads_ = 0, processors_ = 0;
   bool tf32_ = false;
 };
