@@ -89,6 +89,23 @@ ANX_TEST(copies_from_two_cpus_have_arrived_when_the_device_goes_on) {
   for (const float value : download<float>(*stream, total.view())) ANX_CHECK_EQUAL(value, 60.0f);
 }
 
+ANX_TEST(memory_of_the_host_is_told_from_any_other) {
+  const auto device = tested(0), other = tested(tested_index(1));
+  const bool reaches = tested_kind() != DeviceKind::cpu;  // a CPU's uploads copy at once
+  auto* data = static_cast<char*>(device->allocate_host(1000));
+  ANX_CHECK_EQUAL(reinterpret_cast<uintptr_t>(data) % 64, uintptr_t(0));
+  ANX_CHECK_EQUAL(device->reaches(data, 1000), reaches);
+  ANX_CHECK_EQUAL(other->reaches(data + 10, 990), reaches);
+  for (const Device* d : {device.get(), other.get()}) {
+    ANX_CHECK(!d->reaches(data, 1001));
+    ANX_CHECK(!d->reaches(data - 1, 10));
+    ANX_CHECK(!d->reaches(&reaches, 1));
+  }
+  other->release_host(data);
+  ANX_CHECK(!device->reaches(data, 1));
+  device->release_host(nullptr);
+}
+
 ANX_TEST(waiting_for_an_event_that_was_never_recorded_does_not_block) {
   const auto device = tested(0);
   const auto stream = device->make_stream();

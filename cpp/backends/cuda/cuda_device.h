@@ -22,6 +22,7 @@ class CudaDevice final : public Device {
   void release(void* data) noexcept override { memory_.release(data); }
   void* allocate_host(size_t bytes) override;
   void release_host(void* data) noexcept override;
+  bool reaches(const void* data, size_t bytes) const override;
   std::unique_ptr<Stream> make_stream() override;
   std::unique_ptr<ConvEngine> make_conv(const std::string& name, const ConvProblem&) override;
 
