@@ -1,3 +1,4 @@
+#include "bindings/batches.h"
 #include "bindings/bind.h"
 #include "train/replicas.h"
 
@@ -9,73 +10,6 @@ namespace {
 Shape to_input(const std::vector<int>& shape) {
   require<ConfigError>(shape.size() == 3, "the input shape is (channels, height, width)");
   return {1, shape[0], shape[1], shape[2]};
-}
-
-int image_count(const Network& net, const py::array& images) {
-  const Shape& in = net.input();
-  require<ShapeError>(images.ndim() == 4 && images.shape(1) == in.c && images.shape(2) == in.h &&
-                          images.shape(3) == in.w,
-                      "images must be (N, {}, {}, {}), got {}", in.c, in.h, in.w,
-                      std::string(py::str(images.attr("shape"))));
-  require<ShapeError>(images.shape(0) > 0 && images.shape(0) < (1 << 24),
-                      "a batch must hold at least one image, got {}", images.shape(0));
-  return int(images.shape(0));
-}
-
-Batch to_batch(const Network& net, const py::array& images) {
-  const int n = image_count(net, images);
-  return {borrow(images, net.compute_type(), n * net.input().per_image(), "images"), nullptr, n};
-}
-
-void add_labels(Batch& batch, const py::array& labels) {
-  require<ConfigError>(labels.dtype().equal(py::dtype::of<int32_t>()), "labels must be int32");
-  require<ConfigError>(labels.flags() & py::array::c_style, "labels must be C-contiguous");
-  require<ShapeError>(labels.ndim() == 1 && labels.shape(0) == batch.count,
-                      "labels must be ({},), one per image", batch.count);
-  batch.labels = static_cast<const int32_t*>(labels.data());
-}
-
-Batch to_batch(const Network& net, const py::array& images, const py::array& labels) {
-  Batch batch = to_batch(net, images);
-  add_labels(batch, labels);
-  return batch;
-}
-
-// Of a batch as Loader.next() gives it, with on_device.
-RawImages to_raw(const Network& net, const py::dict& batch, int n) {
-  const auto records = batch["records"].cast<py::array>(),
-             offsets = batch["offsets"].cast<py::array>();
-  const auto mirror = batch["mirror"].cast<py::array>();
-  const auto c_order = [](const py::array& a) { return (a.flags() & py::array::c_style) != 0; };
-  require<ShapeError>(records.ndim() == 4 && records.shape(0) == n &&
-                          records.shape(3) == net.input().c && c_order(records) &&
-                          records.dtype().equal(py::dtype::of<uint8_t>()),
-                      "records must be uint8 ({}, H, W, {})", n, net.input().c);
-  require<ShapeError>(offsets.ndim() == 2 && offsets.shape(0) == n && offsets.shape(1) == 2 &&
-                          c_order(offsets) && offsets.dtype().equal(py::dtype::of<int32_t>()),
-                      "offsets must be int32 ({}, 2)", n);
-  require<ShapeError>(mirror.ndim() == 1 && mirror.shape(0) == n && c_order(mirror) &&
-                          mirror.dtype().equal(py::dtype::of<uint8_t>()),
-                      "mirror must be uint8 ({},)", n);
-  RawImages raw;
-  raw.records = static_cast<const uint8_t*>(records.data());
-  raw.height = int(records.shape(1));
-  raw.width = int(records.shape(2));
-  raw.offsets = static_cast<const int32_t*>(offsets.data());
-  raw.mirror = static_cast<const uint8_t*>(mirror.data());
-  raw.scale = batch["scale"].cast<float>();
-  if (!batch["colour"].is_none())
-    raw.colour = static_cast<const float*>(borrow(batch["colour"].cast<py::array>(), DType::f32,
-                                                  int64_t(n) * net.input().c, "colour"));
-  return raw;
-}
-
-Batch to_raw_batch(const Network& net, const py::dict& given, const py::array& labels) {
-  Batch batch{nullptr, nullptr, int(labels.size()), {}};
-  require<ShapeError>(batch.count > 0, "a batch must hold at least one image, got 0");
-  add_labels(batch, labels);
-  batch.raw = to_raw(net, given, batch.count);
-  return batch;
 }
 
 py::dict to_dict(const LayerInfo& l) {
@@ -142,6 +76,7 @@ void bind_network(py::module_& m) {
            "layers"_a, "input_shape"_a, py::kw_only(),
            "devices"_a = std::vector<std::string>{"cpu:0"}, "seed"_a = 0, "precision"_a = "fp32",
            "threads"_a = 0, "fuse"_a = true, "replicas"_a = 1, "communicator"_a = "built-in")
+      .def_property_readonly("devices", &Replicas::device_names)
       .def_property_readonly("classes",
                              [](const Replicas& n) { return n.first().output().per_image(); })
       .def(
@@ -242,7 +177,7 @@ void bind_network(py::module_& m) {
           "enqueue_step",
           [](Replicas& n, const py::array& images, const py::array& labels, uint64_t step,
              int64_t first_image, int64_t total) {
-            const Batch batch = to_batch(n.first(), images, labels);
+            const Batch batch = kept(to_batch(n.first(), images, labels), images, labels);
             const py::gil_scoped_release nogil;
             n.enqueue_step(batch, step, first_image, total);
           },
@@ -251,7 +186,7 @@ void bind_network(py::module_& m) {
           "enqueue_step_raw",
           [](Replicas& n, const py::dict& given, const py::array& labels, uint64_t step,
              int64_t first_image, int64_t total) {
-            const Batch batch = to_raw_batch(n.first(), given, labels);
+            const Batch batch = kept(to_raw_batch(n.first(), given, labels), given, labels);
             const py::gil_scoped_release nogil;
             n.enqueue_step(batch, step, first_image, total);
           },

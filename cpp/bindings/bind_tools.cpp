@@ -91,6 +91,25 @@ py::list communicators() {
   return out;
 }
 
+// Memory of the host that the device reaches; it keeps what it takes to give it back.
+Array<uint8_t> host_memory(int64_t bytes, const std::string& name) {
+  struct Memory {
+    std::unique_ptr<Device> device;
+    void* data = nullptr;
+    ~Memory() {
+      if (data) device->release_host(data);
+    }
+  };
+  require<ConfigError>(bytes >= 0, "memory of {} bytes was asked for", bytes);
+  const DeviceId id = parse_device(name);
+  auto memory = std::make_unique<Memory>();
+  memory->device = backend(id.kind).make_device(id, 1);
+  memory->data = memory->device->allocate_host(size_t(bytes));
+  auto* data = static_cast<uint8_t*>(memory->data);
+  const py::capsule owner(memory.release(), [](void* p) { delete static_cast<Memory*>(p); });
+  return Array<uint8_t>({py::ssize_t(bytes)}, data, owner);
+}
+
 py::array_t<uint32_t> philox_bits(uint64_t seed, uint32_t site, uint64_t step, uint64_t first,
                                   size_t count) {
   py::array_t<uint32_t> out{py::ssize_t(count)};
@@ -114,6 +133,7 @@ void bind_tools(py::module_& m) {
   m.def("unavailable_backends", &unavailable);
   m.def("communicators", &communicators);
   m.def("available_threads", &available_threads);
+  m.def("host_memory", &host_memory, "bytes"_a, "device"_a);
   m.def("cpu_kernels", [] { return backend(DeviceKind::cpu).devices()[0].kernels; });
   m.def("site_of", [](const std::string& name) { return site_of(name); }, "name"_a);
   m.def("philox_bits", &philox_bits, "seed"_a, "site"_a, "step"_a, "first"_a, "count"_a);

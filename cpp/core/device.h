@@ -105,6 +105,12 @@ class Device {
   // Memory of the host that uploads and downloads of this device reach without a detour.
   virtual void* allocate_host(size_t bytes) = 0;
   virtual void release_host(void* data) noexcept = 0;
+  // Whether all of it is such memory, of this device or another of its kind, so that an upload may
+  // be left to read it later. Never on a CPU, where uploads copy by the host's own threads.
+  virtual bool reaches(const void* data, size_t bytes) const {
+    (void)data, (void)bytes;
+    return false;
+  }
   virtual std::unique_ptr<Stream> make_stream() = 0;
   // `name` is "auto" or an engine's name; throws ConfigError with the names there are.
   virtual std::unique_ptr<ConvEngine> make_conv(const std::string& name, const ConvProblem&,

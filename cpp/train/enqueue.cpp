@@ -17,7 +17,7 @@ void Network::enqueue_step(const Batch& batch, uint64_t step, int64_t first_imag
   const bool updates = first_image + batch.count >= total;
   if (!queue_) queue_ = std::make_unique<StepQueue>(device_list_, stream_list_);
   forget_records();
-  queue_->begin();
+  queue_->need_room();
   Compiled& c = compiled(batch.count, Work::gradients);
   if (updates)
     parameters_->prepare_update();
@@ -26,6 +26,7 @@ void Network::enqueue_step(const Batch& batch, uint64_t step, int64_t first_imag
   StepContext context = training_context(step, first_image, total);
   const Program& program = c.executor.program();
   try {
+    queue_->begin(batch.owner);
     feed_images(c.executor, batch);
     const AnyView labels = c.executor.view(program.labels);
     queue_->feed(batch.labels, labels, "labels");

@@ -28,6 +28,8 @@ struct Batch {
   const int32_t* labels = nullptr;
   int count = 0;
   std::optional<RawImages> raw;  // instead of images: they are augmented on the device
+  // Keeps all of it, or null: held by a step that reads it when its caller has gone on.
+  std::shared_ptr<const void> owner;
 };
 
 struct NetworkOptions {
@@ -108,8 +110,9 @@ class Network {
 
   // The same without waiting: the gradients of a batch or, as forward_backward() takes them, of a
   // part of it; and the update, with the part that ends at `total`. enqueue_step() copies the
-  // batch; its result is had from next_result(), the oldest first, which blocks until it is there.
-  // At most two wait.
+  // batch, except for memory that the devices reach (Device::reaches), which must stay as it is
+  // until the step's result is read: by next_result(), the oldest first, which blocks until it is
+  // there. At most two wait.
   void enqueue_step(const Batch& batch, uint64_t step, int64_t first_image, int64_t total);
   StepResult next_result();
   int waiting_steps() const;

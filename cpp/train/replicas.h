@@ -25,6 +25,7 @@ class Replicas {
   ~Replicas();
 
   int count() const { return int(networks_.size()); }
+  const std::vector<std::string>& device_names() const { return options_.devices; }
   Network& replica(int rank) { return *networks_[size_t(rank)]; }
   // For what is the same in all: shapes, names.
   Network& first() { return *networks_[0]; }

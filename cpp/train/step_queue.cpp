@@ -1,6 +1,7 @@
 #include "train/step_queue.h"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "core/backend.h"
@@ -29,10 +30,6 @@ void StepQueue::HostBuffer::release() noexcept {
 StepQueue::StepQueue(const std::vector<Device*>& devices, const std::vector<Stream*>& streams)
     : devices_(devices), streams_(streams) {
   for (Device* device : devices_) uploads_.push_back(device->make_stream());
-  constexpr int kThreads = 4;  // a copy by one may take as long as a step
-  host_ = backend(DeviceKind::cpu).make_device({}, std::min(kThreads, available_threads()));
-  copies_ = host_->make_stream();
-  copies_->set_label("batch", Phase::upload);
 }
 
 StepQueue::~StepQueue() = default;
@@ -43,10 +40,32 @@ size_t StepQueue::index_of(DeviceId id) const {
   fail<InternalError>("a step was fed on {}, where it does not run", to_string(id));
 }
 
-void StepQueue::begin() {
+void StepQueue::need_room() const {
   require<ConfigError>(waiting() < kSlots, "{} steps wait already: read the results of the oldest",
                        waiting());
+}
+
+void StepQueue::begin(std::shared_ptr<const void> owner) {
+  need_room();
   slot(pushed_).used = 0;
+  slot(pushed_).owner = std::move(owner);
+  begun_ = true;
+}
+
+void StepQueue::copy_to(void* to, const void* from, const AnyView& as) {
+  constexpr int64_t kSmall = 1 << 16;  // as labels are: handing them to a thread takes longer
+  if (as.bytes() <= kSmall) {
+    std::memcpy(to, from, size_t(as.bytes()));
+    return;
+  }
+  if (!copies_) {
+    constexpr int kThreads = 4;  // a copy by one may take as long as a step
+    host_ = backend(DeviceKind::cpu).make_device({}, std::min(kThreads, available_threads()));
+    copies_ = host_->make_stream();
+    copies_->set_label("batch", Phase::upload);
+  }
+  copies_->upload(from, {to, as.shape, host_->id(), as.dtype});
+  copies_->synchronize();
 }
 
 // The lane's last upload was of a step whose scores have been read: its memory is free.
@@ -63,13 +82,16 @@ void StepQueue::feed(const void* data, const AnyView& target, const char* label)
     lane.arrived = uploads_[device]->make_event();
     lane.device = device;
   }
-  lane.host.reserve(*devices_[device], bytes);
-  copies_->upload(data, {lane.host.data, target.shape, host_->id(), target.dtype});
-  copies_->synchronize();
+  lane.direct = devices_[device]->reaches(data, bytes);
+  if (!lane.direct) {
+    lane.host.reserve(*devices_[device], bytes);
+    copy_to(lane.host.data, data, target);
+    data = lane.host.data;
+  }
   AnyView staged = target;
   staged.data = lane.staged.view().data;
   uploads_[device]->set_label(label, Phase::upload);
-  uploads_[device]->upload(lane.host.data, staged);
+  uploads_[device]->upload(data, staged);
   uploads_[device]->record(*lane.arrived);
   streams_[device]->set_label(label, Phase::upload);
   streams_[device]->wait(*lane.arrived);
@@ -78,6 +100,9 @@ void StepQueue::feed(const void* data, const AnyView& target, const char* label)
 
 void StepQueue::push(const AnyView& scores, int images, Stream& stream) {
   Slot& own = slot(pushed_);
+  const auto last = own.lanes.begin() + std::ptrdiff_t(own.used);
+  if (std::none_of(own.lanes.begin(), last, [](const Lane& lane) { return lane.direct; }))
+    own.owner.reset();  // all was copied
   own.scores.reserve(*devices_[index_of(scores.device)], size_t(scores.bytes()));
   own.images = images;
   if (!own.scored) own.scored = stream.make_event();
@@ -85,19 +110,28 @@ void StepQueue::push(const AnyView& scores, int images, Stream& stream) {
   stream.download(scores, own.scores.data);
   stream.record(*own.scored);
   ++pushed_;
+  begun_ = false;
 }
 
 StepQueue::Scores StepQueue::pop() {
   require<ConfigError>(waiting() > 0, "no step waits for its results to be read");
   Slot& own = slot(popped_++);
   own.scored->host_wait()();
+  for (size_t i = 0; i < own.used; ++i)
+    if (own.lanes[i].direct) own.lanes[i].arrived->host_wait()();
+  own.owner.reset();
   return {own.scores.data, own.images};
 }
 
 void StepQueue::synchronize() {
   for (const auto& stream : uploads_) stream->synchronize();
+  for (Slot& own : slots_)
+    if (!begun_ || &own != &slot(pushed_)) own.owner.reset();
 }
 
-void StepQueue::forget() { popped_ = pushed_; }
+void StepQueue::forget() {
+  popped_ = pushed_;
+  begun_ = false;
+}
 
 }  // namespace alexnet

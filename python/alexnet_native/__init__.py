@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from alexnet_native._core import __version__
-    from alexnet_native.net import Net
+    from alexnet_native.net import Net, pinned_empty
 
-__all__ = ["Net", "__version__"]
+__all__ = ["Net", "__version__", "pinned_empty"]
 
 
 def __getattr__(name: str) -> Any:
@@ -17,6 +17,10 @@ def __getattr__(name: str) -> Any:
         from alexnet_native.net import Net
 
         return Net
+    if name == "pinned_empty":
+        from alexnet_native.net import pinned_empty
+
+        return pinned_empty
     if name == "__version__":
         from alexnet_native._core import __version__
 

@@ -54,6 +54,58 @@ ANX_TEST(an_event_orders_a_copy_between_two_devices) {
   for (const float value : download<float>(*to, total.view())) ANX_CHECK_EQUAL(value, 210.0f);
 }
 
+// The streams of both CPUs write to the same device at a time; the simulator sees a write that what
+// waits for it does not come after.
+ANX_TEST(copies_from_two_cpus_have_arrived_when_the_device_goes_on) {
+  const auto device = tested(0);
+  const auto stream = device->make_stream();
+  const Shape shape{1, 1, 1, 50000};
+  const Tensor total = upload(*device, *stream, shape, std::vector<float>(50000, 0.0f));
+  const auto read = stream->make_event();
+  struct Sender {
+    std::unique_ptr<Device> cpu;
+    std::unique_ptr<Stream> stream = cpu->make_stream();
+    std::unique_ptr<Event> sent = stream->make_event();
+    Tensor value, arrived;
+  };
+  std::vector<Sender> senders;
+  for (int i = 0; i < 2; ++i) {
+    Sender& s = senders.emplace_back(Sender{cpu(2 + i)});
+    s.value = upload(*s.cpu, *s.stream, shape, std::vector<float>(50000, float(1 + i)));
+    s.arrived = Tensor(*device, shape, DType::f32);
+  }
+  for (int step = 0; step < 20; ++step) {
+    for (Sender& s : senders) {
+      s.stream->wait(*read);  // `arrived` is read no more
+      s.stream->copy(s.value.view(), s.arrived.view());
+      s.stream->record(*s.sent);
+    }
+    for (Sender& s : senders) {
+      stream->wait(*s.sent);
+      run(*stream, Add<float>{s.arrived.view(), total.view()});
+    }
+    stream->record(*read);
+  }
+  for (const float value : download<float>(*stream, total.view())) ANX_CHECK_EQUAL(value, 60.0f);
+}
+
+ANX_TEST(memory_of_the_host_is_told_from_any_other) {
+  const auto device = tested(0), other = tested(tested_index(1));
+  const bool reaches = tested_kind() != DeviceKind::cpu;  // a CPU's uploads copy at once
+  auto* data = static_cast<char*>(device->allocate_host(1000));
+  ANX_CHECK_EQUAL(reinterpret_cast<uintptr_t>(data) % 64, uintptr_t(0));
+  ANX_CHECK_EQUAL(device->reaches(data, 1000), reaches);
+  ANX_CHECK_EQUAL(other->reaches(data + 10, 990), reaches);
+  for (const Device* d : {device.get(), other.get()}) {
+    ANX_CHECK(!d->reaches(data, 1001));
+    ANX_CHECK(!d->reaches(data - 1, 10));
+    ANX_CHECK(!d->reaches(&reaches, 1));
+  }
+  other->release_host(data);
+  ANX_CHECK(!device->reaches(data, 1));
+  device->release_host(nullptr);
+}
+
 ANX_TEST(waiting_for_an_event_that_was_never_recorded_does_not_block) {
   const auto device = tested(0);
   const auto stream = device->make_stream();

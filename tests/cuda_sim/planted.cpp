@@ -1,6 +1,6 @@
 // planted_cuda BUG: makes one mistake on purpose with CUDA's calls, so that a test shows that the
-// simulator ends the process with a sentence for it. "event", "event_in_a_graph", "barrier" and
-// "padding" are without a mistake, and pass.
+// simulator ends the process with a sentence for it. "event", "event_in_a_graph", "barrier",
+// "padding" and "pinned_memory" are without a mistake, and pass.
 #include <cuda_runtime.h>
 
 #include <chrono>
@@ -161,6 +161,38 @@ void missing_wait_of_the_host() {
   cudaMemcpy(host.data(), data, kBytes, cudaMemcpyDeviceToHost);
 }
 
+// Pinned memory is written once more: `waits` for its upload before, or else at once, or when the
+// upload has been read for sure but nobody has waited for it.
+void pinned_memory(bool waits, bool late) {
+  void* host = nullptr;
+  cudaMallocHost(&host, kBytes);
+  float* data = allocate(0);
+  const cudaStream_t stream = make_stream(0);
+  const cudaEvent_t sent = make_event(0);
+  for (int step = 1; step <= 2; ++step) {
+    std::memset(host, step, kBytes);
+    cudaMemcpyAsync(data, host, kBytes, cudaMemcpyHostToDevice, stream);
+    cudaEventRecord(sent, stream);
+    if (late) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    if (waits) cudaEventSynchronize(sent);
+  }
+  cudaStreamSynchronize(stream);
+  cudaFreeHost(host);
+  give_back({data}, {stream}, {sent});
+}
+
+void pinned_memory_freed_too_early() {
+  void* host = nullptr;
+  cudaMallocHost(&host, kBytes);
+  cudaMemcpyAsync(allocate(0), host, kBytes, cudaMemcpyHostToDevice, make_stream(0));
+  cudaFreeHost(host);
+}
+
+void upload_that_no_stream_waits_for() {
+  const std::vector<float> host(kCount);
+  cudaMemcpy(allocate(0), host.data(), kBytes, cudaMemcpyHostToDevice);
+}
+
 // to[i] = from[i - 1]: right by chance where the threads run in order.
 template <bool waits>
 __global__ void shift(float* to, const float* from) {
@@ -227,6 +259,11 @@ int main(int argc, char** argv) {
       {"missing_event_in_a_graph", [] { missing_event_in_a_graph(false); }},
       {"event_in_a_graph", [] { missing_event_in_a_graph(true); }},
       {"missing_wait_of_the_host", missing_wait_of_the_host},
+      {"pinned_memory", [] { pinned_memory(true, false); }},
+      {"pinned_memory_changed_too_early", [] { pinned_memory(false, false); }},
+      {"pinned_memory_changed_without_a_wait", [] { pinned_memory(false, true); }},
+      {"pinned_memory_freed_too_early", pinned_memory_freed_too_early},
+      {"upload_that_no_stream_waits_for", upload_that_no_stream_waits_for},
       {"missing_barrier", missing_barrier<false>},
       {"barrier", missing_barrier<true>},
       {"left_out_barrier", left_out_barrier},

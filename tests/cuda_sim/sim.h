@@ -29,18 +29,40 @@ namespace cuda_sim {
 cudaError_t error(cudaError_t result);  // remembered for cudaGetLastError
 int current_device();
 int device_count();
+int environment(const char* name, int otherwise);
 
 // The order in which the threads of a block run: ALEXNET_SIM_ORDER=forward, reversed or shuffled.
 void put_in_order(std::vector<unsigned>& threads, uint64_t seed);
 
 // ---- memory: who owns what
 constexpr int kHost = -1;
+constexpr size_t kTotal = size_t(8) << 30;  // bytes of a device
 // The owner of a device's or pinned memory; kHost for any other.
 int owner(const void* data);
 // Dies unless [data, data + bytes) lies inside one allocation of `device`.
 void check_range(const char* what, int device, const void* data, size_t bytes);
 // Dies if `value` points into memory of another device, or into memory that has been freed.
 void check_argument(const char* what, int device, uintptr_t value);
+// Whether the host alone writes there: pinned memory that no device has written to.
+bool is_pinned_by_host(const void* data);
+void device_writes(const void* host);
+
+// An upload from such memory, which must hold what it held then until the host knows it done.
+class PinnedRead {
+ public:
+  PinnedRead(const void* at, size_t bytes);
+  static std::shared_ptr<PinnedRead> begin(const void* at, size_t bytes);
+  void run(const Party& party);              // the upload reads, on this stream
+  static void end_known(const Clock& host);  // what the host knows is done
+  static void check_free(const void* at, size_t bytes);
+
+ private:
+  void check() const;
+  const void* at_;
+  size_t bytes_;
+  uint64_t sum_;
+  Moment done_;
+};
 
 // ---- work
 struct KernelWork {

@@ -1,4 +1,4 @@
-// Devices and their memory: every allocation has an owner, and walls around it.
+// Memory: every allocation has an owner, and walls around it.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -17,12 +17,12 @@ namespace {
 constexpr size_t kWall = 256;  // keeps the alignment too
 constexpr unsigned char kBrick = 0xa5;
 constexpr int kPinned = -2;
-constexpr size_t kTotal = size_t(8) << 30;
 
 struct Allocation {
   size_t bytes;
   int owner;
   bool freed;
+  bool filled = false;  // by a device
 };
 
 std::mutex mutex;
@@ -34,17 +34,8 @@ std::deque<uintptr_t>& grave() {  // freed, and not yet given back: uses after t
   static auto* list = new std::deque<uintptr_t>;
   return *list;
 }
-size_t in_use = 0, in_grave = 0;
+size_t in_use = 0, pinned = 0, in_grave = 0;
 constexpr size_t kGrave = size_t(64) << 20;
-
-thread_local cudaError_t last_error = cudaSuccess;
-thread_local int device_now = 0;
-bool peers[8][8] = {};
-
-int environment(const char* name, int otherwise) {
-  const char* text = std::getenv(name);
-  return text && *text ? std::atoi(text) : otherwise;
-}
 
 std::string named(int owner) {
   return owner == kPinned ? "pinned memory" : "device " + std::to_string(owner);
@@ -61,6 +52,9 @@ auto find(uintptr_t at) {
 cudaError_t allocate(void** data, size_t bytes, int owner) {
   const std::lock_guard lock(mutex);
   if (owner >= 0 && in_use + bytes > kTotal) return error(cudaErrorMemoryAllocation);
+  const int most = environment("ALEXNET_SIM_PINNED_KIB", -1);
+  if (owner == kPinned && most >= 0 && pinned + bytes > size_t(most) << 10)
+    return error(cudaErrorMemoryAllocation);
   const size_t whole = (bytes + 2 * kWall + kWall - 1) / kWall * kWall;
   auto* memory = static_cast<unsigned char*>(std::aligned_alloc(kWall, whole));
   if (!memory) return error(cudaErrorMemoryAllocation);
@@ -72,7 +66,7 @@ cudaError_t allocate(void** data, size_t bytes, int owner) {
 #endif
   *data = memory + kWall;
   allocations()[reinterpret_cast<uintptr_t>(*data)] = {bytes, owner, false};
-  if (owner >= 0) in_use += bytes;
+  (owner >= 0 ? in_use : pinned) += bytes;
   count("allocation", 1);
   return cudaSuccess;
 }
@@ -106,7 +100,7 @@ void bury() {
   }
 }
 
-cudaError_t release(void* data, bool pinned) {
+cudaError_t release(void* data, bool pinned_kind) {
   if (!data) return cudaSuccess;
   const std::lock_guard lock(mutex);
   const auto found = find(reinterpret_cast<uintptr_t>(data));
@@ -114,16 +108,17 @@ cudaError_t release(void* data, bool pinned) {
     die("memory was freed that nobody had allocated");
   Allocation& a = found->second;
   if (a.freed) die("memory was freed twice");
-  if ((a.owner == kPinned) != pinned)
+  if ((a.owner == kPinned) != pinned_kind)
     die("memory of %s was freed as another kind", named(a.owner).c_str());
   check_walls(found->first, a.bytes);
+  if (pinned_kind) PinnedRead::check_free(data, a.bytes);
   std::memset(data, 0xff, a.bytes);
 #if defined(CUDA_SIM_ASAN)
   __asan_poison_memory_region(data, a.bytes);
 #endif
   a.freed = true;
   forget(data, a.bytes);
-  if (a.owner >= 0) in_use -= a.bytes;
+  (a.owner >= 0 ? in_use : pinned) -= a.bytes;
   in_grave += a.bytes;
   grave().push_back(found->first);
   bury();
@@ -132,27 +127,6 @@ cudaError_t release(void* data, bool pinned) {
 }
 
 }  // namespace
-
-void die(const char* format, ...) {
-  std::fputs("cuda simulator: ", stderr);
-  va_list list;
-  va_start(list, format);
-  std::vfprintf(stderr, format, list);
-  va_end(list);
-  std::fputc('\n', stderr);
-  std::abort();
-}
-
-cudaError_t error(cudaError_t result) {
-  if (result != cudaSuccess) last_error = result;
-  return result;
-}
-
-int current_device() { return device_now; }
-int device_count() {
-  static const int count = environment("ALEXNET_SIM_DEVICES", 2);
-  return count;
-}
 
 int owner(const void* data) {
   const std::lock_guard lock(mutex);
@@ -169,7 +143,11 @@ void check_range(const char* what, int device, const void* data, size_t bytes) {
   if (device == kHost) {
     if (known && found->second.owner >= 0)
       die("%s was given memory of %s as the host's", what, named(found->second.owner).c_str());
-    if (known && found->second.freed) die("%s was given memory that has been freed", what);
+    if (!known) return;
+    if (found->second.freed) die("%s was given memory that has been freed", what);
+    if (at + bytes > found->first + found->second.bytes)
+      die("%s reaches %zu bytes beyond pinned memory of %zu", what,
+          size_t(at + bytes - found->first - found->second.bytes), found->second.bytes);
     return;
   }
   if (!known) die("%s was given memory that device %d does not know", what, device);
@@ -192,95 +170,25 @@ void check_argument(const char* what, int device, uintptr_t value) {
         named(found->second.owner).c_str());
 }
 
-// What is alive, by kind. ALEXNET_SIM_LEAKS=1: whatever is at the end of the process fails it.
-void count(const char* kind, int change) {
-  struct Living {
-    std::mutex mutex;
-    std::map<std::string, int> number;
-    ~Living() {
-      if (environment("ALEXNET_SIM_LEAKS", 0) == 0) return;
-      bool any = false;
-      for (const auto& [name, left] : number) {
-        if (left == 0) continue;
-        std::fprintf(stderr, "cuda simulator: %d %s(s) were never given back\n", left,
-                     name.c_str());
-        any = true;
-      }
-      if (any) std::_Exit(97);
-    }
-  };
-  static Living living;
-  const std::lock_guard lock(living.mutex);
-  living.number[kind] += change;
+bool is_pinned_by_host(const void* data) {
+  const std::lock_guard lock(mutex);
+  const auto found = find(reinterpret_cast<uintptr_t>(data));
+  return found != allocations().end() && found->second.owner == kPinned && !found->second.filled;
+}
+
+void device_writes(const void* host) {
+  const std::lock_guard lock(mutex);
+  const auto found = find(reinterpret_cast<uintptr_t>(host));
+  if (found != allocations().end()) found->second.filled = true;
 }
 
 }  // namespace cuda_sim
 
 using namespace cuda_sim;
 
-const char* cudaGetErrorName(cudaError_t e) {
-  switch (e) {
-    case cudaErrorMemoryAllocation:
-      return "cudaErrorMemoryAllocation";
-    case cudaErrorInvalidResourceHandle:
-      return "cudaErrorInvalidResourceHandle";
-    default:
-      return "an error of the simulator";
-  }
+cudaError_t cudaMalloc(void** data, size_t bytes) {
+  return allocate(data, bytes, current_device());
 }
-const char* cudaGetErrorString(cudaError_t e) {
-  return e == cudaErrorMemoryAllocation ? "out of memory" : cudaGetErrorName(e);
-}
-cudaError_t cudaGetLastError() { return std::exchange(last_error, cudaSuccess); }
-
-cudaError_t cudaGetDeviceCount(int* count) {
-  if (device_count() < 0) return error(cudaErrorInsufficientDriver);  // and *count is left alone
-  if (device_count() == 0) return error(cudaErrorNoDevice);
-  *count = device_count();
-  return cudaSuccess;
-}
-cudaError_t cudaGetDevice(int* device) {
-  *device = device_now;
-  return cudaSuccess;
-}
-cudaError_t cudaSetDevice(int device) {
-  if (device < 0 || device >= device_count()) return error(cudaErrorInvalidDevice);
-  device_now = device;
-  return cudaSuccess;
-}
-cudaError_t cudaGetDeviceProperties(cudaDeviceProp* p, int device) {
-  if (device < 0 || device >= device_count()) return error(cudaErrorInvalidDevice);
-  *p = {};
-  std::snprintf(p->name, sizeof(p->name), "simulated GPU (tests only, on the CPU)");
-  p->totalGlobalMem = kTotal;
-  p->major = 9;
-  p->multiProcessorCount = 2;
-  return cudaSuccess;
-}
-// Small blocks and few of them: a thread here costs more than on a GPU.
-cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
-  *value = attribute == cudaDevAttrMaxThreadsPerBlock    ? environment("ALEXNET_SIM_THREADS", 32)
-           : attribute == cudaDevAttrMultiProcessorCount ? 1
-                                                         : 9;
-  return cudaSuccess;
-}
-cudaError_t cudaDriverGetVersion(int* version) {
-  *version = 13000;
-  return cudaSuccess;
-}
-cudaError_t cudaRuntimeGetVersion(int* version) { return cudaDriverGetVersion(version); }
-cudaError_t cudaDeviceCanAccessPeer(int* can, int device, int peer) {
-  *can = device != peer && environment("ALEXNET_SIM_PEER", 1) != 0;
-  return cudaSuccess;
-}
-cudaError_t cudaDeviceEnablePeerAccess(int peer, unsigned) {
-  const std::lock_guard lock(mutex);
-  if (peer == device_now || peer >= device_count()) return error(cudaErrorInvalidDevice);
-  if (std::exchange(peers[device_now][peer], true)) return error(cudaErrorPeerAccessAlreadyEnabled);
-  return cudaSuccess;
-}
-
-cudaError_t cudaMalloc(void** data, size_t bytes) { return allocate(data, bytes, device_now); }
 cudaError_t cudaFree(void* data) { return release(data, false); }
 cudaError_t cudaMallocHost(void** data, size_t bytes) { return allocate(data, bytes, kPinned); }
 cudaError_t cudaFreeHost(void* data) { return release(data, true); }

@@ -148,8 +148,18 @@ Clock Party::told() {
 }
 
 void Party::learn(const Clock& clock) {
+  Clock known;
+  {
+    const std::lock_guard lock(world().mutex);
+    clock_.join(clock);
+    known = clock_;
+  }
+  if (this == &host()) PinnedRead::end_known(known);
+}
+
+Moment Party::now() const {
   const std::lock_guard lock(world().mutex);
-  clock_.join(clock);
+  return {id_, clock_.of(id_)};
 }
 
 void Party::learn_everything() {

@@ -29,6 +29,11 @@ class Clock {
   std::vector<uint64_t> known_;
 };
 
+struct Moment {
+  int party = -1;  // none yet
+  uint64_t time = 0;
+};
+
 // A stream, or the host: its threads hand work to each other by means that cannot be seen here, so
 // that all of them know what one has waited for. ThreadSanitizer is for what they do to each other.
 class Party {
@@ -40,6 +45,7 @@ class Party {
 
   Clock told();  // to whom gets this, what has happened so far; what follows has not
   void learn(const Clock& clock);
+  Moment now() const;       // of a stream: of the task that runs
   void learn_everything();  // after a wait that the simulator cannot see
 
   // A task begins on this stream. `device` is for the message.

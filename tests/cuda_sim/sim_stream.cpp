@@ -87,7 +87,14 @@ cudaError_t copy(void* dst, int dst_device, const void* src, int src_device, siz
   need_stream(stream);
   check_range("a copy", src_device, src, bytes);
   check_range("a copy", dst_device, dst, bytes);
-  enqueue(*stream, {[=] { std::memcpy(dst, src, bytes); },
+  if (dst_device == kHost) device_writes(dst);
+  std::shared_ptr<PinnedRead> read;
+  if (src_device == kHost && !stream->capture && is_pinned_by_host(src))
+    read = PinnedRead::begin(src, bytes);
+  enqueue(*stream, {[=] {
+                      if (read) read->run(stream->party);
+                      std::memcpy(dst, src, bytes);
+                    },
                     {{src, bytes, false, "a copy"}, {dst, bytes, true, "a copy"}}});
   return cudaSuccess;
 }
@@ -110,6 +117,8 @@ cudaError_t cuda_sim::launch(void* kernel, const KernelType& type, dim3 grid, di
 }
 
 cudaError_t cudaMemcpy(void* dst, const void* src, size_t bytes, cudaMemcpyKind kind) {
+  if (kind == cudaMemcpyHostToDevice)
+    die("cudaMemcpy to a device may return before the bytes are there, and no stream waits for it");
   check_range("a copy", kind & 1 ? owner(dst) : kHost, dst, bytes);
   check_range("a copy", kind & 2 ? owner(src) : kHost, src, bytes);
   Party::host().touch_now({src, bytes, false, "a copy"});

@@ -2,8 +2,9 @@
 set(simulator ${CMAKE_CURRENT_LIST_DIR})
 target_include_directories(alexnet_cuda BEFORE PRIVATE ${simulator}/include ${simulator})
 target_sources(alexnet_cuda PRIVATE
-  ${simulator}/sim_blas.cpp ${simulator}/sim_block.cpp ${simulator}/sim_exports.cpp
-  ${simulator}/sim_fiber.cpp ${simulator}/sim_graph.cpp ${simulator}/sim_memory.cpp ${simulator}/sim_order.cpp
+  ${simulator}/sim_blas.cpp ${simulator}/sim_block.cpp ${simulator}/sim_device.cpp
+  ${simulator}/sim_exports.cpp ${simulator}/sim_fiber.cpp ${simulator}/sim_graph.cpp
+  ${simulator}/sim_memory.cpp ${simulator}/sim_order.cpp ${simulator}/sim_pinned.cpp
   ${simulator}/sim_stream.cpp)
 set(exports ${simulator}/exports.map)
 

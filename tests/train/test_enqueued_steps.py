@@ -270,7 +270,10 @@ def in_a_process(devices: str, **variables: str) -> tuple[str, list[str]]:
     """Whether enqueued and plain steps agree there, and the lines of its error output."""
     code = GRAPH.format(path=sys.path, devices=devices)
     ran = subprocess.run(
-        [sys.executable, "-c", code], env={**os.environ, **variables}, capture_output=True, text=True
+        [sys.executable, "-c", code],
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
     )
     assert ran.returncode == 0, ran.stderr
     lines = [line for line in ran.stderr.splitlines() if "engine gemm takes its place" not in line]

@@ -6,6 +6,7 @@
 #include "backends/cuda/check.h"
 #include "backends/cuda/conv_engines.h"
 #include "backends/cuda/cuda_stream.h"
+#include "backends/cuda/host_memory.h"
 #include "backends/cuda/limits.h"
 
 namespace alexnet {
@@ -19,7 +20,7 @@ int attribute(cudaDeviceAttr what, int device) {
 
 }  // namespace
 
-CudaDevice::CudaDevice(DeviceId id) : id_(id), memory_(id.index) {
+CudaDevice::CudaDevice(DeviceId id) : id_(id), memory_(id.index), writes_(writes_to(id.index)) {
   const int most = attribute(cudaDevAttrMaxThreadsPerBlock, id.index);
   block_threads_ = int(std::bit_floor(unsigned(std::min(256, most))));
   processors_ = attribute(cudaDevAttrMultiProcessorCount, id.index);
@@ -31,21 +32,13 @@ bool CudaDevice::allow_tf32() {
 
 DeviceLimits CudaDevice::measure_limits() { return measure_cuda_limits(*this); }
 
-void* CudaDevice::allocate_host(size_t bytes) {
-  const OnDevice here(id_.index);
-  void* data = nullptr;
-  const cudaError_t result = cudaMallocHost(&data, bytes ? bytes : 1);
-  if (result == cudaErrorMemoryAllocation) {
-    cudaGetLastError();
-    fail<DeviceError>(
-        "the host has no {} MiB of memory left that {} can reach: take a smaller batch",
-        bytes >> 20, to_string(id_));
-  }
-  check_cuda(result, "cudaMallocHost");
-  return data;
-}
+void* CudaDevice::allocate_host(size_t bytes) { return host_memory().allocate(id_, bytes); }
 
-void CudaDevice::release_host(void* data) noexcept { cudaFreeHost(data); }
+void CudaDevice::release_host(void* data) noexcept { host_memory().release(data); }
+
+bool CudaDevice::reaches(const void* data, size_t bytes) const {
+  return host_memory().is_pinned(data, bytes);
+}
 
 std::unique_ptr<Stream> CudaDevice::make_stream() { return std::make_unique<CudaStream>(*this); }
 

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "backends/cuda/memory_pool.h"
+#include "backends/cuda/writes.h"
 #include "core/device.h"
 
 namespace alexnet {
@@ -21,6 +22,7 @@ class CudaDevice final : public Device {
   void release(void* data) noexcept override { memory_.release(data); }
   void* allocate_host(size_t bytes) override;
   void release_host(void* data) noexcept override;
+  bool reaches(const void* data, size_t bytes) const override;
   std::unique_ptr<Stream> make_stream() override;
   std::unique_ptr<ConvEngine> make_conv(const std::string& name, const ConvProblem&,
                                         const ConvPasses&) override;
@@ -33,6 +35,7 @@ class CudaDevice final : public Device {
  private:
   DeviceId id_;
   MemoryPool memory_;
+  std::shared_ptr<Writes> writes_;  // they keep their stream as long as the device is there
   int block_threads_ = 0, processors_ = 0;
   bool tf32_ = false;
 };

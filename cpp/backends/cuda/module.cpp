@@ -7,6 +7,7 @@
 #include "backends/cuda/cuda_device.h"
 #include "backends/cuda/module_host.h"
 #include "backends/cuda/nccl_communicator.h"
+#include "backends/cuda/writes.h"
 #include "ops/fingerprint.h"
 
 namespace alexnet {
@@ -57,10 +58,7 @@ std::unique_ptr<Device> make_device(DeviceId id, int) {
   return std::make_unique<CudaDevice>(id);
 }
 
-void write(const void* host, const AnyView& dst) {
-  const OnDevice there(dst.device.index);
-  ANX_CUDA(cudaMemcpy(dst.data, host, size_t(dst.bytes()), cudaMemcpyHostToDevice));
-}
+void write(const void* host, const AnyView& dst) { writes_to(dst.device.index)->write(host, dst); }
 
 const BackendApi api = {.kind = DeviceKind::cuda,
                         .name = "cuda",

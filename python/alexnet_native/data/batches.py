@@ -63,6 +63,8 @@ class RawImages:
 class Batch:
     """One mini-batch. Its arrays lie in a buffer that is used again when all of them are gone.
 
+    A step that is enqueued with them keeps them until its result is read.
+
     Attributes:
         images: float32 (N, C, h, w), C-contiguous; where the device augments, :class:`RawImages`.
         labels: int32 (N,).

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from alexnet_native import _core
 from alexnet_native.models import Description
-from alexnet_native.net import Net
+from alexnet_native.net import Net, pinned_like
 from alexnet_native.reports.describe import table
 from alexnet_native.reports.floors import direct_floor, limits_of
 from alexnet_native.reports.profile import Profile, profile_steps
@@ -27,7 +27,8 @@ class TrainSteps:
 
     Args:
         native: with the rules of its updates.
-        images, labels: as the network takes them.
+        images, labels: as the network takes them; for GPUs, as a loader's batches do, a copy lies
+            in memory that they reach.
 
     Attributes:
         losses: sums over the images, of the steps that are done.
@@ -36,7 +37,8 @@ class TrainSteps:
     def __init__(
         self, native: _core.Network, images: NDArray[np.floating[Any]], labels: NDArray[np.int32]
     ) -> None:
-        self._native, self._batch = native, (images, labels)
+        self._native = native
+        self._batch = pinned_like(images, native.devices), pinned_like(labels, native.devices)
         self._begun = 0
         self.losses: list[float] = []
 

@@ -55,7 +55,7 @@ def make_loader(
         seed=config.seed,
         position=Position(state.epoch + 1, 0) if over else Position(state.epoch, state.offset),
         threads=config.loader_threads or _threads(config.devices),
-        device=config.devices[0],
+        device=next((n for n in config.devices if n.startswith("cuda")), config.devices[0]),
         on_device=config.augment == "device",
     )
 
