@@ -7,37 +7,41 @@
 namespace alexnet {
 namespace {
 
-struct NormalPair {
-  double z[2];
-};
+constexpr size_t kBlocks =
+    64;  // of Philox, that are drawn step by step: loops that a compiler likes
 
-// The first uniform is kept away from 0, so the radius is finite.
-NormalPair box_muller(uint32_t first, uint32_t second) {
-  const double u = (double(first) + 0.5) / 4294967296.0;
-  const double v = (double(second) + 0.5) / 4294967296.0;
-  const double radius = std::sqrt(-2.0 * std::log(u)), angle = 2.0 * std::numbers::pi * v;
-  return {{radius * std::cos(angle), radius * std::sin(angle)}};
-}
+// Kept away from 0, so that its logarithm is finite.
+double uniform(uint32_t bits) { return (double(bits) + 0.5) / 4294967296.0; }
+double angle(uint32_t bits) { return 2.0 * std::numbers::pi * uniform(bits); }
 
 }  // namespace
 
-void normals(const RandomSite& site, uint64_t step, double* out, size_t count) {
-  for (size_t first = 0; first < count; first += 4) {
-    const Philox4 bits = site.four(step, first / 4);
-    double z[4];
-    for (size_t i = 0; i < 4; i += 2) {
-      const NormalPair pair = box_muller(bits.v[i], bits.v[i + 1]);
-      z[i] = pair.z[0];
-      z[i + 1] = pair.z[1];
+void normals(const RandomSite& site, uint64_t step, uint64_t first, double* out, size_t count) {
+  uint32_t bits[4 * kBlocks];
+  double radius[2 * kBlocks], z[4 * kBlocks];
+  const uint64_t end = first + count;
+  for (uint64_t at = first; at < end;) {
+    const uint64_t begin = at / 4;
+    const size_t blocks = std::min<uint64_t>(kBlocks, (end + 3) / 4 - begin);
+    for (size_t b = 0; b < blocks; ++b) std::copy_n(site.four(step, begin + b).v, 4, bits + 4 * b);
+    for (size_t i = 0; i < 2 * blocks; ++i) radius[i] = std::log(uniform(bits[2 * i]));
+    for (size_t i = 0; i < 2 * blocks; ++i) radius[i] = std::sqrt(-2.0 * radius[i]);
+    for (size_t i = 0; i < 2 * blocks; ++i) {
+      const double a = angle(bits[2 * i + 1]);
+      z[2 * i] = radius[i] * std::cos(a);
+      z[2 * i + 1] = radius[i] * std::sin(a);
     }
-    std::copy_n(z, std::min<size_t>(4, count - first), out + first);
+    const size_t skipped = size_t(at - 4 * begin);
+    const size_t drawn = std::min<uint64_t>(4 * blocks - skipped, end - at);
+    out = std::copy_n(z + skipped, drawn, out);
+    at += drawn;
   }
 }
 
 double normal(const RandomSite& site, uint64_t step, uint64_t element) {
-  const Philox4 bits = site.four(step, element / 4);
-  const size_t first = element % 4 / 2 * 2;
-  return box_muller(bits.v[first], bits.v[first + 1]).z[element % 2];
+  double z;
+  normals(site, step, element, &z, 1);
+  return z;
 }
 
 }  // namespace alexnet

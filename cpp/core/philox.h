@@ -55,9 +55,12 @@ constexpr uint32_t site_of(std::string_view name) {
   return h;
 }
 
-// Standard normal draws 0 .. count - 1 of a site, on the host (Box and Muller 1958). A pair of
-// uniforms of 32 bits gives two normals.
-void normals(const RandomSite& site, uint64_t step, double* out, size_t count);
+// Standard normal draws first .. first + count - 1 of a site, on the host (Box and Muller 1958). A
+// pair of uniforms of 32 bits gives two normals.
+void normals(const RandomSite& site, uint64_t step, uint64_t first, double* out, size_t count);
+inline void normals(const RandomSite& site, uint64_t step, double* out, size_t count) {
+  normals(site, step, 0, out, count);
+}
 double normal(const RandomSite& site, uint64_t step, uint64_t element);
 
 }  // namespace alexnet

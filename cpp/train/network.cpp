@@ -51,8 +51,8 @@ Network::Network(Description description, const NetworkOptions& options)
   // Planned for their parameters alone: no layer is prepared to run.
   const PlannedNodes planned =
       plan_nodes(placed_, device_list_, {.fuse = options.fuse, .dtype = options.precision.dtype});
-  parameters_ =
-      std::make_unique<Parameters>(planned.program, device_list_, stream_list_, options.seed);
+  parameters_ = std::make_unique<Parameters>(planned.program, device_list_, stream_list_,
+                                             options.seed, threads);
 }
 
 Network::~Network() {

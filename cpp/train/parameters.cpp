@@ -4,22 +4,13 @@
 
 #include "core/philox.h"
 #include "ops/run.h"
+#include "train/initial_values.h"
 
 namespace alexnet {
 namespace {
 
-// N(init_value, init_std), a function of (seed, name, index in the whole parameter): the same for
-// every placement.
-template <class T>
-std::vector<T> initial_values(const std::string& name, const Shape& shape, double init_std,
-                              double init_value, uint64_t seed) {
-  std::vector<T> values(size_t(shape.count()), T(init_value));
-  if (init_std == 0) return values;
-  std::vector<double> draws(values.size());
-  normals({seed, site_of(name)}, 0, draws.data(), draws.size());
-  for (size_t i = 0; i < values.size(); ++i) values[i] += T(init_std * draws[i]);
-  return values;
-}
+// Initial values are drawn and uploaded so many at a time: those of AlexNet's fc6 are 151 MB.
+constexpr int64_t kDrawn = 1 << 22;
 
 // T: the type of the shadow, or where there is none that of the values.
 template <class T>
@@ -34,12 +25,13 @@ void run_update(Stream& stream, const UpdateRule& rule, const AnyView& w, const 
 }  // namespace
 
 Parameters::Parameters(const Program& program, const std::vector<Device*>& devices,
-                       const std::vector<Stream*>& streams, uint64_t seed)
+                       const std::vector<Stream*>& streams, uint64_t seed, int threads)
     : devices_(devices),
       streams_(streams),
       dtype_(program.dtype),
       compute_(compute_dtype(program.dtype)),
-      seed_(seed) {
+      seed_(seed),
+      threads_(threads) {
   for (const Node& node : program.nodes) {
     for (const ParamUse& use : node.params) {
       Param& p = params_[use.name];
@@ -71,25 +63,35 @@ const Parameters::Param& Parameters::find(const std::string& name) const {
 
 void Parameters::ensure_values() {
   if (ready_) return;
-  for (const std::string& name : names_) {
-    Param& p = params_.at(name);
-    for_dtype(dtype_, [&](auto t) {
-      start(p,
-            initial_values<Compute<decltype(t)>>(name, p.shape, p.init_std, p.init_value, seed_));
-    });
-  }
+  for_dtype(dtype_, [&](auto t) {
+    using C = Compute<decltype(t)>;
+    std::vector<C> drawn(size_t(std::min(count(), kDrawn)));
+    for (const std::string& name : names_) start(name, params_.at(name), drawn);
+  });
   ready_ = true;  // last: when memory runs out half-way, the next call begins again
 }
 
 template <class T>
-void Parameters::start(Param& p, const std::vector<T>& values) {
-  const T* from = values.data();
+void Parameters::start(const std::string& name, Param& p, std::vector<T>& drawn) {
+  const InitialValues initial{{seed_, site_of(name)}, p.init_value, p.init_std};
+  int64_t first = 0;  // of the part, in the whole parameter
   for (Part& part : p.parts) {
     if (!part.value) part.value = Tensor(*devices_[part.device], part.shape, compute_);
     if (has_shadow(part) && !part.shadow)
       part.shadow = Tensor(*devices_[part.device], part.shape, dtype_);
-    upload(part, from);
-    from += part.shape.count();
+    const int64_t count = part.shape.count();
+    for (int64_t at = 0; at < count; at += kDrawn) {
+      const int64_t n = std::min(kDrawn, count - at);
+      AnyView to = part.value.view();
+      to.data = static_cast<T*>(to.data) + at;
+      to.shape = {int(n), 1, 1, 1};
+      initial.draw(first + at, n, threads_, drawn.data());
+      streams_[part.device]->upload(drawn.data(), to);
+      streams_[part.device]->synchronize();
+    }
+    renew_shadow(part);
+    streams_[part.device]->synchronize();
+    first += count;
   }
 }
 
@@ -98,8 +100,13 @@ bool Parameters::has_shadow(const Part& part) const { return dtype_ != compute_ 
 void Parameters::upload(Part& part, const void* from) {
   Stream& stream = *streams_[part.device];
   stream.upload(from, part.value.view());
-  if (part.shadow) run(stream, Cast<float, bf16>{part.value.view(), part.shadow.view()});
+  renew_shadow(part);
   stream.synchronize();
+}
+
+void Parameters::renew_shadow(Part& part) {
+  if (!part.shadow) return;
+  run(*streams_[part.device], Cast<float, bf16>{part.value.view(), part.shadow.view()});
 }
 
 AnyView Parameters::view(Part& part, ParamKind kind) {

@@ -28,9 +28,10 @@ enum class ParamKind { value, momentum, gradient };
 
 class Parameters {
  public:
-  // From the planned nodes of a program of any batch size: what they ask for.
+  // From the planned nodes of a program of any batch size: what they ask for. The first values are
+  // drawn on `threads` threads of the host.
   Parameters(const Program& program, const std::vector<Device*>& devices,
-             const std::vector<Stream*>& streams, uint64_t seed);
+             const std::vector<Stream*>& streams, uint64_t seed, int threads);
 
   const std::vector<std::string>& names() const { return names_; }
   Shape shape(const std::string& name) const { return find(name).shape; }
@@ -97,9 +98,10 @@ class Parameters {
   AnyView view(Part& part, ParamKind kind);  // allocates and fills on first use
   bool has_shadow(const Part& part) const;
   void upload(Part& part, const void* from);  // the values; blocking
+  void renew_shadow(Part& part);
   void ensure_values();
   template <class T>
-  void start(Param& p, const std::vector<T>& values);
+  void start(const std::string& name, Param& p, std::vector<T>& drawn);
   void update_each(const std::string& name, Param& p);
   void enqueue_update(const std::string& name, Param& p, Part& part, const AnyView& gradient);
   bool in_one_kernel(size_t device) const { return devices_[device]->threads() == 0; }
@@ -110,6 +112,7 @@ class Parameters {
   std::vector<Stream*> streams_;
   DType dtype_, compute_;
   uint64_t seed_;
+  int threads_;
   std::vector<std::string> names_;
   std::map<std::string, Param> params_;
   bool ready_ = false, accumulated_ = false;

@@ -2,6 +2,7 @@
 // (philox4x32, 10 rounds) and of the FNV reference (32 bits, FNV-1a).
 #include "check.h"
 #include "core/philox.h"
+#include "train/initial_values.h"
 
 using namespace alexnet;
 
@@ -68,4 +69,40 @@ ANX_TEST(a_normal_draw_does_not_depend_on_how_many_are_drawn) {
   normals(site, 0, some.data(), 49);
   for (size_t i = 0; i < 49; ++i) ANX_CHECK_EQUAL(some[i], all[i]);
   ANX_CHECK_EQUAL(some[49], 7.0);
+}
+
+ANX_TEST(a_normal_draw_does_not_depend_on_where_drawing_begins) {
+  const RandomSite site{1, site_of("weights")};
+  std::vector<double> all(40);
+  normals(site, 2, all.data(), all.size());
+  for (size_t first = 0; first < 10; ++first)
+    for (size_t n = 0; n < 12; ++n) {
+      std::vector<double> some(n + 1, 7.0);
+      normals(site, 2, first, some.data(), n);
+      for (size_t i = 0; i < n; ++i) ANX_CHECK_EQUAL(some[i], all[first + i]);
+      ANX_CHECK_EQUAL(some[n], 7.0);
+    }
+}
+
+template <class T>
+static void check_initial_values() {
+  const InitialValues values{{3, site_of("fc.weight")}, 0.25, 0.01};
+  const int64_t first = 5, count = 200003;  // several items, and one that is not full
+  std::vector<T> want;
+  for (int64_t i = 0; i < count; ++i)
+    want.push_back(T(0.25) + T(0.01 * normal(values.site, 0, uint64_t(first + i))));
+  for (const int threads : {1, 2, 3, 7}) {
+    std::vector<T> got(size_t(count) + 1, T(7));
+    values.draw(first, count, threads, got.data());
+    ANX_CHECK(std::equal(want.begin(), want.end(), got.begin()));
+    ANX_CHECK_EQUAL(got.back(), T(7));
+  }
+  std::vector<T> constant(9);
+  InitialValues{{3, 1}, 0.5, 0}.draw(0, 9, 4, constant.data());
+  ANX_CHECK(constant == std::vector<T>(9, T(0.5)));
+}
+
+ANX_TEST(initial_values_are_the_same_bits_for_any_number_of_threads) {
+  check_initial_values<float>();
+  check_initial_values<double>();
 }
