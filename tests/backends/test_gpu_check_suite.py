@@ -92,11 +92,22 @@ def checker(monkeypatch: pytest.MonkeyPatch, folder: Path, text: str) -> list[Ro
     return list(sanitizer.sanitizer(settings(seconds=10.0)))
 
 
+FOUND = """echo "========= Uninitialized read"
+echo "=========     at void alexnet::kernel()+0x10"
+echo "=========     by thread (1,0,0)"
+echo "========= ERROR SUMMARY: 3 errors"
+exit 86"""
+
+
 @pytest.mark.parametrize(
     ("text", "holds", "figure"),
     [
         ("echo '========= ERROR SUMMARY: 0 errors'", True, "ERROR SUMMARY: 0 errors"),
-        ("echo '========= ERROR SUMMARY: 3 errors'; exit 86", False, "ERROR SUMMARY: 3 errors"),
+        (
+            FOUND,
+            False,
+            "ERROR SUMMARY: 3 errors; Uninitialized read at void alexnet::kernel()+0x10",
+        ),
         ("echo '========= ERROR SUMMARY: 0'; echo no device >&2; exit 1", False, "no device"),
         ("true", False, "it said nothing"),
     ],
@@ -107,6 +118,18 @@ def test_the_checkers_summary_and_exit_code_are_reported(
     rows = checker(monkeypatch, tmp_path, text)
     assert [r["what"] for r in rows] == ["memcheck", "racecheck", "initcheck", "synccheck"]
     assert {(r["ok"], r["figure"]) for r in rows} == {(holds, figure)}
+
+
+def test_what_kernels_of_others_read_uninitialised_fails_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    rows = checker(monkeypatch, tmp_path, FOUND.replace("alexnet::", "cublas::"))
+    assert {r["what"]: r["ok"] for r in rows} == {
+        "memcheck": False,
+        "racecheck": False,
+        "initcheck": True,
+        "synccheck": False,
+    }
 
 
 @pytest.mark.parametrize(
@@ -140,7 +163,10 @@ def test_the_checker_looks_at_our_kernels_in_training_steps(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     # In place of the tool: its options, and then the program that it is given.
-    text = 'echo "========= $*"\nwhile [ "$1" != --error-exitcode ]; do shift; done\nshift 2\n"$@"'
+    text = """echo "========= SUMMARY: $*"
+while [ "$1" != --error-exitcode ]; do shift; done
+shift 2
+"$@\""""
     monkeypatch.setattr(sanitizer, "_TOOLS", {"memcheck": 1.0})
     tool = tmp_path / "compute-sanitizer"
     tool.write_text(f"#!/bin/sh\n{text}\n")
@@ -148,4 +174,5 @@ def test_the_checker_looks_at_our_kernels_in_training_steps(
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     (only,) = sanitizer.sanitizer(settings())
     assert only["ok"] is True, only["figure"]
-    assert "--tool memcheck --kernel-name kns=alexnet --error-exitcode 86" in only["figure"]
+    options = "--tool memcheck --kernel-name kns=alexnet --show-backtrace no --error-exitcode 86"
+    assert options in only["figure"]

@@ -84,17 +84,8 @@ class Batch:
 def ours(net: Net, batch: Batch) -> Contestant:
     for name in net.params:
         net.native.set_update(name, _LR, _MOMENTUM, _DECAY)
-    images, feed = _fed(net, batch.images(net.input_shape))
-    steps = TrainSteps(net.native, images, batch.labels)
-    return Contestant(steps.step, steps.finish, feed)
-
-
-def _fed(net: Net, images: NDArray[np.float32]) -> tuple[NDArray[np.float32], str]:
-    """The images as our steps take them, and how; PyTorch's lie in pinned memory on a GPU.
-
-    Where pinned arrays can be had, they are made here, and the words are "pinned".
-    """
-    return images, "pageable, copied in each step" if net.native.overlaps else "in place"
+    steps = TrainSteps(net.native, batch.images(net.input_shape), batch.labels)
+    return Contestant(steps.step, steps.finish, "pinned" if net.native.overlaps else "in place")
 
 
 @cache

@@ -105,8 +105,12 @@ def _losses(
 
 
 def _both(name: str, device: str) -> tuple[list[float], list[float]]:
-    """Ours and PyTorch's, without dropout, whose draws differ."""
-    from alexnet_native.interop.torch_net import Step, build, load, torch_device
+    """Ours and PyTorch's, without dropout, whose draws differ.
+
+    PyTorch's convolutions are its own matrix products, not cuDNN's: of those, the engine that it
+    would take for conv2 has gradients 0.008 of the largest off (docs/gpu).
+    """
+    from alexnet_native.interop.torch_net import Step, build, load, torch_device, without_cudnn
 
     description = _network(name, dropout=False)
     ours = _Ours(description, (device,))
@@ -116,5 +120,6 @@ def _both(name: str, device: str) -> tuple[list[float], list[float]]:
         theirs, ours.images, ours.labels, lr=_LR, momentum=_MOMENTUM, decay=0.0,
         device=torch_device(device),
     )  # fmt: skip
-    peers = [float(step()) for _ in range(_STEPS)]
+    with without_cudnn():
+        peers = [float(step()) for _ in range(_STEPS)]
     return ours.losses(), peers

@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from alexnet_native.gpu_check.rows import Row, Settings, row
@@ -16,9 +16,16 @@ __all__ = ["sanitizer"]
 
 _TOOLS = {"memcheck": 0.4, "racecheck": 0.2, "initcheck": 0.2, "synccheck": 0.2}  # share of time
 _FOUND = 86  # exit code of the checker where it has found something
-# Kernels whose name has this in it: ours lie in the namespace alexnet. Those of cuBLAS and cuDNN
-# take most of the time, and read workspaces that nobody has written.
-_KERNELS = "kns=alexnet"
+# Kernels whose name has this in it: ours lie in the namespace alexnet. Those of cuBLAS take most of
+# the time.
+_KERNELS = ("--kernel-name", "kns=alexnet")
+# Of all kernels: what cuBLAS writes is initialised, too. Only what ours read is counted.
+_OPTIONS = {
+    "memcheck": _KERNELS,
+    "racecheck": (*_KERNELS, "--racecheck-report", "all"),
+    "initcheck": (),
+    "synccheck": _KERNELS,
+}
 # The layers of the paper's network, small; im2col is ours, where cuDNN's convolutions are not.
 _SMALL = """
 import numpy as np
@@ -59,13 +66,29 @@ def sanitizer(settings: Settings) -> Iterator[Row]:
         left = end - time.monotonic()
         limit = left * shares[check] / sum(shares.values())
         del shares[check]
-        options = ["--tool", check, "--kernel-name", _KERNELS, "--error-exitcode", str(_FOUND)]
+        options = ["--tool", check, *_OPTIONS[check], "--show-backtrace", "no"]
+        options += ["--error-exitcode", str(_FOUND)]
         child = Child([tool, *options, *program], limit, env={"ALEXNET_CUDA_CACHE": "0"})
         said = [line.strip("= \n") for line in child.lines() if line.startswith("=")]
-        summary = next((line for line in said if "SUMMARY" in line), said[-1] if said else "")
-        ended = child.in_time and child.code in (0, _FOUND)
-        figure = (summary if ended else child.why()) or "it said nothing"
-        yield row(check, ended and child.code == 0 and summary != "", figure)
+        summary = next((line for line in said if "SUMMARY" in line), "")
+        if not (child.in_time and child.code in (0, _FOUND) and summary):
+            why = child.why() or (said[-1] if said else "") or "it said nothing"
+            yield row(check, False, why)
+            continue
+        found = _findings(said)
+        holds = child.code == 0 or (check == "initcheck" and not found)
+        yield row(check, holds, "; ".join((summary, *found[:3])), findings=len(found))
+
+
+def _findings(said: Sequence[str]) -> list[str]:
+    """What it found in kernels of ours: what, and in which."""
+    what, found = "", []
+    for line in said:
+        if "alexnet::" in line:
+            found.append(f"{what} {line}"[:300])
+        elif not line.startswith(("at ", "by ", "and ")):
+            what = line
+    return found
 
 
 def _checker() -> str | None:

@@ -14,7 +14,9 @@ from torch import Tensor, nn
 
 from alexnet_native.models import Description
 
-__all__ = ["Step", "build", "forget_compiled", "load", "release_memory", "torch_device"]
+__all__ = [
+    "Step", "build", "forget_compiled", "load", "release_memory", "torch_device", "without_cudnn",
+]  # fmt: skip
 
 
 class _GroupedNorm(nn.Module):
@@ -117,6 +119,11 @@ def forget_compiled() -> None:
 def release_memory() -> None:
     """Gives the devices' memory back that PyTorch keeps for later."""
     torch.cuda.empty_cache()
+
+
+def without_cudnn() -> AbstractContextManager[Any]:
+    """Convolutions by PyTorch's own matrix products, for as long as it lasts."""
+    return torch.backends.cudnn.flags(enabled=False)  # type: ignore[no-any-return]
 
 
 def load(net: nn.Sequential, params: Mapping[str, NDArray[Any]]) -> None:
