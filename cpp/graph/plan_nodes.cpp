@@ -61,7 +61,7 @@ class Planner {
     for (const int b : in)
       if (planned_.program.buffers[b].block != given) given = 1;
     context.block = made->input_block(given, planned_.program.buffers[in[0]].shape, context);
-    for (int& b : in) b = reordered(b, context.block, layer.device);
+    for (int& b : in) b = reordered(b, context.block);
     value_[layer.name] = add_node(layer, std::move(made), context, in);
   }
 
@@ -83,11 +83,13 @@ class Planner {
     return inserted("cast", name_of(options_.dtype), {}, b, device);
   }
 
-  // The value in the wanted layout; one "reorder" node for all that want the same.
-  int reordered(int b, int block, int device) {
+  // The value in the wanted layout, on the device where it is; one "reorder" node for all that want
+  // the same.
+  int reordered(int b, int block) {
     if (planned_.program.buffers[b].block == block) return b;
     Attrs attrs;
     attrs.set("block", int64_t(block));
+    const int device = planned_.program.buffers[b].device;
     return inserted("reorder", block > 1 ? "blocks" : "planes", attrs, b, device);
   }
 

@@ -10,7 +10,10 @@ class Copy final : public Layer {
  public:
   explicit Copy(const Attrs&) {}
 
-  int input_block(int given, const Shape&, const PlanContext&) const override { return given; }
+  // A GPU's arrays are in planes, so a CPU sends it planes.
+  int input_block(int given, const Shape&, const PlanContext& context) const override {
+    return context.device.channel_block(context.dtype) == 1 ? 1 : given;
+  }
 
   LayerPlan plan(const PlanContext& context, const std::vector<Shape>& in) override {
     return {.outputs = {in[0]}, .block = context.block};

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from alexnet_native import Net
 from alexnet_native.errors import ModelError
+from alexnet_native.models import Description
 from placements import APART, FIRST, TOGETHER, TOWERS
 from tiny_nets import batch, two_towers
 
@@ -47,6 +48,35 @@ def test_towers_are_groups_up_to_the_order_of_sums(
     for name, value in grouped.params.items():
         error = np.abs(value - towers.params[name]).max()
         assert error <= rel * np.abs(value).max(), name
+
+
+WIDE = tuple(
+    {"name": name, "towers": towers, **words}
+    for name, towers, words in (
+        ("conv1", 2, {"type": "conv", "channels": 64, "kernel": 3, "pad": 1, "weight_std": 0.1}),
+        ("relu1", 2, {"type": "relu"}),
+        ("conv2", 2, {"type": "conv", "channels": 64, "kernel": 3, "pad": 1, "weight_std": 0.05}),
+        ("relu2", 2, {"type": "relu"}),
+        ("norm2", 2, {"type": "lrn", "size": 5, "alpha": 0.1, "groups": 2}),
+        ("conv3", 1, {"type": "conv", "channels": 32, "kernel": 3, "weight_std": 0.05}),
+        ("fc4", 1, {"type": "dense", "channels": "classes", "weight_std": 0.05}),
+        ("prob", 1, {"type": "softmax"}),
+    )
+)
+
+
+@pytest.mark.parametrize("devices", TOWERS, ids=",".join)
+def test_what_a_cpu_has_in_blocks_of_channels_reaches_every_device(
+    devices: tuple[str, ...],
+) -> None:
+    images, labels = np.random.default_rng(1).normal(size=(4, 3, 9, 9)).astype(np.float32), [0, 3]
+    batch = images, np.array([*labels, 1, 2], np.int32)
+    results = []
+    for where in (devices, ("cpu:0",)):
+        net = Net(Description("wide", (3, 9, 9), 4, WIDE), devices=where, seed=3)
+        losses = [net.train_step(*batch, lr=1e-3).loss for _ in range(STEPS)]
+        results.append([*losses, *net.predict(batch[0]).ravel()])
+    np.testing.assert_allclose(*results, rtol=1e-4, atol=1e-6)
 
 
 def test_the_number_of_threads_changes_nothing() -> None:
