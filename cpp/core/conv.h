@@ -1,7 +1,9 @@
 // Convolution as the back ends see it: one problem, engines by name ("gemm", ...).
 //
-//   y[n,o,p,q] = b[o] + sum_{c,i,j} w[o,c,i,j] * x[n, g*C/G + c, p*stride + i - pad, q*stride + j -
-//   pad]
+//   y[n,o,p,q] = b[o]
+//              + sum_{c,i,j} w[o,c,i,j] * x[n, g*C/G + c, p*stride + i - pad, q*stride + j - pad]
+//
+//   C channels of x in G groups; output channel o belongs to group g
 //
 // x, w, y, dy and dx are of the problem's dtype; b, dw and db of its compute type (core/dtype.h).
 //

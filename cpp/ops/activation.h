@@ -1,9 +1,11 @@
-// The neurons: y = f(x), dx = dy * f'(x).
+// Activation functions: y = f(x), dx = dy * f'(x).
 //
-//   relu       max(x, 0)            f' = [y > 0]                   (Krizhevsky et al. 2012,
-//   section 3.1) tanh       a tanh(b x)          f' = b / a * (a - y) (a + y) logistic   1 / (1 +
-//   e^-x)       f' = y (1 - y) softplus   log(1 + e^x)         f' = 1 - e^-y abs        |x| f' =
-//   sign(x) abs_tanh   |a tanh(b x)|        f' = sign(x) |a b| (1 - (y/a)^2)
+//   relu       max(x, 0)            f' = [y > 0]        (Krizhevsky et al. 2012, section 3.1)
+//   tanh       a tanh(b x)          f' = b / a * (a - y) (a + y)
+//   logistic   1 / (1 + e^-x)       f' = y (1 - y)
+//   softplus   log(1 + e^x)         f' = 1 - e^-y
+//   abs        |x|                  f' = sign(x)
+//   abs_tanh   |a tanh(b x)|        f' = sign(x) |a b| (1 - (y/a)^2)
 //
 // Where f' follows from y alone, the layer works in place. At a kink f' is 0; NaN passes through.
 #pragma once

@@ -1,8 +1,10 @@
 // Local response normalisation across channels (Krizhevsky et al. 2012, section 3.3).
 //
-//   s[i]  = k + alpha * sum_{j in W(i)} x[j]^2      W(i): channels i-n/2 .. i+n/2, clipped to the
-//   group y[i]  = x[i] * s[i]^-beta dx[i] = dy[i] * s[i]^-beta - 2*alpha*beta * x[i] * sum_{j in
-//   W(i)} dy[j] * y[j] / s[j]
+//   s[i]  = k + alpha * sum_{j in W(i)} x[j]^2
+//   y[i]  = x[i] * s[i]^-beta
+//   dx[i] = dy[i] * s[i]^-beta - 2*alpha*beta * x[i] * sum_{j in W(i)} dy[j] * y[j] / s[j]
+//
+//   W(i): channels i - n/2 .. i + n/2, clipped to the group
 //
 // `alpha` multiplies the plain sum, as in the paper's formula; the layer divides it by the window's
 // size for alpha_mode "mean" (the authors' own code, Caffe, cuDNN, PyTorch). Windows stay inside a

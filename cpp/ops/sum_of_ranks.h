@@ -1,7 +1,8 @@
 // The sum of one vector over several ranks, in the order of the ranks.
 //
-//   y = x[0] + x[1] + ... + x[ranks - 1]      x[rank] is what y holds before; the others are
-//   `parts`
+//   y = x[0] + x[1] + ... + x[ranks - 1]
+//
+// x[rank] is what y contains before; the other ranks' vectors are `parts`.
 //
 // The order is fixed, so every rank and every run comes to the same bits.
 #pragma once

@@ -4,8 +4,8 @@
 //   y = A^T [(G w) * (B^T d)]      dw = G^T [(A dy) * (B^T d)]
 //
 //   A[j][i] = a_j^i     G[j][k] = a_j^k / prod_{l != j} (a_j - a_l)
-//   B^T[j] = the coefficients of prod_{l != j} (x - a_l); for the point at infinity, of all (x -
-//   a_l)
+//   B^T[j]  = the coefficients of prod_{l != j} (x - a_l)
+//             for the point at infinity: of prod_l (x - a_l)
 //
 // The points come in pairs +a, -a, then 0 (where N is even), then infinity. A pair's rows share
 // their even and odd halves, which halves the work. docs/numerics.md: how the points were chosen.
