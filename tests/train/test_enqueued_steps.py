@@ -289,14 +289,14 @@ def simulated(device: str) -> str:
 
 @pytest.mark.parametrize("two", [False, True], ids=["one device", "two devices"])
 @pytest.mark.parametrize("place", ["product", "end", "instantiate", "update", "launch"])
-def test_where_a_graph_fails_training_goes_on_without_it_and_says_so_once(
+def test_where_a_graph_fails_training_continues_without_it_and_says_so_once(
     device: str, place: str, two: bool
 ) -> None:
     devices = both(simulated(device)) if two else simulated(device)
     said, lines = in_a_process(devices, ALEXNET_SIM_GRAPH_FAILS=place)
     assert said == "same bits"
     (line,) = lines
-    assert line.startswith("alexnet-native: training goes on without a CUDA graph, because")
+    assert line.startswith("alexnet-native: training continues without a CUDA graph, because")
     if place == "product":  # the layer, the device and the call
         assert re.search(r"\([\w/]+ on cuda:\d: cublas\w+ failed: ", line)
 

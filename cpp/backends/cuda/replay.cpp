@@ -137,8 +137,8 @@ bool CudaReplay::give_up(const std::string& why) noexcept {
   drop();
   state_ = State::broken;
   std::fprintf(stderr,
-               "alexnet-native: training goes on without a CUDA graph, because the step could not "
-               "be captured or played as one (%s)\n",
+               "alexnet-native: training continues without a CUDA graph, because the step could "
+               "not be captured or launched as one (%s)\n",
                why.c_str());
   return true;
 }
