@@ -172,7 +172,7 @@ def python_breaches(root: Path) -> list[str]:
 
 def tidiness_breaches(root: Path) -> list[str]:
     found = []
-    extra = [p for d in ("tests", "benchmarks") for p in (root / d).rglob("*")]
+    extra = [p for d in ("tests", "benchmarks", "examples") for p in (root / d).rglob("*")]
     sources = [*cpp_files(root), *python_files(root), *(root / "python").rglob("*.pyi")]
     for path in sorted({*sources, *(p for p in extra if p.suffix in {".py", *CPP_SUFFIXES})}):
         own = path.relative_to(root)

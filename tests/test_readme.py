@@ -44,7 +44,7 @@ def test_links_and_paths_of_a_page_lead_somewhere(page: str) -> None:
         for link in re.findall(r"\]\(([^)]+)\)", text)
         if not link.startswith("http")
     ]
-    paths = re.findall(r"`((?:cpp|python|tests|docs|benchmarks)/[\w./-]+)`", text)
+    paths = re.findall(r"`((?:cpp|python|tests|docs|benchmarks|examples)/[\w./-]+)`", text)
     missing = [link for link in links if link and not (folder / link).exists()]
     missing += [path for path in paths if not (ROOT / path).exists()]
     assert missing == []
