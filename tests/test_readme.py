@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from alexnet_native import Net
+from alexnet_native import Net, __version__
 from alexnet_native.models import NAMES
 
 ROOT = Path(__file__).parents[1]
@@ -48,3 +48,9 @@ def test_links_and_paths_of_a_page_lead_somewhere(page: str) -> None:
     missing = [link for link in links if link and not (folder / link).exists()]
     missing += [path for path in paths if not (ROOT / path).exists()]
     assert missing == []
+
+
+def test_the_changelog_has_a_section_for_this_version() -> None:
+    headings = re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert headings[0] == "[Unreleased]"
+    assert re.fullmatch(rf"\[{re.escape(__version__)}\] - \d{{4}}-\d\d-\d\d", headings[1])
