@@ -39,9 +39,16 @@ void moments(const Array<uint8_t>& images, Array<uint64_t>& sums, Array<uint64_t
 }  // namespace
 
 void bind_images(py::module_& m) {
-  m.def("resize_cover", &resize, "image"_a.noconvert(), "out"_a.noconvert());
+  m.def("resize_cover", &resize, "image"_a.noconvert(), "out"_a.noconvert(),
+        "Scales the largest central part of image, uint8 (H, W, 3), that has the\n"
+        "proportions of out, and writes it to out, uint8 (h, w, 3). Reduces with a\n"
+        "triangle filter, enlarges with a cubic one. The bytes are the same on every\n"
+        "machine. Releases the GIL.");
   m.def("add_moments", &moments, "images"_a.noconvert(), "sums"_a.noconvert(),
-        "products"_a.noconvert());
+        "products"_a.noconvert(),
+        "Adds images, uint8 (N, H, W, C), to sums, uint64 (H, W, C), and the products\n"
+        "of their channels, summed over all pixels, to products, uint64 (C, C).\n"
+        "Releases the GIL.");
 }
 
 }  // namespace alexnet

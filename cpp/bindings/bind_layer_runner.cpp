@@ -78,7 +78,12 @@ py::tuple backward(LayerRunner& r, const std::vector<py::array>& d_outputs) {
 }  // namespace
 
 void bind_layer_runner(py::module_& m) {
-  py::class_<LayerRunner>(m, "LayerRunner")
+  py::class_<LayerRunner>(
+      m, "LayerRunner",
+      "Runs one layer alone, forward and backward, on given arrays. For tests.\n"
+      "\n"
+      "Arrays are float32 (float64 with precision \"fp64\") and C-contiguous. Raises\n"
+      "ValueError where an argument does not fit.")
       .def(py::init([](const std::string& type, const py::dict& attrs,
                        const std::vector<std::vector<int>>& input_shapes, const std::string& device,
                        const std::string& precision, const std::string& name, int threads,
@@ -90,19 +95,31 @@ void bind_layer_runner(py::module_& m) {
                                                   reads_image);
            }),
            "type"_a, "attrs"_a, "input_shapes"_a, py::kw_only(), "device"_a = "cpu:0",
-           "precision"_a = "fp32", "name"_a = "layer", "threads"_a = 0, "reads_image"_a = false)
-      .def_property_readonly("engine", [](const LayerRunner& r) { return r.plan().engine; })
-      .def("param_shapes",
-           [](const LayerRunner& r) {
-             py::dict out;
-             for (const ParamSpec& p : r.plan().params)
-               out[py::str(p.name)] = py::make_tuple(p.shape.n, p.shape.c, p.shape.h, p.shape.w);
-             return out;
-           })
+           "precision"_a = "fp32", "name"_a = "layer", "threads"_a = 0, "reads_image"_a = false,
+           "type: one of layer_types(). attrs: attributes of the layer. input_shapes: (N,\n"
+           "C, H, W) for each input. reads_image: behave as the first layer of a network,\n"
+           "which computes no gradient with respect to its input.")
+      .def_property_readonly(
+          "engine", [](const LayerRunner& r) { return r.plan().engine; },
+          "The convolution engine in use; \"\" where there is no choice.")
+      .def(
+          "param_shapes",
+          [](const LayerRunner& r) {
+            py::dict out;
+            for (const ParamSpec& p : r.plan().params)
+              out[py::str(p.name)] = py::make_tuple(p.shape.n, p.shape.c, p.shape.h, p.shape.w);
+            return out;
+          },
+          "Shape of each parameter by name, four numbers.")
       .def("forward", &forward, "inputs"_a, "params"_a = py::dict(), py::kw_only(),
            "training"_a = true, "seed"_a = 0, "step"_a = 0, "first_image"_a = 0,
-           "labels"_a = py::none(), "loss_scale"_a = 1.0)
-      .def("backward", &backward, "d_outputs"_a)
+           "labels"_a = py::none(), "loss_scale"_a = 1.0,
+           "Computes the outputs of the layer, a list of arrays. params: arrays by name.\n"
+           "seed, step and first_image select the random draws; labels: int32 (N,), for a\n"
+           "layer with a loss.")
+      .def("backward", &backward, "d_outputs"_a,
+           "After forward(): the gradients with respect to the inputs (a list) and to the\n"
+           "parameters (a dict).")
       .def(
           "saved",
           [](LayerRunner& r, size_t index) {
@@ -112,7 +129,7 @@ void bind_layer_runner(py::module_& m) {
             r.saved(index, out[0].mutable_data());
             return out[0];
           },
-          "index"_a);
+          "index"_a, "After forward(): a value that the layer keeps for backward(), by number.");
 }
 
 }  // namespace alexnet

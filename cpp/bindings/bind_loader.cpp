@@ -150,8 +150,10 @@ std::unique_ptr<Loader> make_loader(const std::shared_ptr<Records>& records,
 }  // namespace
 
 void bind_loader(py::module_& m) {
-  py::class_<Records, std::shared_ptr<Records>>(m, "Records");
-  m.def("records_in_memory", &memory_records, "images"_a.noconvert(), py::keep_alive<0, 1>());
+  py::class_<Records, std::shared_ptr<Records>>(
+      m, "Records", "Where a Loader reads pixels from: uint8 (H, W, C) for each image.");
+  m.def("records_in_memory", &memory_records, "images"_a.noconvert(), py::keep_alive<0, 1>(),
+        "Records in an array, uint8 (N, H, W, C), which is borrowed and not copied.");
   m.def(
       "records_in_files",
       [](const std::array<int, 3>& shape, int64_t count, const std::vector<std::string>& files,
@@ -159,32 +161,62 @@ void bind_loader(py::module_& m) {
         return std::shared_ptr<Records>(
             records_in_files(to_record_shape(shape), count, files, each));
       },
-      "shape"_a, "count"_a, "files"_a, "each"_a);
+      "shape"_a, "count"_a, "files"_a, "each"_a,
+      "Records in files, one after the other: `each` in every file but the last,\n"
+      "`count` in total. shape: height, width, channels.");
   m.def(
       "permutation",
       [](uint64_t seed, uint32_t site, uint64_t step, int64_t count) {
         const std::vector<int64_t> order = permutation({seed, site}, step, count);
         return Array<int64_t>(py::ssize_t(order.size()), order.data());
       },
-      "seed"_a, "site"_a, "step"_a, "count"_a);
+      "seed"_a, "site"_a, "step"_a, "count"_a,
+      "A random permutation of 0 to count - 1, int64 (count,); equal arguments give\n"
+      "equal results.");
 
-  py::class_<ImageDraws>(m, "ImageDraws")
+  py::class_<ImageDraws>(m, "ImageDraws",
+                         "The random crop, mirroring and color noise of each image, by epoch and\n"
+                         "position in it. alexnet_native.data.augment explains the settings.")
       .def(py::init(&make_draws), py::kw_only(), "seed"_a, "channels"_a, "crop"_a, "places"_a,
            "first"_a, "mirror"_a, "group"_a, "axes"_a, "colour_epochs"_a, "scale"_a,
-           "colour_scale"_a)
-      .def("draw", &draw, "epoch"_a, "first"_a, "count"_a);
+           "colour_scale"_a,
+           "crop: height, width. places: the number of crop places down and across; first:\n"
+           "the first of them. group: consecutive images that share their draws. axes:\n"
+           "float64 (C, C), or None for no color noise. colour_epochs: epochs with color\n"
+           "noise; in these, colour_scale replaces scale.")
+      .def("draw", &draw, "epoch"_a, "first"_a, "count"_a,
+           "The draws of `count` images from position `first`: offsets int32 (count, 2),\n"
+           "top and left; mirror uint8 (count,); color float32 (count, C), or None in an\n"
+           "epoch without color noise.");
 
-  py::class_<Loader>(m, "Loader")
+  py::class_<Loader>(
+      m, "Loader",
+      "Prepares batches ahead of time on its own threads. alexnet_native.data.loader\n"
+      "wraps it.")
       .def(py::init(&make_loader), py::keep_alive<1, 2>(), py::keep_alive<1, 4>(), "records"_a,
            "shape"_a, "labels"_a.noconvert(), "draws"_a, "mean"_a.noconvert(), py::kw_only(),
            "batch_size"_a, "epoch"_a, "offset"_a, "threads"_a, "prefetch"_a, "rank"_a, "ranks"_a,
-           "on_device"_a, "device"_a)
-      .def("next", &next_batch)
-      .def("claim", &claim)
-      .def("hand_over", &Loader::hand_over)
-      .def("fail", &Loader::fail)
-      .def("meter", &meter)
-      .def("close", &Loader::close, py::call_guard<py::gil_scoped_release>());
+           "on_device"_a, "device"_a,
+           "records: None where claim() and hand_over() supply them. shape: height, width,\n"
+           "channels. labels: int32 (N,). mean: as in augment(). epoch, offset: where to\n"
+           "start. on_device: give records instead of augmented images. device: its host\n"
+           "memory holds the batches.\n"
+           "Raises ValueError where an argument does not fit.")
+      .def("next", &next_batch,
+           "Waits for the next batch and returns it as a dict of arrays, in memory that\n"
+           "the loader uses again when the arrays are gone. None after close(), and after\n"
+           "fail() when no batch is left. Raises the error that a thread stopped with.")
+      .def("claim", &claim,
+           "Waits for a free buffer and returns the indices of its images, int64 (N,), and\n"
+           "the array that takes their records, uint8 (N, H, W, C). None after close().")
+      .def("hand_over", &Loader::hand_over,
+           "Says that the records of the last claim() have been written.")
+      .def("fail", &Loader::fail,
+           "Says that no more records will come, because of an error; next() returns None\n"
+           "when no batch is left.")
+      .def("meter", &meter, "Counts and waiting times, in seconds, since the start, as a dict.")
+      .def("close", &Loader::close, py::call_guard<py::gil_scoped_release>(),
+           "Stops the threads and waits for them to end.");
 }
 
 }  // namespace alexnet

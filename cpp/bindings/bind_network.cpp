@@ -53,13 +53,26 @@ py::array output_array(const Network& net, std::vector<py::ssize_t> shape) {
 }  // namespace
 
 void bind_network(py::module_& m) {
-  py::class_<StepResult>(m, "StepResult")
-      .def_readonly("loss", &StepResult::loss)
-      .def_readonly("top1", &StepResult::top1)
-      .def_readonly("top5", &StepResult::top5)
-      .def_readonly("images", &StepResult::images);
+  py::class_<StepResult>(m, "StepResult",
+                         "What a step or an evaluation measured: sums over its images.")
+      .def_readonly("loss", &StepResult::loss, "Sum of the losses of the images, in nats.")
+      .def_readonly("top1", &StepResult::top1,
+                    "Sum of the top-1 credits: 1 for a hit, 1/ties where a tie contains the label.")
+      .def_readonly("top5", &StepResult::top5, "Sum of the top-5 credits, counted like top1.")
+      .def_readonly("images", &StepResult::images, "Number of images.");
 
-  py::class_<Replicas> network(m, "Network");
+  py::class_<Replicas> network(
+      m, "Network",
+      "A network on its devices. alexnet_native.Net wraps it and is easier to use.\n"
+      "\n"
+      "Images are (N, C, H, W), of the input shape of the network. Images, parameters\n"
+      "and results are float32 (float64 with precision \"fp64\") and C-contiguous;\n"
+      "labels are int32 (N,). A call releases the GIL while it computes. Do not use\n"
+      "one Network from two threads at the same time.\n"
+      "\n"
+      "Raises ValueError where an argument does not fit, DeviceError where a device\n"
+      "fails, and UnavailableError where a device or communicator is not available on\n"
+      "this machine.");
   network
       .def(py::init([](const py::sequence& layers, const std::vector<int>& input_shape,
                        const std::vector<std::string>& devices, uint64_t seed,
@@ -75,29 +88,48 @@ void bind_network(py::module_& m) {
            }),
            "layers"_a, "input_shape"_a, py::kw_only(),
            "devices"_a = std::vector<std::string>{"cpu:0"}, "seed"_a = 0, "precision"_a = "fp32",
-           "threads"_a = 0, "fuse"_a = true, "replicas"_a = 1, "communicator"_a = "built-in")
-      .def_property_readonly("devices", &Replicas::device_names)
-      .def_property_readonly("classes",
-                             [](const Replicas& n) { return n.first().output().per_image(); })
+           "threads"_a = 0, "fuse"_a = true, "replicas"_a = 1, "communicator"_a = "built-in",
+           "Builds the network and draws its initial parameters.\n"
+           "\n"
+           "layers: one mapping for each layer: \"name\", \"type\", \"input\" and the attributes\n"
+           "of the type. input_shape: channels, height, width. devices: one, or two for\n"
+           "two towers, for each replica. precision: \"fp32\", \"tf32\" (GPUs), \"bf16\" or\n"
+           "\"fp64\". threads: CPU threads in total; 0: all that this process may use. fuse:\n"
+           "compute ReLU and normalisation inside a neighbouring layer.\n"
+           "Raises ValueError and names the layer where the description is not valid.")
+      .def_property_readonly("devices", &Replicas::device_names,
+                             "Names of the devices, as they were given.")
+      .def_property_readonly(
+          "classes", [](const Replicas& n) { return n.first().output().per_image(); },
+          "Number of outputs for each image.")
       .def(
           "plan",
           [](Replicas& n, int batch, bool training, bool accumulates) {
             return to_dict(n.plan(batch, training, accumulates),
                            training ? n.traffic() : GradientTraffic{});
           },
-          "batch"_a, "training"_a = true, "accumulates"_a = false)
+          "batch"_a, "training"_a = true, "accumulates"_a = false,
+          "Layers, copies between devices, memory and parameters for a batch of this\n"
+          "size, as a dict. accumulates: the gradients of several parts of a batch are\n"
+          "added up.")
       .def(
           "program",
           [](Replicas& n, int batch, bool training) { return n.program(batch, training); },
-          "batch"_a, "training"_a = true)
-      .def("layer_names", [](const Replicas& n) { return n.first().layer_names(); })
-      .def("param_names", [](Replicas& n) { return n.first().parameters().names(); })
+          "batch"_a, "training"_a = true,
+          "Instructions that run for a batch of this size, one line of text for each.")
+      .def(
+          "layer_names", [](const Replicas& n) { return n.first().layer_names(); },
+          "Names of the layers of the description, in order.")
+      .def(
+          "param_names", [](Replicas& n) { return n.first().parameters().names(); },
+          "Names of the parameters: \"layer.weight\" and \"layer.bias\". A parameter that is\n"
+          "split over devices has one name and is read and written as a whole.")
       .def(
           "param_shape",
           [](Replicas& n, const std::string& name) {
             return py::tuple(py::cast(param_dims(n.first().parameters().shape(name))));
           },
-          "name"_a)
+          "name"_a, "Shape of a parameter. Raises ValueError where there is no such parameter.")
       .def(
           "get",
           [](Replicas& n, const std::string& name, const std::string& kind) {
@@ -108,7 +140,10 @@ void bind_network(py::module_& m) {
             n.read(name, k, data);
             return out;
           },
-          "name"_a, "kind"_a = "value")
+          "name"_a, "kind"_a = "value",
+          "A copy of a parameter: its \"value\", \"momentum\" or \"gradient\", an array of\n"
+          "param_shape(name).\n"
+          "Raises ValueError for an unknown name or kind.")
       .def(
           "set",
           [](Replicas& n, const std::string& name, const std::string& kind,
@@ -119,13 +154,19 @@ void bind_network(py::module_& m) {
             const py::gil_scoped_release nogil;
             n.write(name, k, data);
           },
-          "name"_a, "kind"_a, "value"_a)
+          "name"_a, "kind"_a, "value"_a,
+          "Replaces the \"value\", \"momentum\" or \"gradient\" of a parameter.\n"
+          "Raises ValueError for an unknown name or kind, or an array with another dtype\n"
+          "or size.")
       .def(
           "set_update",
           [](Replicas& n, const std::string& name, double lr, double momentum, double decay) {
             n.set_update(name, {lr, momentum, decay});
           },
-          "name"_a, "lr"_a, "momentum"_a, "decay"_a)
+          "name"_a, "lr"_a, "momentum"_a, "decay"_a,
+          "Sets how a parameter is updated: v <- momentum v - decay lr w - lr g, then w\n"
+          "<- w + v. With lr 0 the parameter does not change and its gradient is not\n"
+          "computed.")
       .def(
           "forward_backward",
           [](Replicas& n, const py::array& images, const py::array& labels, uint64_t step,
@@ -134,7 +175,11 @@ void bind_network(py::module_& m) {
             const py::gil_scoped_release nogil;
             return n.forward_backward(batch, step, first_image, total);
           },
-          "images"_a, "labels"_a, py::kw_only(), "step"_a, "first_image"_a = 0, "total"_a = 0)
+          "images"_a, "labels"_a, py::kw_only(), "step"_a, "first_image"_a = 0, "total"_a = 0,
+          "Adds the gradients of sum(loss) / total and returns the StepResult. total 0:\n"
+          "the images given. Parts of a batch with the same step and total and their own\n"
+          "first_image give the gradients of the whole batch: step and first_image select\n"
+          "the random draws.")
       .def(
           "forward_backward_raw",
           [](Replicas& n, const py::dict& raw, const py::array& labels, uint64_t step,
@@ -143,7 +188,9 @@ void bind_network(py::module_& m) {
             const py::gil_scoped_release nogil;
             return n.forward_backward(batch, step, first_image, total);
           },
-          "raw"_a, "labels"_a, "step"_a, "first"_a, "total"_a)
+          "raw"_a, "labels"_a, "step"_a, "first"_a, "total"_a,
+          "forward_backward() on the records of a batch of a Loader with on_device=True;\n"
+          "each device crops and augments them itself.")
       .def(
           "set_mean",
           [](Replicas& n, const std::optional<py::array_t<float, py::array::c_style>>& mean) {
@@ -155,8 +202,12 @@ void bind_network(py::module_& m) {
             }
             n.set_mean(std::move(raw));
           },
-          "mean"_a.noconvert())
-      .def("update", &Replicas::update, py::call_guard<py::gil_scoped_release>())
+          "mean"_a.noconvert(),
+          "Sets the mean that is subtracted from records on the devices: float32 (C, h,\n"
+          "w), the same for every crop, or (C, H, W), the part under the crop, or None.")
+      .def("update", &Replicas::update, py::call_guard<py::gil_scoped_release>(),
+           "Applies the accumulated gradients as set_update() says, then sets them to\n"
+           "zero.")
       .def(
           "train_step",
           [](Replicas& n, const py::array& images, const py::array& labels, uint64_t step) {
@@ -164,7 +215,10 @@ void bind_network(py::module_& m) {
             const py::gil_scoped_release nogil;
             return n.train_step(batch, step);
           },
-          "images"_a, "labels"_a, py::kw_only(), "step"_a)
+          "images"_a, "labels"_a, py::kw_only(), "step"_a,
+          "One training step: forward, backward and update, in one call. Returns the\n"
+          "StepResult from before the update. Where the loss is not finite no parameter\n"
+          "is changed.")
       .def(
           "train_step_raw",
           [](Replicas& n, const py::dict& raw, const py::array& labels, uint64_t step) {
@@ -172,7 +226,8 @@ void bind_network(py::module_& m) {
             const py::gil_scoped_release nogil;
             return n.train_step(batch, step);
           },
-          "raw"_a, "labels"_a, "step"_a)
+          "raw"_a, "labels"_a, "step"_a,
+          "train_step() on the records of a batch of a Loader with on_device=True.")
       .def(
           "enqueue_step",
           [](Replicas& n, const py::array& images, const py::array& labels, uint64_t step,
@@ -181,7 +236,11 @@ void bind_network(py::module_& m) {
             const py::gil_scoped_release nogil;
             n.enqueue_step(batch, step, first_image, total);
           },
-          "images"_a, "labels"_a, py::kw_only(), "step"_a, "first_image"_a = 0, "total"_a = 0)
+          "images"_a, "labels"_a, py::kw_only(), "step"_a, "first_image"_a = 0, "total"_a = 0,
+          "train_step() that does not wait for its result; next_result() returns it. One\n"
+          "replica only. The update belongs to the part that ends at total. Do not write\n"
+          "to arrays in memory of host_memory() or of a Loader before the result is read;\n"
+          "other arrays are copied.")
       .def(
           "enqueue_step_raw",
           [](Replicas& n, const py::dict& given, const py::array& labels, uint64_t step,
@@ -190,10 +249,16 @@ void bind_network(py::module_& m) {
             const py::gil_scoped_release nogil;
             n.enqueue_step(batch, step, first_image, total);
           },
-          "raw"_a, "labels"_a, "step"_a, "first"_a, "total"_a)
-      .def("next_result", &Replicas::next_result, py::call_guard<py::gil_scoped_release>())
-      .def_property_readonly("waiting_steps", &Replicas::waiting_steps)
-      .def_property_readonly("overlaps", &Replicas::overlaps)
+          "raw"_a, "labels"_a, "step"_a, "first"_a, "total"_a,
+          "enqueue_step() on the records of a batch of a Loader with on_device=True.")
+      .def("next_result", &Replicas::next_result, py::call_guard<py::gil_scoped_release>(),
+           "Waits for the oldest enqueued step, or part of one, and returns its\n"
+           "StepResult.")
+      .def_property_readonly(
+          "waiting_steps", &Replicas::waiting_steps,
+          "Number of enqueued steps, or parts, whose results have not been read.")
+      .def_property_readonly("overlaps", &Replicas::overlaps,
+                             "Whether enqueue_step() is faster than train_step(): true on a GPU.")
       .def(
           "predict",
           [](Replicas& n, const py::array& images) {
@@ -205,7 +270,9 @@ void bind_network(py::module_& m) {
             n.predict(batch, data);
             return out;
           },
-          "images"_a)
+          "images"_a,
+          "The outputs for each image in test mode, (N, classes): probabilities after a\n"
+          "softmax.")
       .def(
           "evaluate",
           [](Replicas& n, const py::array& images, const py::array& labels) {
@@ -213,7 +280,7 @@ void bind_network(py::module_& m) {
             const py::gil_scoped_release nogil;
             return n.evaluate(batch);
           },
-          "images"_a, "labels"_a)
+          "images"_a, "labels"_a, "Loss and hits in test mode, as a StepResult.")
       .def(
           "features",
           [](Replicas& n, const py::array& images, const std::string& layer) {
@@ -225,8 +292,11 @@ void bind_network(py::module_& m) {
             n.features(batch, layer, data);
             return out;
           },
-          "images"_a, "layer"_a)
-      .def("release_memory", &Replicas::release_memory);
+          "images"_a, "layer"_a,
+          "The output of a layer in test mode, (N, C, H, W). Raises ValueError for an\n"
+          "unknown layer.")
+      .def("release_memory", &Replicas::release_memory,
+           "Frees the memory of the activations; the next call allocates what it needs.");
   bind_profile(m, network);
 }
 

@@ -45,14 +45,25 @@ py::dict measure_limits(const std::string& name, int threads) {
 }  // namespace
 
 void bind_profile(py::module_& m, py::class_<Replicas>& network) {
-  network.def("profile", &Replicas::profile, "on"_a)
-      .def_property_readonly("is_profiled", &Replicas::is_profiled)
-      .def("take_profile", [](Replicas& n) { return to_list(n.take_profile()); })
+  network
+      .def("profile", &Replicas::profile, "on"_a,
+           "Starts or stops recording the time of every task.")
+      .def_property_readonly("is_profiled", &Replicas::is_profiled,
+                             "Whether tasks are being recorded.")
+      .def(
+          "take_profile", [](Replicas& n) { return to_list(n.take_profile()); },
+          "The tasks recorded since the last call: a dict {\"device\", \"tasks\"} for each\n"
+          "device, then for each sum of gradients. Times are in nanoseconds.")
       .def(
           "costs",
           [](Replicas& n, int batch, bool training) { return to_list(n.costs(batch, training)); },
-          "batch"_a, "training"_a = true);
-  m.def("measure_limits", &measure_limits, "device"_a = "cpu:0", "threads"_a = 0);
+          "batch"_a, "training"_a = true,
+          "Multiply-adds and bytes of each task for a batch of this size, as a list of\n"
+          "dicts.");
+  m.def("measure_limits", &measure_limits, "device"_a = "cpu:0", "threads"_a = 0,
+        "Measures what a device can do at best: {\"fp32\", \"tf32\", \"bf16\", \"bytes\"} per\n"
+        "second. Takes about a second. Raises UnavailableError where the device is not\n"
+        "available.");
 }
 
 }  // namespace alexnet

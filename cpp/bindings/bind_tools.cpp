@@ -128,18 +128,39 @@ py::array_t<uint32_t> philox_bits(uint64_t seed, uint32_t site, uint64_t step, u
 }  // namespace
 
 void bind_tools(py::module_& m) {
-  m.def("layer_types", &layer_types);
-  m.def("devices", &device_list);
-  m.def("unavailable_backends", &unavailable);
-  m.def("communicators", &communicators);
-  m.def("available_threads", &available_threads);
-  m.def("host_memory", &host_memory, "bytes"_a, "device"_a);
-  m.def("cpu_kernels", [] { return backend(DeviceKind::cpu).devices()[0].kernels; });
-  m.def("site_of", [](const std::string& name) { return site_of(name); }, "name"_a);
-  m.def("philox_bits", &philox_bits, "seed"_a, "site"_a, "step"_a, "first"_a, "count"_a);
+  m.def("layer_types", &layer_types, "Types of layers that a description can name.");
+  m.def("devices", &device_list,
+        "The devices that can be used here, each a dict {\"name\", \"description\"}.");
+  m.def("unavailable_backends", &unavailable,
+        "The back ends that cannot be used here, each a dict {\"name\", \"reason\"}.");
+  m.def("communicators", &communicators,
+        "The communicators besides \"built-in\", each a dict {\"name\", \"title\",\n"
+        "\"missing\"}; missing is \"\" where it can be used.");
+  m.def("available_threads", &available_threads,
+        "Number of CPU threads that this process may use.");
+  m.def("host_memory", &host_memory, "bytes"_a, "device"_a,
+        "Host memory that the device reads directly (pinned, for a GPU), uint8\n"
+        "(bytes,). Raises UnavailableError where the device is not available.");
+  m.def(
+      "cpu_kernels", [] { return backend(DeviceKind::cpu).devices()[0].kernels; },
+      "The instruction set of the CPU kernels in use: \"avx512\", \"avx2\" or \"generic\".");
+  m.def(
+      "site_of", [](const std::string& name) { return site_of(name); }, "name"_a,
+      "The number that keys the random draws of a layer with this name.");
+  m.def("philox_bits", &philox_bits, "seed"_a, "site"_a, "step"_a, "first"_a, "count"_a,
+        "Random bits of elements first to first + count - 1, uint32 (count,), by\n"
+        "Philox4x32-10.");
   m.def("augment", &augment, "images"_a.noconvert(), "out"_a.noconvert(), "offsets"_a.noconvert(),
         "mirror"_a.noconvert(), "mean"_a.noconvert() = py::none(),
-        "color"_a.noconvert() = py::none(), "scale"_a = 1.0f, "threads"_a = 1);
+        "color"_a.noconvert() = py::none(), "scale"_a = 1.0f, "threads"_a = 1,
+        "out[n] = scale * (crop of images[n] at offsets[n] - mean + color[n]), with the crop\n"
+        "mirrored where mirror[n] is not 0.\n"
+        "\n"
+        "images: uint8 (N, H, W, C). out: float32 (N, C, h, w). offsets: int32 (N, 2),\n"
+        "top and left. mirror: uint8 (N,). mean: float32 (C, h, w), the same for every\n"
+        "crop, or (C, H, W), the part under the crop, or None. color: float32 (N, C) or\n"
+        "None. Releases the GIL.\n"
+        "Raises ValueError where a shape does not fit or a crop leaves its image.");
 }
 
 }  // namespace alexnet

@@ -10,6 +10,9 @@ void bind_errors(py::module_& m) {
   static py::exception<Error> base(m, "AlexnetError", PyExc_RuntimeError);
   static py::exception<DeviceError> device(m, "DeviceError", base.ptr());
   static py::exception<UnavailableError> unavailable(m, "UnavailableError", base.ptr());
+  base.attr("__doc__") = "An error of the native core; the other errors here derive from it.";
+  device.attr("__doc__") = "A device failed; the message names the call and the device.";
+  unavailable.attr("__doc__") = "A device, library or communicator is not available; says why.";
   py::register_exception_translator([](std::exception_ptr p) {
     try {
       if (p) std::rethrow_exception(p);
