@@ -73,8 +73,7 @@ class Replicas {
   StepResult sum_of(F&& work);
   std::vector<Device*> peers(size_t device) const;
   const CommunicatorApi& chosen_communicator() const;
-  void connect();      // reducers, where there are none
-  void reduce_rest();  // in a replica's thread
+  void connect();  // reducers, where there are none
   void forget_gradients() noexcept;
 
   NetworkOptions options_;
