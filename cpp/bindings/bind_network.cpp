@@ -225,8 +225,7 @@ void bind_network(py::module_& m) {
             n.features(batch, layer, data);
             return out;
           },
-          "images"_a, "layer"_a)
-      .def("release_memory", &Replicas::release_memory);
+          "images"_a, "layer"_a);
   bind_profile(m, network);
 }
 

@@ -49,7 +49,6 @@ class Replicas {
   void predict(const Batch& batch, void* out);
   StepResult evaluate(const Batch& batch);
   void features(const Batch& batch, const std::string& layer, void* out);
-  void release_memory();
 
   // Layers and sums of the first replica, devices and edges of all.
   PlanInfo plan(int images, bool training, bool accumulates = false);
