@@ -222,7 +222,7 @@ def test_the_central_mean_is_the_same_for_all_ten_views() -> None:
 def test_the_test_view_is_the_central_window(mean: Any) -> None:
     images = pixels((3, H, W, 3))
     preprocess = Preprocess(some_statistics(), (5, 8), mean=mean)
-    got = preprocess.test(images)
+    got = preprocess.views(images)
     np.testing.assert_array_equal(got, preprocess.views(images, 10)[2::10])
     want = (images.astype(np.float64).transpose(0, 3, 1, 2) - some_statistics().mean)[
         :, :, 2:7, 1:9
