@@ -163,7 +163,7 @@ def test_the_version_is_the_projects() -> None:
     ("old", "new", "message"),
     [
         (r"def update\(self\) -> None: \.\.\.", "", "Network.update is in the extension only"),
-        (r"def layer_types\(\)", "def types()", "layer_types is in the extension only"),
+        (r"def cpu_kernels\(\)", "def kernels()", "cpu_kernels is in the extension only"),
         (r"def devices\(\)", "def devices(kind: str)", "devices: the stub takes"),
         (r"threads: int = 1,", "threads: int = 2,", "augment: threads is 2"),
         (r"seed: int = 0,\n        precision", "seed: int,\n        precision", "seed is required"),

@@ -96,7 +96,7 @@ void bind_layer_runner(py::module_& m) {
            }),
            "type"_a, "attrs"_a, "input_shapes"_a, py::kw_only(), "device"_a = "cpu:0",
            "precision"_a = "fp32", "name"_a = "layer", "threads"_a = 0, "reads_image"_a = false,
-           "type: one of layer_types(). attrs: attributes of the layer. input_shapes: (N,\n"
+           "type: of a layer, as \"conv\". attrs: attributes of the layer. input_shapes: (N,\n"
            "C, H, W) for each input. reads_image: behave as the first layer of a network,\n"
            "which computes no gradient with respect to its input.")
       .def_property_readonly(

@@ -294,9 +294,7 @@ void bind_network(py::module_& m) {
           },
           "images"_a, "layer"_a,
           "The output of a layer in test mode, (N, C, H, W). Raises ValueError for an\n"
-          "unknown layer.")
-      .def("release_memory", &Replicas::release_memory,
-           "Frees the memory of the activations; the next call allocates what it needs.");
+          "unknown layer.");
   bind_profile(m, network);
 }
 

@@ -5,7 +5,6 @@
 #include "core/backend.h"
 #include "core/communicator.h"
 #include "core/philox.h"
-#include "layers/layer.h"
 #include "train/augmenter.h"
 
 using namespace pybind11::literals;
@@ -128,7 +127,6 @@ py::array_t<uint32_t> philox_bits(uint64_t seed, uint32_t site, uint64_t step, u
 }  // namespace
 
 void bind_tools(py::module_& m) {
-  m.def("layer_types", &layer_types, "Types of layers that a description can name.");
   m.def("devices", &device_list,
         "The devices that can be used here, each a dict {\"name\", \"description\"}.");
   m.def("unavailable_backends", &unavailable,

@@ -274,10 +274,4 @@ StepResult Network::train_step(const Batch& batch, uint64_t step) {
   return result;
 }
 
-void Network::release_memory() {
-  if (waiting_steps() > 0) synchronize();
-  cache_.clear();
-  arenas_.clear();
-}
-
 }  // namespace alexnet

@@ -127,8 +127,6 @@ class Network {
   void check_labels(const Batch& batch) const;
   void synchronize();
 
-  void release_memory();
-
   // Records every task from now on, or no more.
   void profile(bool on);
   std::vector<ProfiledLane> take_profile();  // each record is handed out once

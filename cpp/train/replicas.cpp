@@ -244,8 +244,4 @@ void Replicas::features(const Batch& batch, const std::string& layer, void* out)
   });
 }
 
-void Replicas::release_memory() {
-  for (auto& network : networks_) network->release_memory();
-}
-
 }  // namespace alexnet

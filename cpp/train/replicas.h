@@ -49,7 +49,6 @@ class Replicas {
   void predict(const Batch& batch, void* out);
   StepResult evaluate(const Batch& batch);
   void features(const Batch& batch, const std::string& layer, void* out);
-  void release_memory();
 
   // Layers and sums of the first replica, devices and edges of all.
   PlanInfo plan(int images, bool training, bool accumulates = false);
@@ -73,8 +72,7 @@ class Replicas {
   StepResult sum_of(F&& work);
   std::vector<Device*> peers(size_t device) const;
   const CommunicatorApi& chosen_communicator() const;
-  void connect();      // reducers, where there are none
-  void reduce_rest();  // in a replica's thread
+  void connect();  // reducers, where there are none
   void forget_gradients() noexcept;
 
   NetworkOptions options_;

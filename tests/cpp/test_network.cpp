@@ -220,7 +220,6 @@ ANX_TEST(programs_of_several_batch_sizes_share_their_memory) {
     for (size_t i = 0; i < some.size(); ++i) ANX_CHECK_CLOSE(some[i], first[i], 1e-6);
     net.forward_backward({x.data(), kLabels.data(), count}, 0, 0, 0);
   }
-  net.release_memory();
   net.predict({x.data(), nullptr, kImages}, again.data());
   ANX_CHECK(again == first);
 }

@@ -210,9 +210,13 @@ ANX_TEST(a_replica_that_fails_ends_the_step_of_all_and_training_can_go_on) {
   train<float>(calm, 4, want);
   Replicas net(two_towers(), options({"cpu:0", "cuda:1", "cpu:2"}, DType::f32), 3);
   train<float>(net, 2, losses);
-  const auto x = images<float>(net.first().input().per_image());
-  const Batch batch{x.data(), kLabels.data(), kImages};
-  net.release_memory();
+  // A larger batch needs more memory.
+  const auto half = images<float>(net.first().input().per_image());
+  std::vector<float> x = half;
+  std::vector<int32_t> labels = kLabels;
+  x.insert(x.end(), half.begin(), half.end());
+  labels.insert(labels.end(), kLabels.begin(), kLabels.end());
+  const Batch batch{x.data(), labels.data(), 2 * kImages};
   FullDevice::full = true;
   for (int i = 0; i < 3; ++i)
     ANX_CHECK_THROWS(DeviceError, "cpu:1 is full", net.train_step(batch, 2));

@@ -9,6 +9,7 @@ from alexnet_native.data.augment import Augmentation, Augmenter
 from alexnet_native.data.preprocess import Preprocess
 from alexnet_native.data.statistics import Statistics
 from alexnet_native.errors import DataError
+from augmented import augmented
 from data_files import pixels
 from numpy.typing import NDArray
 
@@ -82,34 +83,34 @@ def test_pixels_equal_the_formula(change: dict[str, Any], channels: int) -> None
     a = replace(PLAIN, **change)
     images = pixels((13, H, W, channels), seed=4)
     augmenter = Augmenter(a, images.shape[1:], some_statistics(channels), seed=3)
-    got = augmenter.apply(images, epoch=2, first=7)
+    got = augmented(images, augmenter, a, epoch=2, first=7)
     want = by_hand(images, augmenter, a, epoch=2, first=7)
-    assert got.dtype == np.float32 and got.flags.c_contiguous
     np.testing.assert_allclose(got, want, rtol=0, atol=1e-6 * np.abs(want).max())
 
 
 def test_colour_noise_and_its_divisor_end_after_so_many_epochs() -> None:
     images = pixels((6, H, W, 3), seed=4)
-    noisy = replace(PLAIN, colour_std=0.1, colour_divisor=1.1)
-    plain = Augmenter(PLAIN, (H, W, 3), some_statistics(), seed=3)
-    ending = Augmenter(replace(noisy, colour_off=2), (H, W, 3), some_statistics(), seed=3)
-    endless = Augmenter(noisy, (H, W, 3), some_statistics(), seed=3)
+    endless = replace(PLAIN, colour_std=0.1, colour_divisor=1.1)
+    ending = replace(endless, colour_off=2)
+
+    def pixels_of(a: Augmentation, epoch: int) -> NDArray[np.float32]:
+        augmenter = Augmenter(a, (H, W, 3), some_statistics(), seed=3)
+        return augmented(images, augmenter, a, epoch, first=0)
+
     for epoch in range(4):
-        want = endless if epoch < 2 else plain
-        np.testing.assert_array_equal(
-            ending.apply(images, epoch=epoch, first=0), want.apply(images, epoch=epoch, first=0)
-        )
+        want = endless if epoch < 2 else PLAIN
+        np.testing.assert_array_equal(pixels_of(ending, epoch), pixels_of(want, epoch))
 
 
 def test_draws_belong_to_the_place_in_the_epoch_and_not_to_the_batch() -> None:
     a = Augmentation(crop=(4, 5))
     images = pixels((12, H, W, 3))
-    whole = Augmenter(a, (H, W, 3), some_statistics(), seed=9).apply(images, epoch=1, first=5)
+    augmenter = Augmenter(a, (H, W, 3), some_statistics(), seed=9)
+    whole = augmented(images, augmenter, a, epoch=1, first=5)
     for cut in (1, 4, 7):
-        parts = Augmenter(a, (H, W, 3), some_statistics(), seed=9, threads=2)
         joined = [
-            parts.apply(images[:cut], epoch=1, first=5),
-            parts.apply(images[cut:], epoch=1, first=5 + cut),
+            augmented(images[:cut], augmenter, a, epoch=1, first=5, threads=2),
+            augmented(images[cut:], augmenter, a, epoch=1, first=5 + cut, threads=2),
         ]
         np.testing.assert_array_equal(np.concatenate(joined), whole)
 
@@ -222,7 +223,7 @@ def test_the_central_mean_is_the_same_for_all_ten_views() -> None:
 def test_the_test_view_is_the_central_window(mean: Any) -> None:
     images = pixels((3, H, W, 3))
     preprocess = Preprocess(some_statistics(), (5, 8), mean=mean)
-    got = preprocess.test(images)
+    got = preprocess.views(images)
     np.testing.assert_array_equal(got, preprocess.views(images, 10)[2::10])
     want = (images.astype(np.float64).transpose(0, 3, 1, 2) - some_statistics().mean)[
         :, :, 2:7, 1:9

@@ -11,6 +11,7 @@ from alexnet_native.data import ArraySource
 from alexnet_native.data.augment import Augmentation, Augmenter
 from alexnet_native.data.batches import Position
 from alexnet_native.errors import DataError
+from augmented import augmented
 from data_files import pixels
 from small_loaders import (
     ASKED,
@@ -58,12 +59,13 @@ def test_batches_do_not_depend_on_prefetch_threads_or_who_reads(
 
 def test_batches_are_the_epochs_order_augmented() -> None:
     """The loader's pixels against the augmentation of the same images at once."""
-    augmenter = Augmenter(Augmentation(crop=(5, 6)), (8, 8, 3), STATISTICS, seed=7)
+    a = Augmentation(crop=(5, 6))
+    augmenter = Augmenter(a, (8, 8, 3), STATISTICS, seed=7)
     for batch in take(10):
         order = _core.permutation(7, _core.site_of("data/order"), batch.epoch, COUNT)
         first = batch.index * BATCH
         chosen = order[first : first + BATCH]
-        want = augmenter.apply(SOURCE.gather(chosen), epoch=batch.epoch, first=first)
+        want = augmented(SOURCE.gather(chosen), augmenter, a, epoch=batch.epoch, first=first)
         np.testing.assert_array_equal(batch.images, want)
         np.testing.assert_array_equal(batch.labels, chosen)
 

@@ -10,7 +10,7 @@ import pytest
 from alexnet_native import Net
 from alexnet_native.config import TrainConfig
 from alexnet_native.errors import ModelError
-from alexnet_native.models import ALIASES, NAMES, Description, describe
+from alexnet_native.models import NAMES, Description, describe
 from alexnet_native.training.schedule import make_schedule
 
 # Parameters, multiply-adds of one image forward. AlexNets: computed twice from the layer tables;
@@ -241,11 +241,6 @@ def test_another_number_of_classes_changes_the_last_dense_layer_only(name: str) 
 def test_every_named_net_survives_toml(name: str) -> None:
     description = describe(name)
     assert Description.from_toml(description.to_toml()) == description
-
-
-@pytest.mark.parametrize(("alias", "name"), ALIASES.items())
-def test_an_alias_is_the_net(alias: str, name: str) -> None:
-    assert describe(alias) == describe(name)
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh", "logistic", "abs", "abs_tanh", "softplus"])

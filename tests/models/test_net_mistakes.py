@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from alexnet_native import Net
+from alexnet_native.config import SETTINGS
 from alexnet_native.errors import CheckpointError, DataError, DivergedError, ModelError
 from alexnet_native.models import Description, describe
 from tiny_nets import CLASSES, batch, mean_image, photos, two_towers
@@ -146,3 +147,10 @@ def test_an_engine_by_name_is_taken_where_it_fits() -> None:
 def test_an_engine_that_does_not_fit_is_refused_with_the_layer() -> None:
     with pytest.raises(ModelError, match=r"layer 'conv1': engine winograd needs .*: choose auto"):
         Net(with_engine("winograd", "conv1"), devices="cpu:0")
+
+
+def test_the_help_names_the_engines_that_a_cpu_has() -> None:
+    with pytest.raises(ModelError, match="no convolution engine 'fft' on cpu:0: choose") as caught:
+        Net(with_engine("fft", "conv1"), devices="cpu:0")
+    engines = str(caught.value).partition("choose auto, ")[2]
+    assert engines and f"auto; on CPUs {engines};" in SETTINGS["engine"].help

@@ -13,6 +13,7 @@ from alexnet_native.cli.parser import (
     add_device_options,
     add_profile_option,
 )
+from alexnet_native.config import SETTINGS
 from alexnet_native.errors import ConfigError
 
 __all__ = ["add"]
@@ -38,8 +39,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("--repeats", metavar="N", type=int, default=5,
                         help="timed steps, of which the median counts (default: 5)")  # fmt: skip
     parser.add_argument("--precision", default="fp32", help="arithmetic (default: fp32)")
-    parser.add_argument("--engine", metavar="NAME",
-                        help="of all convolutions: auto, direct, gemm, cudnn")  # fmt: skip
+    parser.add_argument("--engine", metavar="NAME", help=SETTINGS["engine"].help)
     add_profile_option(parser, "print the time of each layer")
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_device_options(parser)

@@ -26,7 +26,7 @@ def add(commands: Commands) -> None:
     parser = commands.add(
         "prepare",
         _run,
-        "Convert pictures to shards of uint8 records, once, for training from memory maps.",
+        "Convert pictures to shards of uint8 records, once; training then reads the records.",
         "prepare photos shards/photos",
         "prepare imagenet shards/imagenet --workers 16   # the archives of ILSVRC-2012",
         "prepare cifar-10-batches-bin shards/cifar10",

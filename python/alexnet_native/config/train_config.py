@@ -30,7 +30,11 @@ class TrainConfig:
     activation: str | None = _setting(
         None, "net", "activation function, of the nets that leave it open (figure1)", optional=True
     )
-    engine: str = _setting("auto", "net", "engine of all convolutions: auto, direct, gemm, cudnn")
+    engine: str = _setting(
+        "auto",
+        "net",
+        "engine of all convolutions: auto; on CPUs direct, winograd or gemm; on GPUs cudnn or gemm",
+    )
     init: str = _setting(
         "own",
         "net",

@@ -64,24 +64,15 @@ class Augmentation:
     colour_off: int | None = None
     draw_group: int = 1
 
-    def has_colour(self, epoch: int) -> bool:
-        """Whether the images of an epoch get colour noise; epochs count from 0."""
-        return self.colour_std != 0 and (self.colour_off is None or epoch < self.colour_off)
-
-    def scale_of(self, epoch: int) -> float:
-        """What the finished images of an epoch are multiplied with."""
-        return self.scale / self.colour_divisor if self.has_colour(epoch) else self.scale
-
 
 class Augmenter:
-    """Applies an augmentation to images of one shape.
+    """What the native loader needs for an augmentation of images of one shape: mean and draws.
 
     Every draw is a function of (seed, epoch, position of the image in the epoch).
 
     Args:
         image_shape: height, width, channels of the uint8 images.
         statistics: of the training images; None where neither mean nor colour noise is asked for.
-        threads: native threads for the pixels.
 
     Raises:
         DataError: the window does not fit, a word is unknown, statistics are missing or of images
@@ -95,7 +86,6 @@ class Augmenter:
         statistics: Statistics | None,
         *,
         seed: int,
-        threads: int = 1,
     ) -> None:
         a = augmentation
         _check_words(a)
@@ -119,19 +109,6 @@ class Augmenter:
             colour_scale=a.scale / a.colour_divisor,
             **_windows(a, image_shape),
         )
-        self._augmentation, self._shape, self._threads = a, image_shape, threads
-
-    def apply(self, images: NDArray[np.uint8], *, epoch: int, first: int) -> NDArray[np.float32]:
-        """Augments (n, H, W, C), the images at positions `first` onwards of the epoch.
-
-        Returns:
-            A new array (n, C, h, w), C-contiguous.
-        """
-        out = np.empty((len(images), self._shape[2], *self._augmentation.crop), np.float32)
-        offsets, mirror, colour = self.draw(len(images), epoch=epoch, first=first)
-        scale = self._augmentation.scale_of(epoch)
-        _core.augment(images, out, offsets, mirror, self.mean, colour, scale, self._threads)
-        return out
 
     def draw(
         self, count: int, *, epoch: int, first: int

@@ -34,10 +34,6 @@ class Preprocess:
     mean: MeanMode = "matched"
     scale: float = 1.0
 
-    def test(self, images: NDArray[np.uint8], *, threads: int = 1) -> NDArray[np.float32]:
-        """The central windows: (N, H, W, C) to (N, C, h, w)."""
-        return self.views(images, 1, threads=threads)
-
     def views(
         self, images: NDArray[np.uint8], views: int = 1, *, threads: int = 1
     ) -> NDArray[np.float32]:

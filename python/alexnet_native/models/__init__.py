@@ -13,7 +13,7 @@ from alexnet_native.models import alexnet, cifar10, relatives
 from alexnet_native.models.description import Description, ParamRule
 from alexnet_native.models.hints import Hints
 
-__all__ = ["ALIASES", "NAMES", "Description", "Hints", "ParamRule", "describe"]
+__all__ = ["NAMES", "Description", "Hints", "ParamRule", "describe"]
 
 _NETS: dict[str, Callable[..., Description]] = {
     "alexnet": alexnet.alexnet,
@@ -34,15 +34,6 @@ _NETS: dict[str, Callable[..., Description]] = {
 
 NAMES: tuple[str, ...] = tuple(_NETS)
 
-ALIASES: dict[str, str] = {
-    "paper": "alexnet",
-    "source2012": "alexnet-2012",
-    "one-gpu": "alexnet-one-gpu",
-    "deck": "alexnet-single",
-    "caffe": "caffe-alexnet",
-    "owt": "torchvision-alexnet",
-}
-
 
 def describe(
     model: str | Path | Description, *, classes: int | None = None, **options: Any
@@ -50,7 +41,7 @@ def describe(
     """The description of a network.
 
     Args:
-        model: a name of `NAMES` or `ALIASES`, the path of a TOML file, or a description.
+        model: a name of `NAMES`, the path of a TOML file, or a description.
         classes: outputs; None keeps the network's own number.
         options: what the named network offers: ``activation`` of figure1, ``top_device`` of the
             two-tower ones.
@@ -58,7 +49,7 @@ def describe(
     Raises:
         ModelError: there is no such network or file, an option is unknown, or the file is wrong.
     """
-    if isinstance(model, str) and (build := _NETS.get(ALIASES.get(model, model))):
+    if isinstance(model, str) and (build := _NETS.get(model)):
         known = [name for name in inspect.signature(build).parameters if name != "classes"]
         _require_options(model, options, known)
         return build(**options) if classes is None else build(classes, **options)
@@ -75,7 +66,7 @@ def describe(
 def _read(model: str | Path) -> Description:
     path = Path(model)
     if isinstance(model, str) and path.suffix != ".toml" and not path.is_file():
-        near = difflib.get_close_matches(model, [*NAMES, *ALIASES], n=1)
+        near = difflib.get_close_matches(model, NAMES, n=1)
         hint = f": did you mean {near[0]!r}?" if near else "."
         raise ModelError(
             f"there is no network called {model!r}{hint} There are {', '.join(NAMES)}; "

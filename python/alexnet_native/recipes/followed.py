@@ -8,7 +8,7 @@ from typing import Any
 
 from alexnet_native.config import SETTINGS, TrainConfig
 from alexnet_native.config.toml import full_name
-from alexnet_native.models import ALIASES, describe
+from alexnet_native.models import describe
 from alexnet_native.recipes.recipe import Recipe, parse_recipe
 from alexnet_native.toml_value import in_toml
 
@@ -53,7 +53,7 @@ class Followed:
         return tuple(
             Deviation(full_name(name), value, self.wanted[name])
             for name, value in config.values().items()
-            if name in self.wanted and not _same(value, self.wanted[name])
+            if name in self.wanted and value != self.wanted[name]
         )
 
     def lines(self, config: TrainConfig) -> Iterator[str]:
@@ -120,12 +120,6 @@ def follow(recipe: Recipe, net: str) -> Followed:
             if name in recipe.values
             or (name not in _FREE and SETTINGS[name].section != _FREE_SECTION)
         },
-    )
-
-
-def _same(value: Any, wanted: Any) -> bool:
-    return bool(value == wanted) or (
-        isinstance(value, str) and ALIASES.get(value, value) == ALIASES.get(wanted, wanted)
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from alexnet_native.config import SETTINGS, TrainConfig
 from alexnet_native.data import Dataset
 from alexnet_native.errors import ConfigError
-from alexnet_native.models import ALIASES, NAMES, Description, describe
+from alexnet_native.models import NAMES, Description, describe
 
 __all__ = ["DEMO", "FEW", "choose_network", "quick_start", "resolve"]
 
@@ -63,7 +63,7 @@ def quick_start(given: Mapping[str, Any], network: Description, data: Dataset) -
 
     A network from a file starts as the file says.
     """
-    named = given.get("net", network.name) in (*NAMES, *ALIASES)
+    named = given.get("net", network.name) in NAMES
     large = min(network.input_shape[1:]) >= _PICTURE
     scaled = network.hints.scale != 1.0  # to inputs near 1, with weights that fit them
     if not named or not large or scaled or len(data.train) >= FEW_IMAGES:
