@@ -63,8 +63,9 @@ class Reaching final : public Device {
   std::unique_ptr<Stream> make_stream() override {
     return std::make_unique<Watched>(cpu_->make_stream(), uploads);
   }
-  std::unique_ptr<ConvEngine> make_conv(const std::string& name, const ConvProblem& p) override {
-    return cpu_->make_conv(name, p);
+  std::unique_ptr<ConvEngine> make_conv(const std::string& name, const ConvProblem& p,
+                                        const ConvPasses& passes) override {
+    return cpu_->make_conv(name, p, passes);
   }
 
   std::vector<const void*> uploads;
