@@ -36,7 +36,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_train_prints_its_settings_and_fills_the_run_folder(place: Path) -> None:
     output = (place / "output").read_text()
-    for words in ("tiny, 3x8x8 to 4 classes", "80 for training, 21 for validation", "lr=0.05"):
+    for words in ("tiny, 3x8x8 to 4 classes", "80 training and 21 validation", "rate: 0.05"):
         assert words in output
     assert output.splitlines()[-1].startswith("done after 100 steps: validation error ")
     assert sorted(path.name for path in (place / "run").iterdir()) == [
