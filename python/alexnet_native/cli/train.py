@@ -74,6 +74,7 @@ def _run(args: argparse.Namespace) -> None:
     from alexnet_native.training import dry_run, prepare, resume
     from alexnet_native.training.profiling import Profiling
     from alexnet_native.training.progress import Reporter, reporter
+    from alexnet_native.training.summary import summary
 
     given = {
         name: value for name in SETTINGS if (value := getattr(args, f"setting_{name}")) is not None
@@ -115,19 +116,5 @@ def _run(args: argparse.Namespace) -> None:
     if profiling:
         profiling.watch(run.net, run.config)
     outcome = run.trainer.run()
-    where = run.folder.path if run.folder else Path()
-    if outcome.interrupted:
-        log.line(
-            f"stopped after step {outcome.step}; saved; go on with: "
-            f"alexnet-native train --resume {where}"
-        )
-        return
-    if not outcome.records and not outcome.evaluated:
-        log.line(
-            f"nothing to do: all {outcome.step} steps of {where} are done; ask for more with "
-            "--epochs or --steps"
-        )
-        return
-    val = outcome.last("val")
-    error = f": validation error {100 * val.top1_error:.2f} %" if val else ""
-    log.line(f"done after {outcome.step} steps{error}; everything is in {where}")
+    for line in summary(run, outcome):
+        log.line(line)
