@@ -36,9 +36,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_train_prints_its_settings_and_fills_the_run_folder(place: Path) -> None:
     output = (place / "output").read_text()
-    for words in ("tiny, 3x8x8 to 4 classes", "80 for training, 21 for validation", "lr=0.05"):
+    for words in ("tiny, 3x8x8 to 4 classes", "80 training and 21 validation", "rate: 0.05"):
         assert words in output
-    assert output.splitlines()[-1].startswith("done after 100 steps: validation error ")
+    assert output.splitlines()[-3].startswith("done after 100 steps: validation error ")
     assert sorted(path.name for path in (place / "run").iterdir()) == [
         "checkpoints", "config.toml", "metrics.jsonl", "net.toml", "parameters.jsonl",
     ]  # fmt: skip
@@ -201,5 +201,5 @@ def test_a_signal_ends_a_training_with_a_checkpoint_and_exit_code_0(
     process.send_signal(number)
     output, errors = process.communicate(timeout=60)
     assert (process.returncode, tiny.complaints(errors)) == (0, "")
-    assert "go on with: alexnet-native train --resume" in output.splitlines()[-1]
+    assert "continue with: alexnet-native train --resume" in output.splitlines()[-1]
     assert tiny.run("evaluate", out, cwd=place).returncode == 0

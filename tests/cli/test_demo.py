@@ -33,7 +33,7 @@ def test_the_two_tower_network_trains_on_photos_on_two_devices(
     words = ("--net", "alexnet", "--data", photos, "--classes", 10, "--devices", "cpu:0,cpu:1")
     done = train(tmp_path, *words, "--steps", 3, "--batch-size", 8)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "2,700 for training, 600 for validation" in done.stdout
+    assert "2,700 training and 600 validation" in done.stdout
     train_line, val = tiny.lines(tmp_path / "run" / "metrics.jsonl")
     assert (train_line["split"], val["split"], val["step"]) == ("train", "val", 3)
     assert 0 < val["loss"] < 10

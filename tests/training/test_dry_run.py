@@ -98,7 +98,7 @@ def test_a_dry_run_says_the_plan_and_writes_nothing(place: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert sorted(place.iterdir()) == before
     lines = done.stdout.splitlines()
-    assert "recipe: paper, with 3 deviations:" in lines
+    assert any(line.startswith("recipe: paper, with 3 deviations: net") for line in lines)
     start = lines.index("measuring a few steps")
     assert [line.split(":")[0] for line in lines[start + 1 :]] == [
         "steps", "pixels read", f"memory of {FIRST.partition(':')[0]}", "memory of the loader",
@@ -145,8 +145,8 @@ def test_a_plateau_without_validation_images_is_said_to_look_at_the_training(pla
     show = Listener()
     for data in ("train.npz", "data.npz"):
         dry_run({"net": net, "data": str(place / data), "schedule": "plateau"}, show=show)
-    said = [line for line in show.lines if "validation images, the rate falls" in line]
-    assert said == ["without validation images, the rate falls by the training error"]
+    said = [line for line in show.lines if "without a lower training error" in line]
+    assert len(said) == 1 and said[0].startswith("learning rate: ")
 
 
 def test_a_recipe_on_drawn_pictures_counts_their_memory() -> None:

@@ -187,8 +187,9 @@ def test_a_recipe_is_kept_on_few_images(tmp_path: Path) -> None:
     assert (config.init, config.scale, config.batch_size) == ("own", 1.0, 128)
     assert (config.epochs, config.colour_std, config.schedule) == (90, 0.1, "plateau")
     assert "recipe: paper, no deviations" in lines
-    assert lines[-1].startswith("few images: the recipe stays as it is; ")
-    assert lines[-1].endswith("--init he --scale 0.015625 --batch-size 16")
+    [few] = [line for line in lines if line.startswith("few images: ")]
+    assert few.startswith("few images: the recipe is kept; ")
+    assert few.endswith("--init he --scale 0.015625 --batch-size 16")
 
 
 def test_every_deviation_is_said_and_kept_with_the_checkpoint_and_the_run(
@@ -197,7 +198,9 @@ def test_every_deviation_is_said_and_kept_with_the_checkpoint_and_the_run(
     lines: list[str] = []
     show: Any = type("Show", (), {"line": lambda self, text: lines.append(text)})()
     given |= {"freeze": ("conv1",), "seed": 7, "log_every": 3}
-    prepare(given, recipe=read_recipe("paper"), out=tmp_path / "run", show=show)
+    prepare(given, recipe=read_recipe("paper"), out=tmp_path / "run", show=show, verbose=True)
+    [named] = [line for line in lines if line.startswith("recipe: paper, with 5 deviations: ")]
+    assert named.endswith(": net, crop, epochs, batch_size, freeze")
     start = lines.index("recipe: paper, with 5 deviations:")
     said = lines[start + 1 : start + 6]
     assert [line.split(" = ")[0].strip() for line in said] == [*DEVIATIONS, "schedule.freeze"]

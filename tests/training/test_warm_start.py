@@ -36,7 +36,7 @@ def changed(*layers: Mapping[str, Any], classes: int = 4, **words: dict[str, Any
 
 def take(net: Net, place: Path, names: tuple[str, ...] | None = ("a", "b", "c", "d")) -> list[str]:
     net.class_names = names
-    return take_weights(net, checkpoint.load(place))
+    return list(take_weights(net, checkpoint.load(place)).lines)
 
 
 def equal(net: Net, other: Net, *names: str) -> bool:
@@ -116,7 +116,7 @@ def test_a_training_begins_with_them_and_says_so(tmp_path: Path, pretrained: Pat
                     "--steps", 1, cwd=tmp_path)  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     assert re.search(r"initial weights from .*step-00000005\.safetensors, of tiny", done.stdout)
-    assert "  taken: conv1, fc2\n" in done.stdout
+    assert ", of tiny at step 5; taken: every layer\n" in done.stdout
     net = Net.load(tmp_path / "run")
     assert equal(net, Net.load(pretrained), *net.params) and net.step == 1
     saved = (tmp_path / "run" / "config.toml").read_text()

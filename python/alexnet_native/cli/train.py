@@ -27,8 +27,8 @@ def add(commands: Commands) -> None:
         "train --recipe paper --data photos --devices cpu:0,cpu:1",
         "train --recipe mine.toml --data photos --set training.batch_size=256",
         "train --resume runs/quick",
-        more="What is not given comes from the network and the data, and is printed at the start. "
-        "Ctrl-C\nsaves and ends.",
+        more="Settings that are not given come from the network and the data;\n"
+        "--verbose prints them all. Ctrl-C saves and ends.",
         usage="[OPTION ...]",
     )
     run = parser.add_argument_group("run")
@@ -43,6 +43,8 @@ def add(commands: Commands) -> None:
                      "bytes, memory, time from a few real steps")  # fmt: skip
     run.add_argument("--set", metavar="NAME=VALUE", action="append", default=[],
                      help="any setting by name, as training.lr=0.02")  # fmt: skip
+    run.add_argument("--verbose", action="store_true", help="print every setting at the start "
+                     "(default: a summary; every setting is in the run's config.toml)")  # fmt: skip
     add_profile_option(run, "print where the time of the first steps goes")
     groups: dict[str, Any] = {}
     for name, setting in SETTINGS.items():
@@ -72,6 +74,7 @@ def _run(args: argparse.Namespace) -> None:
     from alexnet_native.training import dry_run, prepare, resume
     from alexnet_native.training.profiling import Profiling
     from alexnet_native.training.progress import Reporter, reporter
+    from alexnet_native.training.summary import summary
 
     given = {
         name: value for name in SETTINGS if (value := getattr(args, f"setting_{name}")) is not None
@@ -88,28 +91,30 @@ def _run(args: argparse.Namespace) -> None:
         )
     recipe = read_recipe(args.recipe) if args.recipe else None
     if args.dry_run:
-        dry_run(given, recipe=recipe, resume=args.resume, out=args.out, show=show)
+        dry_run(
+            given, recipe=recipe, resume=args.resume, out=args.out, show=show, verbose=args.verbose
+        )
         return
     if args.resume:
-        run = resume(args.resume, given, out=args.out, overwrite=args.overwrite, show=show)
+        run = resume(
+            args.resume,
+            given,
+            out=args.out,
+            overwrite=args.overwrite,
+            show=show,
+            verbose=args.verbose,
+        )
     else:
-        run = prepare(given, recipe=recipe, out=args.out, overwrite=args.overwrite, show=show)
+        run = prepare(
+            given,
+            recipe=recipe,
+            out=args.out,
+            overwrite=args.overwrite,
+            show=show,
+            verbose=args.verbose,
+        )
     if profiling:
         profiling.watch(run.net, run.config)
     outcome = run.trainer.run()
-    where = run.folder.path if run.folder else Path()
-    if outcome.interrupted:
-        log.line(
-            f"stopped after step {outcome.step}; saved; go on with: "
-            f"alexnet-native train --resume {where}"
-        )
-        return
-    if not outcome.records and not outcome.evaluated:
-        log.line(
-            f"nothing to do: all {outcome.step} steps of {where} are done; ask for more with "
-            "--epochs or --steps"
-        )
-        return
-    val = outcome.last("val")
-    error = f": validation error {100 * val.top1_error:.2f} %" if val else ""
-    log.line(f"done after {outcome.step} steps{error}; everything is in {where}")
+    for line in summary(run, outcome):
+        log.line(line)

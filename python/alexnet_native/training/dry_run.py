@@ -8,7 +8,7 @@ from typing import Any
 
 from alexnet_native.recipes import Recipe
 from alexnet_native.training import checkpoint
-from alexnet_native.training.announce import announcement
+from alexnet_native.training.announce import announcement, every_setting
 from alexnet_native.training.measure import measure
 from alexnet_native.training.plan import TrainingPlan
 from alexnet_native.training.progress import Reporter
@@ -28,6 +28,7 @@ def dry_run(
     resume: Path | None = None,
     out: Path | None = None,
     show: Reporter,
+    verbose: bool = False,
 ) -> TrainingPlan:
     """Says what `prepare` or `resume` would begin, and trains a few steps to see how long it takes.
 
@@ -45,14 +46,26 @@ def dry_run(
         setup = set_up(given, recipe)
         place = place_of(out, setup)
     plan = TrainingPlan.of(setup.net, setup.data, setup.config, state)
-    for line in announcement(setup.net, setup.data, setup.config, setup.followed):
+    net, data, config, followed = setup.net, setup.data, setup.config, setup.followed
+    taken = None
+    if config.init_from and not resume:
+        taken = take_weights(net, checkpoint.load(config.init_from))
+    lines = announcement(
+        net,
+        data,
+        config,
+        followed,
+        taken=taken,
+        note=setup.note,
+        out="a dry run writes nothing",
+        resumed=resume is not None,
+    )
+    for line in lines:
         show.line(line)
-    if setup.note:
-        show.line(setup.note)
-    if setup.config.init_from and not resume:
-        for line in take_weights(setup.net, checkpoint.load(setup.config.init_from)):
+    if verbose:
+        for line in every_setting(config, followed, taken):
             show.line(line)
     show.line("measuring a few steps")
-    for line in plan.lines(place, measure(setup.net, setup.data, setup.config)):
+    for line in plan.lines(place, measure(net, data, config)):
         show.line(line)
     return plan

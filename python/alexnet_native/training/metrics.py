@@ -96,6 +96,12 @@ class JsonLines:
                 os.truncate(self._path, before)
             raise OSError(error.errno, error.strerror, str(self._path)) from error
 
+    def read(self) -> list[dict[str, Any]]:
+        """All lines; none where the file does not exist."""
+        if not self._path.exists():
+            return []
+        return [json.loads(line) for line in self._path.read_text(encoding="utf-8").splitlines()]
+
     def keep(self, lines: int) -> None:
         """Drops all lines after the first `lines`.
 

@@ -14,7 +14,7 @@ from alexnet_native.config import SETTINGS, TrainConfig
 from alexnet_native.data import Dataset, open_data
 from alexnet_native.data.augment import check_crop
 from alexnet_native.errors import CheckpointError, ConfigError
-from alexnet_native.models import Description
+from alexnet_native.models.hints import Hints
 from alexnet_native.net import Net
 from alexnet_native.recipes import Followed, Recipe, follow
 from alexnet_native.training import checkpoint
@@ -87,7 +87,7 @@ def set_up(given: Mapping[str, Any], recipe: Recipe | None = None) -> Setup:
     )
     net.class_names = class_names(config, data)
     _check_rates(net, config)
-    note = _of_few_images(few, start, network) if few else ""
+    note = _of_few_images(few, start, given, network.hints) if few else ""
     return Setup(net, data, config, follow(recipe, network.name) if recipe else None, note)
 
 
@@ -165,16 +165,20 @@ def class_names(config: TrainConfig, data: Dataset) -> tuple[str, ...]:
     return (*data.classes, *(f"class {index}" for index in spare))
 
 
-def _of_few_images(few: Mapping[str, Any], start: Mapping[str, Any], network: Description) -> str:
-    if "batch_size" not in start:  # a recipe stays as it is
-        words = " ".join(
-            f"--{name.replace('_', '-')} {few[name]:g}" for name in ("scale", "batch_size")
-        )
+def _of_few_images(
+    few: Mapping[str, Any], start: Mapping[str, Any], given: Mapping[str, Any], own: Hints
+) -> str:
+    """What was chosen for few images and how to undo it, or how to choose it; "": nothing."""
+    names = [name for name in ("init", "scale", "batch_size") if name not in given]
+    if not start:  # a recipe stays as it is
+        if given.get("init") == "he":
+            return ""
         return (
-            f"few images: the recipe stays as it is; a network begins to learn sooner with "
-            f"--init {few['init']} {words}"
+            "few images: the recipe is kept; for a quicker start: --init he "
+            f"--scale {few['scale']:g} --batch-size {few['batch_size']}"
         )
-    return (
-        f"few images: {', '.join(start)} are not the network's own, but chosen for a quick start; "
-        f"its own start: --init own --scale 1 --batch-size {network.hints.batch_size}"
-    )
+    undo = {"init": "own", "scale": "1", "batch_size": str(own.batch_size)}
+    options = [f"--{name.replace('_', '-')} {undo[name]}" for name in names if name in start]
+    if not options:
+        return ""
+    return f"few images: quick start; for the network's own start: {' '.join(options)}"

@@ -16,7 +16,7 @@ from alexnet_native.errors import ConfigError
 from alexnet_native.net import Net
 from alexnet_native.recipes import Followed, Recipe
 from alexnet_native.training import checkpoint
-from alexnet_native.training.announce import announcement
+from alexnet_native.training.announce import announcement, every_setting
 from alexnet_native.training.progress import Reporter
 from alexnet_native.training.run_folder import RunFolder
 from alexnet_native.training.setup import Setup, reopen, set_up
@@ -44,6 +44,7 @@ def prepare(
     out: Path | None = None,
     overwrite: bool = False,
     show: Reporter | None = None,
+    verbose: bool = False,
 ) -> Run:
     """Opens the data, builds the network, and only then creates the run's folder.
 
@@ -53,6 +54,7 @@ def prepare(
         out: the folder; None: ``runs/<net>-<data>-<time>``.
         overwrite: a run in that folder may be replaced.
         show: None shows warnings only.
+        verbose: every setting is shown at the start.
 
     Raises:
         UserError: a setting, the data or the network cannot be used; nothing was written.
@@ -61,10 +63,16 @@ def prepare(
     folder = RunFolder(place_of(out, setup), setup.config.keep)
     if not overwrite:
         folder.require_free()
-    return begin(setup, folder, overwrite, show)
+    return begin(setup, folder, overwrite, show, verbose)
 
 
-def begin(setup: Setup, folder: RunFolder | None, overwrite: bool, show: Reporter | None) -> Run:
+def begin(
+    setup: Setup,
+    folder: RunFolder | None,
+    overwrite: bool,
+    show: Reporter | None,
+    verbose: bool = False,
+) -> Run:
     """Reads the data, so that damage is found now; the run's folder is created last."""
     net, data, config, followed = setup.net, setup.data, setup.config, setup.followed
     _show(show, f"reading {data.name} and measuring its mean image")
@@ -72,12 +80,15 @@ def begin(setup: Setup, folder: RunFolder | None, overwrite: bool, show: Reporte
     measured = statistics(data.train)
     mean: Any = config.mean
     net.preprocess = Preprocess(measured, config.crop, mean, config.scale)
-    if config.init_from:
-        _show(show, *take_weights(net, checkpoint.load(config.init_from)))
+    taken = take_weights(net, checkpoint.load(config.init_from)) if config.init_from else None
     trainer = Trainer(net, data, measured, config, folder=folder, reporter=show, followed=followed)
     if folder:
         folder.start(*_texts(net, config, followed), overwrite=overwrite)
-    _show(show, *announcement(net, data, config, followed), *filter(None, [setup.note]))
+    place = folder.path if folder else None
+    lines = announcement(net, data, config, followed, taken=taken, note=setup.note, out=place)
+    _show(show, *lines)
+    if verbose:
+        _show(show, *every_setting(config, followed, taken))
     return Run(net, config, data, trainer, folder)
 
 
@@ -89,6 +100,7 @@ def resume(
     out: Path | None = None,
     overwrite: bool = False,
     show: Reporter | None = None,
+    verbose: bool = False,
 ) -> Run:
     """Continues the training that wrote a checkpoint, bit by bit where nothing is changed.
 
@@ -96,7 +108,8 @@ def resume(
         path: a checkpoint, ``checkpoints/latest``, a checkpoints folder or a run folder.
         given: settings to change from here on; only those that `Setting.on_resume` allows.
         data: the data set, where its settings cannot name it (arrays).
-        out: another folder for the rest; None goes on in the run's own.
+        out: another folder for the rest; None continues in the run's own.
+        verbose: every setting is shown at the start.
 
     Raises:
         UserError: the checkpoint, a setting or the data cannot be used; nothing was changed.
@@ -128,7 +141,9 @@ def resume(
     else:
         state.metrics_lines = state.parameters_lines = 0
         folder.start(*texts, overwrite=overwrite)
-    _show(show, *announcement(net, data, config, saved.followed), f"resumed at step {saved.step}")
+    _show(show, *announcement(net, data, config, saved.followed, out=place, resumed=True))
+    if verbose:
+        _show(show, *every_setting(config, saved.followed))
     return Run(net, config, data, trainer, folder)
 
 

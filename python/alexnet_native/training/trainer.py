@@ -42,6 +42,7 @@ class Outcome:
     """What a training came to."""
 
     step: int  # updates done
+    updates: int = 0  # of them in this process
     interrupted: bool = False  # by Ctrl-C or SIGTERM, after saving
     evaluated: bool = False  # at the end, as `final_views` asks
     checkpoint: Path | None = None  # the last one
@@ -105,7 +106,7 @@ class Trainer:
             CheckpointError: a checkpoint or log cannot be written; the ones of before stay.
             DataError: a picture is damaged.
         """
-        state = self.state
+        state, first = self.state, self._net.step
         with (
             self._reporter,
             stop_request(self._reporter.line) as stop,
@@ -130,6 +131,7 @@ class Trainer:
             end = self._evaluate_at_the_end(stop) if self._is_done() else "skipped"
         return Outcome(
             step=self._net.step,
+            updates=self._net.step - first,
             interrupted=stop.requested and (end == "stopped" or not self._is_done()),
             evaluated=end == "done",
             checkpoint=self._recorder.last_saved(),

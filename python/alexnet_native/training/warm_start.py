@@ -7,6 +7,7 @@ fine-tuned on the 1000 classes.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from alexnet_native.errors import CheckpointError
@@ -14,7 +15,7 @@ from alexnet_native.models import Description
 from alexnet_native.net import Net
 from alexnet_native.training.checkpoint import Checkpoint
 
-__all__ = ["take_weights"]
+__all__ = ["Taken", "take_weights"]
 
 # Words of a layer that do not change what its weights mean.
 _OF_NO_MATTER = {
@@ -23,7 +24,24 @@ _OF_NO_MATTER = {
 }  # fmt: skip
 
 
-def take_weights(net: Net, saved: Checkpoint) -> list[str]:
+@dataclass(frozen=True)
+class Taken:
+    """What came from a checkpoint; `lines` say all of it: taken, new, not used, what differs."""
+
+    lines: tuple[str, ...]
+
+    def in_a_line(self) -> str:
+        """The checkpoint, and all that was not simply taken; differences are only counted."""
+        head, _, *rest = self.lines
+        notes = [line for line in rest if line.startswith("  note: ")]
+        rest = [line.strip() for line in rest if line not in notes] or ["taken: every layer"]
+        if notes:
+            count = "1 difference" if len(notes) == 1 else f"{len(notes)} differences"
+            rest.append(f"{count} (listed by --verbose)")
+        return "; ".join([head, *rest])
+
+
+def take_weights(net: Net, saved: Checkpoint) -> Taken:
     """Sets the parameters that the checkpoint has too; the others stay, and so does the step.
 
     The layer of the classes is new where the classes are others.
@@ -33,7 +51,7 @@ def take_weights(net: Net, saved: Checkpoint) -> list[str]:
         saved: of any network.
 
     Returns:
-        What was taken, what is new, what was not used, and what differs: lines for people.
+        What was taken, what is new, what was not used, and what differs.
 
     Raises:
         CheckpointError: a parameter has another shape, or none is in the checkpoint; the network
@@ -62,7 +80,7 @@ def take_weights(net: Net, saved: Checkpoint) -> list[str]:
     for name in taken:
         value = saved.file.read(f"value/{name}")
         net.params[name] = value
-    return list(_lines(net, saved, here, there, taken))
+    return Taken(tuple(_lines(net, saved, here, there, taken)))
 
 
 def _lines(
