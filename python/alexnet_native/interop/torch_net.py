@@ -123,7 +123,8 @@ def release_memory() -> None:
 
 def without_cudnn() -> AbstractContextManager[Any]:
     """Convolutions by PyTorch's own matrix products, for as long as it lasts."""
-    return torch.backends.cudnn.flags(enabled=False)  # type: ignore[no-any-return]
+    flags: AbstractContextManager[Any] = torch.backends.cudnn.flags(enabled=False)
+    return flags
 
 
 def load(net: nn.Sequential, params: Mapping[str, NDArray[Any]]) -> None:
