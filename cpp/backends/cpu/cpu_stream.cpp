@@ -12,11 +12,10 @@ class CpuEvent final : public Event {
  public:
   uint64_t next_ticket() { return ++recorded_; }
   uint64_t last_ticket() const { return recorded_; }
+  // Whoever waited may destroy the event at once, so it is notified before the mutex is released.
   void complete(uint64_t ticket) {
-    {
-      const std::lock_guard lock(mutex_);
-      completed_ = ticket;
-    }
+    const std::lock_guard lock(mutex_);
+    completed_ = ticket;
     changed_.notify_all();
   }
   void wait_for(uint64_t ticket) {
