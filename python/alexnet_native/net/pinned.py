@@ -40,7 +40,7 @@ def pinned_empty(
     """
     kind = np.dtype(dtype)
     if kind.hasobject:
-        raise ValueError(f"an array of {kind} cannot lie in pinned memory: take a dtype of numbers")
+        raise ValueError(f"an array of {kind} cannot lie in pinned memory: use a numeric dtype")
     sizes = (shape,) if isinstance(shape, int | np.integer) else tuple(shape)
     if any(size < 0 for size in sizes):
         raise ValueError(f"a shape must not be negative, got {sizes}")
