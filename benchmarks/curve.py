@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 640, 320, 56, 40, 16, 150
-COLOURS = {"train": "#9aa5b1", "val": "#c2410c"}
+COLORS = {"train": "#9aa5b1", "val": "#c2410c"}
 NAMES = {"train": "training", "val": "validation"}
 
 
@@ -44,14 +44,14 @@ def draw(points: dict[str, list[tuple[float, float]]]) -> str:
     for split, line in points.items():
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(*point) for point in line))
         parts.append(
-            f'<polyline points="{path}" fill="none" stroke="{COLOURS[split]}" stroke-width="2"/>'
+            f'<polyline points="{path}" fill="none" stroke="{COLORS[split]}" stroke-width="2"/>'
         )
     # The names at the lines' ends, kept apart.
     ends = sorted((place(*line[-1])[1], split) for split, line in points.items() if line)
     for index, (y, split) in enumerate(ends):
         at = max(y + 4, ends[0][0] + 4 + 16 * index)
         parts.append(
-            f'<text x="{WIDTH - RIGHT + 8}" y="{at:.1f}" fill="{COLOURS[split]}">'
+            f'<text x="{WIDTH - RIGHT + 8}" y="{at:.1f}" fill="{COLORS[split]}">'
             f"{NAMES[split]} {points[split][-1][1]:.1f} %</text>"
         )
     return "\n".join([*parts, "</svg>"]) + "\n"

@@ -2,7 +2,7 @@
 
     python benchmarks/data.py --images 4096 --workers 2 --rounds 3 --json data.json
 
-All sides crop 224 x 224, mirror, subtract the mean image and add colour noise, in batches of 128.
+All sides crop 224 x 224, mirror, subtract the mean image and add color noise, in batches of 128.
 Ours reads prepared shards: to float32, and to records and draws for a device that augments.
 PyTorch's reads 500 x 375 JPEGs, JPEGs that were scaled to 256 x 256 before, or a uint8 memory map
 (torch_data.py says how), with as many workers as ours has threads, the map also without any. Sides

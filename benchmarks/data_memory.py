@@ -81,7 +81,7 @@ def measure(gib: int, seconds: float) -> dict[str, Any]:
         with TrainLoader(
             source,
             batch_size=BATCH,
-            augmentation=Augmentation(crop=(CROP, CROP), mean="none", colour_std=0),
+            augmentation=Augmentation(crop=(CROP, CROP), mean="none", color_std=0),
             statistics=None,
             seed=0,
             threads=len(os.sched_getaffinity(0)),

@@ -1,6 +1,6 @@
 """What a good user writes with PyTorch, NumPy and Pillow for the data half of the paper's training.
 
-Crop, mirror, mean image and colour noise of section 4.1, on float32 images of 0 to 255, in workers
+Crop, mirror, mean image and color noise of section 4.1, on float32 images of 0 to 255, in workers
 of a DataLoader. Either from JPEGs, or from a uint8 memory map of prepared images; the latter one
 image at a time with the usual collation, or batch by batch straight into the batch's tensor.
 """

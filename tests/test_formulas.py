@@ -33,7 +33,7 @@ FORMULAS = {
         "x[n, g*C/G + c, p*stride + i - pad, q*stride + j - pad]",
     ],
     "cpp/ops/sum_of_ranks.h": ["y = x[0] + x[1] + ... + x[ranks - 1]"],
-    "cpp/backends/cpu/winograd_points.h": [
+    "cpp/backends/cpu/winograd/points.h": [
         "y = A^T [(G w) * (B^T d)]      dw = G^T [(A dy) * (B^T d)]",
         "B^T[j]  = the coefficients of prod_{l != j} (x - a_l)",
     ],

@@ -205,8 +205,8 @@ def house(tmp_path: Path) -> Path:
     """A small tree that keeps every rule."""
     write(tmp_path, "cpp/core/view.h", "#include <vector>\n")
     write(tmp_path, "cpp/ops/lrn.h", '#include "core/view.h"\n')
-    write(tmp_path, "cpp/backends/cpu/gemm.h", '#include "core/view.h"\n#include <cblas.h>\n')
-    write(tmp_path, "cpp/backends/cpu/gemm.cpp", '#include "backends/cpu/gemm.h"\n')
+    write(tmp_path, "cpp/backends/cpu/gemm/gemm.h", '#include "core/view.h"\n#include <cblas.h>\n')
+    write(tmp_path, "cpp/backends/cpu/gemm/gemm.cpp", '#include "backends/cpu/gemm/gemm.h"\n')
     write(tmp_path, "cpp/backends/cuda/gemm.h", "#include <cublas_v2.h>\n")
     write(tmp_path, "cpp/comm/mpi.h", "#include <mpi.h>\n")
     write(tmp_path, "cpp/layers/lrn.cpp", '#include "ops/lrn.h"\n')
@@ -233,12 +233,12 @@ def house(tmp_path: Path) -> Path:
     [
         ("cpp/core/a.h", '#include "ops/lrn.h"', "not on a lower floor"),
         ("cpp/ops/a.h", '  #  include "layers/lrn.cpp"', "not on a lower floor"),
-        ("cpp/comm/a.cpp", '#include "backends/cpu/gemm.h"', "through the registry"),
-        ("cpp/data/a.cpp", '#include "backends/cpu/gemm.h"', "through the registry"),
+        ("cpp/comm/a.cpp", '#include "backends/cpu/gemm/gemm.h"', "through the registry"),
+        ("cpp/data/a.cpp", '#include "backends/cpu/gemm/gemm.h"', "through the registry"),
         ("cpp/data/a.h", '#include "layers/lrn.cpp"', "not on a lower floor"),
-        ("cpp/graph/a.cpp", '#include "backends/cpu/gemm.h"', "through the registry"),
+        ("cpp/graph/a.cpp", '#include "backends/cpu/gemm/gemm.h"', "through the registry"),
         ("cpp/bindings/a.cpp", '#include "comm/mpi.h"', "through the registry"),
-        ("cpp/backends/cuda/a.cu", '#include "backends/cpu/gemm.h"', "through the registry"),
+        ("cpp/backends/cuda/a.cu", '#include "backends/cpu/gemm/gemm.h"', "through the registry"),
         ("cpp/ops/a.h", '#include "lrn.h"', "no path from cpp/"),
         ("cpp/attic/a.h", '#include "core/view.h"', "without a floor"),
         ("cpp/core/a.h", "#include <cuda_runtime.h>", "belongs to backends/cuda"),

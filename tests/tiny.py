@@ -30,7 +30,7 @@ lr = 0.01
 batch_size = 8
 epochs = 3
 schedule = "constant"
-colour_std = 0.05
+color_std = 0.05
 mirror = false
 scale = 0.02
 

@@ -3,7 +3,7 @@
 namespace alexnet {
 namespace {
 
-int image_count(const Network& net, const py::array& images) {
+int image_count(const Replica& net, const py::array& images) {
   const Shape& in = net.input();
   require<ShapeError>(images.ndim() == 4 && images.shape(1) == in.c && images.shape(2) == in.h &&
                           images.shape(3) == in.w,
@@ -23,7 +23,7 @@ void add_labels(Batch& batch, const py::array& labels) {
 }
 
 // Of a batch as Loader.next() gives it, with on_device.
-RawImages to_raw(const Network& net, const py::dict& batch, int n) {
+RawImages to_raw(const Replica& net, const py::dict& batch, int n) {
   const auto records = batch["records"].cast<py::array>(),
              offsets = batch["offsets"].cast<py::array>();
   const auto mirror = batch["mirror"].cast<py::array>();
@@ -45,9 +45,9 @@ RawImages to_raw(const Network& net, const py::dict& batch, int n) {
   raw.offsets = static_cast<const int32_t*>(offsets.data());
   raw.mirror = static_cast<const uint8_t*>(mirror.data());
   raw.scale = batch["scale"].cast<float>();
-  if (!batch["colour"].is_none())
-    raw.colour = static_cast<const float*>(borrow(batch["colour"].cast<py::array>(), DType::f32,
-                                                  int64_t(n) * net.input().c, "colour"));
+  if (!batch["color"].is_none())
+    raw.color = static_cast<const float*>(
+        borrow(batch["color"].cast<py::array>(), DType::f32, int64_t(n) * net.input().c, "color"));
   return raw;
 }
 
@@ -62,18 +62,18 @@ std::shared_ptr<const void> owner_of(py::object object) {
 
 }  // namespace
 
-Batch to_batch(const Network& net, const py::array& images) {
+Batch to_batch(const Replica& net, const py::array& images) {
   const int n = image_count(net, images);
   return {borrow(images, net.compute_type(), n * net.input().per_image(), "images"), nullptr, n};
 }
 
-Batch to_batch(const Network& net, const py::array& images, const py::array& labels) {
+Batch to_batch(const Replica& net, const py::array& images, const py::array& labels) {
   Batch batch = to_batch(net, images);
   add_labels(batch, labels);
   return batch;
 }
 
-Batch to_raw_batch(const Network& net, const py::dict& given, const py::array& labels) {
+Batch to_raw_batch(const Replica& net, const py::dict& given, const py::array& labels) {
   Batch batch{nullptr, nullptr, int(labels.size()), {}};
   require<ShapeError>(batch.count > 0, "a batch must hold at least one image, got 0");
   add_labels(batch, labels);
@@ -88,8 +88,8 @@ Batch kept(Batch batch, const py::array& images, const py::array& labels) {
 
 // The arrays, not the mapping: that may be filled anew.
 Batch kept(Batch batch, const py::dict& raw, const py::array& labels) {
-  batch.owner = owner_of(
-      py::make_tuple(raw["records"], raw["offsets"], raw["mirror"], raw["colour"], labels));
+  batch.owner =
+      owner_of(py::make_tuple(raw["records"], raw["offsets"], raw["mirror"], raw["color"], labels));
   return batch;
 }
 

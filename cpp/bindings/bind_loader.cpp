@@ -23,8 +23,8 @@ std::shared_ptr<Records> memory_records(const Array<uint8_t>& images) {
 }
 
 ImageDraws make_draws(uint64_t seed, int channels, Pair crop, Pair places, Pair first, bool mirror,
-                      int group, const std::optional<Array<double>>& axes, int64_t colour_epochs,
-                      float scale, float colour_scale) {
+                      int group, const std::optional<Array<double>>& axes, int64_t color_epochs,
+                      float scale, float color_scale) {
   AugmentSettings s;
   s.crop_height = crop[0];
   s.crop_width = crop[1];
@@ -35,23 +35,23 @@ ImageDraws make_draws(uint64_t seed, int channels, Pair crop, Pair places, Pair 
   s.mirror = mirror;
   s.group = group;
   if (axes) s.axes.assign(axes->data(), axes->data() + axes->size());
-  s.colour_epochs = axes ? colour_epochs : 0;
+  s.color_epochs = axes ? color_epochs : 0;
   s.scale = scale;
-  s.colour_scale = colour_scale;
+  s.color_scale = color_scale;
   return {std::move(s), channels, seed};
 }
 
 py::tuple draw(const ImageDraws& draws, int64_t epoch, int64_t first, int64_t count) {
   Array<int32_t> offsets({count, int64_t(2)});
   Array<uint8_t> mirror(count);
-  Array<float> colour({count, int64_t(draws.channels())});
+  Array<float> color({count, int64_t(draws.channels())});
   for (int64_t i = 0; i < count; ++i) {
     draws.window(epoch, first + i, offsets.mutable_data(i, 0));
     *mirror.mutable_data(i) = draws.mirrored(epoch, first + i);
-    if (draws.has_colour(epoch)) draws.colour(epoch, first + i, colour.mutable_data(i, 0));
+    if (draws.has_color(epoch)) draws.color(epoch, first + i, color.mutable_data(i, 0));
   }
   return py::make_tuple(offsets, mirror,
-                        draws.has_colour(epoch) ? py::object(colour) : py::object(py::none()));
+                        draws.has_color(epoch) ? py::object(color) : py::object(py::none()));
 }
 
 // Gives the buffer back when the last array that lies in it is gone.
@@ -76,7 +76,7 @@ py::object next_batch(Loader& loader) {
   const RecordShape& r = loader.shape();
   const AugmentSettings& a = loader.draws().settings();
   const auto n = py::ssize_t(b.count);
-  py::object images = py::none(), records = py::none(), colour = py::none();
+  py::object images = py::none(), records = py::none(), color = py::none();
   if (b.buffer->images)
     images = Array<float>(
         {n, py::ssize_t(r.channels), py::ssize_t(a.crop_height), py::ssize_t(a.crop_width)},
@@ -85,11 +85,11 @@ py::object next_batch(Loader& loader) {
     records =
         Array<uint8_t>({n, py::ssize_t(r.height), py::ssize_t(r.width), py::ssize_t(r.channels)},
                        b.buffer->records, owner);
-  if (b.has_colour) colour = Array<float>({n, py::ssize_t(r.channels)}, b.buffer->colour, owner);
+  if (b.has_color) color = Array<float>({n, py::ssize_t(r.channels)}, b.buffer->color, owner);
   return py::dict("images"_a = images, "records"_a = records,
                   "labels"_a = Array<int32_t>({n}, b.buffer->labels),  // a copy
                   "offsets"_a = Array<int32_t>({n, py::ssize_t(2)}, b.buffer->offsets, owner),
-                  "mirror"_a = Array<uint8_t>({n}, b.buffer->mirror, owner), "colour"_a = colour,
+                  "mirror"_a = Array<uint8_t>({n}, b.buffer->mirror, owner), "color"_a = color,
                   "scale"_a = b.scale, "epoch"_a = b.epoch, "first"_a = b.first, "last"_a = b.last);
 }
 
@@ -178,12 +178,11 @@ void bind_loader(py::module_& m) {
                          "The random crop, mirroring and color noise of each image, by epoch and\n"
                          "position in it. alexnet_native.data.augment explains the settings.")
       .def(py::init(&make_draws), py::kw_only(), "seed"_a, "channels"_a, "crop"_a, "places"_a,
-           "first"_a, "mirror"_a, "group"_a, "axes"_a, "colour_epochs"_a, "scale"_a,
-           "colour_scale"_a,
+           "first"_a, "mirror"_a, "group"_a, "axes"_a, "color_epochs"_a, "scale"_a, "color_scale"_a,
            "crop: height, width. places: the number of crop places down and across; first:\n"
            "the first of them. group: consecutive images that share their draws. axes:\n"
-           "float64 (C, C), or None for no color noise. colour_epochs: epochs with color\n"
-           "noise; in these, colour_scale replaces scale.")
+           "float64 (C, C), or None for no color noise. color_epochs: epochs with color\n"
+           "noise; in these, color_scale replaces scale.")
       .def("draw", &draw, "epoch"_a, "first"_a, "count"_a,
            "The draws of `count` images from position `first`: offsets int32 (count, 2),\n"
            "top and left; mirror uint8 (count,); color float32 (count, C), or None in an\n"

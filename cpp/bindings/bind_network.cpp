@@ -1,6 +1,6 @@
 #include "bindings/batches.h"
 #include "bindings/bind.h"
-#include "train/replicas.h"
+#include "train/network.h"
 
 using namespace pybind11::literals;
 
@@ -46,7 +46,7 @@ std::vector<py::ssize_t> param_dims(const Shape& s) {
   return dims(s);
 }
 
-py::array output_array(const Network& net, std::vector<py::ssize_t> shape) {
+py::array output_array(const Replica& net, std::vector<py::ssize_t> shape) {
   return py::array(numpy_dtype(net.compute_type()), std::move(shape));
 }
 
@@ -61,7 +61,7 @@ void bind_network(py::module_& m) {
       .def_readonly("top5", &StepResult::top5, "Sum of the top-5 credits, counted like top1.")
       .def_readonly("images", &StepResult::images, "Number of images.");
 
-  py::class_<Replicas> network(
+  py::class_<Network> network(
       m, "Network",
       "A network on its devices. alexnet_native.Net wraps it and is easier to use.\n"
       "\n"
@@ -80,7 +80,7 @@ void bind_network(py::module_& m) {
                        const std::string& communicator) {
              Description d{to_input(input_shape), {}};
              for (const auto& layer : layers) d.layers.push_back(to_layer(layer));
-             return std::make_unique<Replicas>(
+             return std::make_unique<Network>(
                  d,
                  NetworkOptions{devices, seed, parse_precision(precision), threads, fuse,
                                 communicator},
@@ -97,14 +97,14 @@ void bind_network(py::module_& m) {
            "\"fp64\". threads: CPU threads in total; 0: all that this process may use. fuse:\n"
            "compute ReLU and normalisation inside a neighbouring layer.\n"
            "Raises ValueError and names the layer where the description is not valid.")
-      .def_property_readonly("devices", &Replicas::device_names,
+      .def_property_readonly("devices", &Network::device_names,
                              "Names of the devices, as they were given.")
       .def_property_readonly(
-          "classes", [](const Replicas& n) { return n.first().output().per_image(); },
+          "classes", [](const Network& n) { return n.first().output().per_image(); },
           "Number of outputs for each image.")
       .def(
           "plan",
-          [](Replicas& n, int batch, bool training, bool accumulates) {
+          [](Network& n, int batch, bool training, bool accumulates) {
             return to_dict(n.plan(batch, training, accumulates),
                            training ? n.traffic() : GradientTraffic{});
           },
@@ -114,25 +114,25 @@ void bind_network(py::module_& m) {
           "added up.")
       .def(
           "program",
-          [](Replicas& n, int batch, bool training) { return n.program(batch, training); },
+          [](Network& n, int batch, bool training) { return n.program(batch, training); },
           "batch"_a, "training"_a = true,
           "Instructions that run for a batch of this size, one line of text for each.")
       .def(
-          "layer_names", [](const Replicas& n) { return n.first().layer_names(); },
+          "layer_names", [](const Network& n) { return n.first().layer_names(); },
           "Names of the layers of the description, in order.")
       .def(
-          "param_names", [](Replicas& n) { return n.first().parameters().names(); },
+          "param_names", [](Network& n) { return n.first().parameters().names(); },
           "Names of the parameters: \"layer.weight\" and \"layer.bias\". A parameter that is\n"
           "split over devices has one name and is read and written as a whole.")
       .def(
           "param_shape",
-          [](Replicas& n, const std::string& name) {
+          [](Network& n, const std::string& name) {
             return py::tuple(py::cast(param_dims(n.first().parameters().shape(name))));
           },
           "name"_a, "Shape of a parameter. Raises ValueError where there is no such parameter.")
       .def(
           "get",
-          [](Replicas& n, const std::string& name, const std::string& kind) {
+          [](Network& n, const std::string& name, const std::string& kind) {
             py::array out = output_array(n.first(), param_dims(n.first().parameters().shape(name)));
             void* data = out.mutable_data();
             const ParamKind k = parse_kind(kind);
@@ -146,8 +146,7 @@ void bind_network(py::module_& m) {
           "Raises ValueError for an unknown name or kind.")
       .def(
           "set",
-          [](Replicas& n, const std::string& name, const std::string& kind,
-             const py::array& value) {
+          [](Network& n, const std::string& name, const std::string& kind, const py::array& value) {
             const Shape shape = n.first().parameters().shape(name);
             const void* data = borrow(value, n.first().compute_type(), shape.count(), name.c_str());
             const ParamKind k = parse_kind(kind);
@@ -160,7 +159,7 @@ void bind_network(py::module_& m) {
           "or size.")
       .def(
           "set_update",
-          [](Replicas& n, const std::string& name, double lr, double momentum, double decay) {
+          [](Network& n, const std::string& name, double lr, double momentum, double decay) {
             n.set_update(name, {lr, momentum, decay});
           },
           "name"_a, "lr"_a, "momentum"_a, "decay"_a,
@@ -169,7 +168,7 @@ void bind_network(py::module_& m) {
           "computed.")
       .def(
           "forward_backward",
-          [](Replicas& n, const py::array& images, const py::array& labels, uint64_t step,
+          [](Network& n, const py::array& images, const py::array& labels, uint64_t step,
              int64_t first_image, int64_t total) {
             const Batch batch = to_batch(n.first(), images, labels);
             const py::gil_scoped_release nogil;
@@ -182,7 +181,7 @@ void bind_network(py::module_& m) {
           "the random draws.")
       .def(
           "forward_backward_raw",
-          [](Replicas& n, const py::dict& raw, const py::array& labels, uint64_t step,
+          [](Network& n, const py::dict& raw, const py::array& labels, uint64_t step,
              int64_t first_image, int64_t total) {
             const Batch batch = to_raw_batch(n.first(), raw, labels);
             const py::gil_scoped_release nogil;
@@ -193,7 +192,7 @@ void bind_network(py::module_& m) {
           "each device crops and augments them itself.")
       .def(
           "set_mean",
-          [](Replicas& n, const std::optional<py::array_t<float, py::array::c_style>>& mean) {
+          [](Network& n, const std::optional<py::array_t<float, py::array::c_style>>& mean) {
             RawMean raw;
             if (mean) {
               require<ShapeError>(mean->ndim() == 3, "mean must be float32 (C, H, W) or (C, h, w)");
@@ -205,12 +204,12 @@ void bind_network(py::module_& m) {
           "mean"_a.noconvert(),
           "Sets the mean that is subtracted from records on the devices: float32 (C, h,\n"
           "w), the same for every crop, or (C, H, W), the part under the crop, or None.")
-      .def("update", &Replicas::update, py::call_guard<py::gil_scoped_release>(),
+      .def("update", &Network::update, py::call_guard<py::gil_scoped_release>(),
            "Applies the accumulated gradients as set_update() says, then sets them to\n"
            "zero.")
       .def(
           "train_step",
-          [](Replicas& n, const py::array& images, const py::array& labels, uint64_t step) {
+          [](Network& n, const py::array& images, const py::array& labels, uint64_t step) {
             const Batch batch = to_batch(n.first(), images, labels);
             const py::gil_scoped_release nogil;
             return n.train_step(batch, step);
@@ -221,7 +220,7 @@ void bind_network(py::module_& m) {
           "is changed.")
       .def(
           "train_step_raw",
-          [](Replicas& n, const py::dict& raw, const py::array& labels, uint64_t step) {
+          [](Network& n, const py::dict& raw, const py::array& labels, uint64_t step) {
             const Batch batch = to_raw_batch(n.first(), raw, labels);
             const py::gil_scoped_release nogil;
             return n.train_step(batch, step);
@@ -230,7 +229,7 @@ void bind_network(py::module_& m) {
           "train_step() on the records of a batch of a Loader with on_device=True.")
       .def(
           "enqueue_step",
-          [](Replicas& n, const py::array& images, const py::array& labels, uint64_t step,
+          [](Network& n, const py::array& images, const py::array& labels, uint64_t step,
              int64_t first_image, int64_t total) {
             const Batch batch = kept(to_batch(n.first(), images, labels), images, labels);
             const py::gil_scoped_release nogil;
@@ -243,7 +242,7 @@ void bind_network(py::module_& m) {
           "other arrays are copied.")
       .def(
           "enqueue_step_raw",
-          [](Replicas& n, const py::dict& given, const py::array& labels, uint64_t step,
+          [](Network& n, const py::dict& given, const py::array& labels, uint64_t step,
              int64_t first_image, int64_t total) {
             const Batch batch = kept(to_raw_batch(n.first(), given, labels), given, labels);
             const py::gil_scoped_release nogil;
@@ -251,17 +250,17 @@ void bind_network(py::module_& m) {
           },
           "raw"_a, "labels"_a, "step"_a, "first"_a, "total"_a,
           "enqueue_step() on the records of a batch of a Loader with on_device=True.")
-      .def("next_result", &Replicas::next_result, py::call_guard<py::gil_scoped_release>(),
+      .def("next_result", &Network::next_result, py::call_guard<py::gil_scoped_release>(),
            "Waits for the oldest enqueued step, or part of one, and returns its\n"
            "StepResult.")
       .def_property_readonly(
-          "waiting_steps", &Replicas::waiting_steps,
+          "waiting_steps", &Network::waiting_steps,
           "Number of enqueued steps, or parts, whose results have not been read.")
-      .def_property_readonly("overlaps", &Replicas::overlaps,
+      .def_property_readonly("overlaps", &Network::overlaps,
                              "Whether enqueue_step() is faster than train_step(): true on a GPU.")
       .def(
           "predict",
-          [](Replicas& n, const py::array& images) {
+          [](Network& n, const py::array& images) {
             const Batch batch = to_batch(n.first(), images);
             py::array out =
                 output_array(n.first(), {batch.count, py::ssize_t(n.first().output().per_image())});
@@ -275,7 +274,7 @@ void bind_network(py::module_& m) {
           "softmax.")
       .def(
           "evaluate",
-          [](Replicas& n, const py::array& images, const py::array& labels) {
+          [](Network& n, const py::array& images, const py::array& labels) {
             const Batch batch = to_batch(n.first(), images, labels);
             const py::gil_scoped_release nogil;
             return n.evaluate(batch);
@@ -283,7 +282,7 @@ void bind_network(py::module_& m) {
           "images"_a, "labels"_a, "Loss and hits in test mode, as a StepResult.")
       .def(
           "features",
-          [](Replicas& n, const py::array& images, const std::string& layer) {
+          [](Network& n, const py::array& images, const std::string& layer) {
             const Batch batch = to_batch(n.first(), images);
             py::array out =
                 output_array(n.first(), dims(n.first().feature_shape(layer, batch.count)));

@@ -1,7 +1,7 @@
 // A network's profile, and what a device can do at best.
 #include "bindings/bind.h"
 #include "core/backend.h"
-#include "train/replicas.h"
+#include "train/network.h"
 
 using namespace pybind11::literals;
 
@@ -30,37 +30,37 @@ py::list to_list(const std::vector<Cost>& costs) {
   return out;
 }
 
-py::dict measure_limits(const std::string& name, int threads) {
+py::dict measure_peak_rates(const std::string& name, int threads) {
   const DeviceId id = parse_device(name);
   const auto device = backend(id.kind).make_device(id, threads > 0 ? threads : available_threads());
-  DeviceLimits limits;
+  PeakRates rates;
   {
     const py::gil_scoped_release nogil;
-    limits = device->measure_limits();
+    rates = device->measure_peak_rates();
   }
-  return py::dict("fp32"_a = limits.f32_flops, "tf32"_a = limits.tf32_flops,
-                  "bf16"_a = limits.bf16_flops, "bytes"_a = limits.bytes);
+  return py::dict("fp32"_a = rates.f32_flops, "tf32"_a = rates.tf32_flops,
+                  "bf16"_a = rates.bf16_flops, "bytes"_a = rates.bytes);
 }
 
 }  // namespace
 
-void bind_profile(py::module_& m, py::class_<Replicas>& network) {
+void bind_profile(py::module_& m, py::class_<Network>& network) {
   network
-      .def("profile", &Replicas::profile, "on"_a,
+      .def("profile", &Network::profile, "on"_a,
            "Starts or stops recording the time of every task.")
-      .def_property_readonly("is_profiled", &Replicas::is_profiled,
+      .def_property_readonly("is_profiled", &Network::is_profiled,
                              "Whether tasks are being recorded.")
       .def(
-          "take_profile", [](Replicas& n) { return to_list(n.take_profile()); },
+          "take_profile", [](Network& n) { return to_list(n.take_profile()); },
           "The tasks recorded since the last call: a dict {\"device\", \"tasks\"} for each\n"
           "device, then for each sum of gradients. Times are in nanoseconds.")
       .def(
           "costs",
-          [](Replicas& n, int batch, bool training) { return to_list(n.costs(batch, training)); },
+          [](Network& n, int batch, bool training) { return to_list(n.costs(batch, training)); },
           "batch"_a, "training"_a = true,
           "Multiply-adds and bytes of each task for a batch of this size, as a list of\n"
           "dicts.");
-  m.def("measure_limits", &measure_limits, "device"_a = "cpu:0", "threads"_a = 0,
+  m.def("measure_peak_rates", &measure_peak_rates, "device"_a = "cpu:0", "threads"_a = 0,
         "Measures what a device can do at best: {\"fp32\", \"tf32\", \"bf16\", \"bytes\"} per\n"
         "second. Takes about a second. Raises UnavailableError where the device is not\n"
         "available.");

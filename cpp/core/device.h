@@ -40,9 +40,9 @@ class Event {
 // record it and play it again with less effort of the host. Usage, until end() is true:
 //   begin(), enqueue everything, end()
 // Arguments of ops may differ from time to time; the sequence of calls must not.
-class Replay {
+class StepGraph {
  public:
-  virtual ~Replay() = default;
+  virtual ~StepGraph() = default;
   virtual void begin() = 0;
   virtual bool end() = 0;              // false: nothing has run, enqueue it once more
   virtual void cancel() noexcept = 0;  // instead of end(), after an exception
@@ -71,7 +71,7 @@ class Stream {
   virtual void record(Event& event) = 0;
   virtual void wait(Event& event) = 0;  // the stream waits, not the caller
   // Null where nothing is gained. `streams`: all that the work is enqueued on, this one the first.
-  virtual std::unique_ptr<Replay> make_replay(const std::vector<Stream*>& streams) {
+  virtual std::unique_ptr<StepGraph> make_step_graph(const std::vector<Stream*>& streams) {
     (void)streams;
     return nullptr;
   }
@@ -98,7 +98,7 @@ class Device {
   // From now on float products may be rounded to TF32 (10 bits of mantissa), on tensor cores.
   // False: the device has none.
   virtual bool allow_tf32() { return false; }
-  virtual DeviceLimits measure_limits() { return {}; }  // takes about a second; blocking
+  virtual PeakRates measure_peak_rates() { return {}; }  // takes about a second; blocking
 
   virtual void* allocate(size_t bytes) = 0;  // 64-byte aligned; throws DeviceError when full
   virtual void release(void* data) noexcept = 0;

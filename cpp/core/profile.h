@@ -32,7 +32,7 @@ inline int64_t profile_clock() {
 
 // Measured: what no kernel of this device exceeds, without algorithms of fewer operations. Per
 // second; 0: it cannot.
-struct DeviceLimits {
+struct PeakRates {
   double f32_flops = 0;
   double tf32_flops = 0;  // fp32 products whose factors are rounded to 10 bits of mantissa
   double bf16_flops = 0;  // products of bf16, sums in fp32

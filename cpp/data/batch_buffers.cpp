@@ -25,7 +25,7 @@ size_t lay_out(const BatchLayout& layout, void* memory, BatchBuffer* out) {
   out->labels = part.take<int32_t>(n);
   out->offsets = part.take<int32_t>(2 * n);
   out->mirror = part.take<uint8_t>(n);
-  out->colour = part.take<float>(n * layout.record.channels);
+  out->color = part.take<float>(n * layout.record.channels);
   return part.used;
 }
 

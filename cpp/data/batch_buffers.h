@@ -19,8 +19,8 @@ struct BatchBuffer {
   int32_t* labels = nullptr;
   int32_t* offsets = nullptr;  // (N, 2): top, left
   uint8_t* mirror = nullptr;
-  float* colour = nullptr;  // (N, C)
-  void* memory = nullptr;   // all of it
+  float* color = nullptr;  // (N, C)
+  void* memory = nullptr;  // all of it
 };
 
 struct BatchLayout {

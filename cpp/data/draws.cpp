@@ -31,14 +31,14 @@ ImageDraws::ImageDraws(AugmentSettings settings, int channels, uint64_t seed)
       channels_(channels),
       crop_{seed, site_of("data/crop")},
       mirror_{seed, site_of("data/mirror")},
-      colour_{seed, site_of("data/colour")} {
+      color_{seed, site_of("data/colour")} {
   const AugmentSettings& s = settings_;
   require<ConfigError>(s.group >= 1, "a draw for {} images", s.group);
   require<ConfigError>(s.places_y >= 1 && s.places_x >= 1 && s.first_y >= 0 && s.first_x >= 0,
                        "a window has {} x {} places from ({}, {})", s.places_y, s.places_x,
                        s.first_y, s.first_x);
-  require<ConfigError>(s.colour_epochs == 0 || s.axes.size() == size_t(channels) * channels,
-                       "{} colour axes for {} channels", s.axes.size(), channels);
+  require<ConfigError>(s.color_epochs == 0 || s.axes.size() == size_t(channels) * channels,
+                       "{} color axes for {} channels", s.axes.size(), channels);
 }
 
 void ImageDraws::window(int64_t epoch, int64_t position, int32_t* offset) const {
@@ -52,11 +52,11 @@ uint8_t ImageDraws::mirrored(int64_t epoch, int64_t position) const {
   return uint8_t(below(mirror_.bits(epoch, uint64_t(position / settings_.group)), 2));
 }
 
-void ImageDraws::colour(int64_t epoch, int64_t position, float* shift) const {
+void ImageDraws::color(int64_t epoch, int64_t position, float* shift) const {
   for (int c = 0; c < channels_; ++c) {
     double sum = 0;
     for (int i = 0; i < channels_; ++i)
-      sum += normal(colour_, epoch, uint64_t(channels_) * uint64_t(position) + uint64_t(i)) *
+      sum += normal(color_, epoch, uint64_t(channels_) * uint64_t(position) + uint64_t(i)) *
              settings_.axes[size_t(i * channels_ + c)];
     shift[c] = float(sum);
   }

@@ -1,4 +1,4 @@
-// What is drawn for training images: their order, windows, mirrors and colour shifts. All are
+// What is drawn for training images: their order, windows, mirrors and color shifts. All are
 // functions of (seed, epoch, position of the image in the epoch), by Philox (core/philox.h).
 #pragma once
 
@@ -18,10 +18,10 @@ struct AugmentSettings {
   int places_y = 1, places_x = 1;  // from which a window's corner is drawn, from (first_y, first_x)
   int first_y = 0, first_x = 0;
   bool mirror = false;
-  int group = 1;              // consecutive images that share a window and a mirroring
-  std::vector<double> axes;   // (C, C); row i: times a normal draw is the shift by component i
-  int64_t colour_epochs = 0;  // epochs that have colour noise, from the first
-  float scale = 1, colour_scale = 1;  // of epochs without and with colour noise
+  int group = 1;             // consecutive images that share a window and a mirroring
+  std::vector<double> axes;  // (C, C); row i: times a normal draw is the shift by component i
+  int64_t color_epochs = 0;  // epochs that have color noise, from the first
+  float scale = 1, color_scale = 1;  // of epochs without and with color noise
 };
 
 class ImageDraws {
@@ -31,19 +31,19 @@ class ImageDraws {
   const AugmentSettings& settings() const { return settings_; }
   int channels() const { return channels_; }
   uint64_t seed() const { return crop_.seed; }
-  bool has_colour(int64_t epoch) const { return epoch < settings_.colour_epochs; }
+  bool has_color(int64_t epoch) const { return epoch < settings_.color_epochs; }
   float scale(int64_t epoch) const {
-    return has_colour(epoch) ? settings_.colour_scale : settings_.scale;
+    return has_color(epoch) ? settings_.color_scale : settings_.scale;
   }
-  // Of one image; offset: top, left; colour: a shift for each channel, of an epoch that has them.
+  // Of one image; offset: top, left; color: a shift for each channel, of an epoch that has them.
   void window(int64_t epoch, int64_t position, int32_t* offset) const;
   uint8_t mirrored(int64_t epoch, int64_t position) const;
-  void colour(int64_t epoch, int64_t position, float* shift) const;
+  void color(int64_t epoch, int64_t position, float* shift) const;
 
  private:
   AugmentSettings settings_;
   int channels_;
-  RandomSite crop_, mirror_, colour_;
+  RandomSite crop_, mirror_, color_;
 };
 
 }  // namespace alexnet

@@ -32,7 +32,7 @@ void ImageMaker::make(const BatchBuffer& b, int image, int64_t index, int64_t ep
   int32_t* offset = b.offsets + 2 * image;
   draws_.window(epoch, position, offset);
   b.mirror[image] = draws_.mirrored(epoch, position);
-  if (draws_.has_colour(epoch)) draws_.colour(epoch, position, b.colour + image * shape_.channels);
+  if (draws_.has_color(epoch)) draws_.color(epoch, position, b.color + image * shape_.channels);
 
   uint8_t* own = b.records ? b.records + image * shape_.bytes() : nullptr;
   if (!on_device_)
@@ -57,7 +57,7 @@ void ImageMaker::augment(const BatchBuffer& b, int image, const uint8_t* record,
   op.images = {record, {1, height, width, c}, {}};
   op.offsets = {b.offsets + 2 * image, {1, 2, 1, 1}, {}};
   op.mirror = {b.mirror + image, {1, 1, 1, 1}, {}};
-  if (draws_.has_colour(epoch)) op.color = {b.colour + image * c, {1, c, 1, 1}, {}};
+  if (draws_.has_color(epoch)) op.color = {b.color + image * c, {1, c, 1, 1}, {}};
   op.mean_matched = mean_.matched;
   if (!mean_.values.empty()) op.mean = {mean_.values.data(), mean_.matched ? whole : window, {}};
   op.out = {b.images + image * window.count(), window, {}};

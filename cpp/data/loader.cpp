@@ -150,7 +150,7 @@ void Loader::begin(Slot& s) {
              epoch_,
              offset_,
              last,
-             maker_.draws().has_colour(epoch_),
+             maker_.draws().has_color(epoch_),
              maker_.draws().scale(epoch_)};
   s.indices.clear();
   for (int64_t position = own_position(offset_); position < last; position += options_.ranks) {

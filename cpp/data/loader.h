@@ -1,7 +1,7 @@
 // Makes training batches ahead of their use, on threads of its own.
 //
 // Threads take images one after the other, in the epoch's order, across the bounds of batches: each
-// reads a record, draws its window, mirroring and colour, and augments it into the batch's buffer
+// reads a record, draws its window, mirroring and color, and augments it into the batch's buffer
 // (or leaves that to the network's device). What a batch holds depends on seed and position alone.
 //
 // Where Python makes the records, it claims a batch, fills in its records and hands it over; all
@@ -34,7 +34,7 @@ struct LoadedBatch {
   BatchBuffer* buffer = nullptr;
   int count = 0;                           // images of this rank
   int64_t epoch = 0, first = 0, last = 0;  // positions in the epoch, of all ranks
-  bool has_colour = false;
+  bool has_color = false;
   float scale = 1;
 };
 

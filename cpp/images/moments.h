@@ -1,5 +1,5 @@
 // First and second moments of uint8 pixels, exact: what the mean image and the principal components
-// of colour (paper, sections 2 and 4.1) are computed from.
+// of color (paper, sections 2 and 4.1) are computed from.
 //
 //   sums[p, c]     += sum over n of images[n, p, c]
 //   products[c, d] += sum over n and p of images[n, p, c] * images[n, p, d]

@@ -1,4 +1,4 @@
-// Crop, mirror, mean and colour (paper, section 4.1), from uint8 pixels to what the network reads.
+// Crop, mirror, mean and color (paper, section 4.1), from uint8 pixels to what the network reads.
 //
 //   out[n, c, y, x] = scale * (images[n, top + y, left + x', c] - mean[c, ...] + color[n, c])
 //   x' = x, or width - 1 - x where mirrored

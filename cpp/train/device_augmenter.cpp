@@ -41,7 +41,7 @@ void DeviceAugmenter::run(Stream& stream, const RawImages& raw, const RawMean& m
   op.images = sent(records_, raw.records, {n, raw.height, raw.width, c}, DType::u8);
   op.offsets = sent(offsets_, raw.offsets, {n, 2, 1, 1}, DType::i32);
   op.mirror = sent(mirror_, raw.mirror, {n, 1, 1, 1}, DType::u8);
-  if (raw.colour) op.color = sent(colour_, raw.colour, {n, c, 1, 1}, DType::f32);
+  if (raw.color) op.color = sent(color_, raw.color, {n, c, 1, 1}, DType::f32);
   if (!mean.values.empty()) {
     op.mean_matched = mean.shape.h == raw.height && mean.shape.w == raw.width;
     require<ShapeError>(

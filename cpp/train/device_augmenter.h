@@ -15,7 +15,7 @@ struct RawImages {
   int height = 0, width = 0;
   const int32_t* offsets = nullptr;  // (N, 2): top, left
   const uint8_t* mirror = nullptr;   // (N,)
-  const float* colour = nullptr;     // (N, C) or null
+  const float* color = nullptr;      // (N, C) or null
   float scale = 1;
 };
 
@@ -43,7 +43,7 @@ class DeviceAugmenter {
   AnyView reserved(Stream& stream, Tensor& memory, const Shape& shape, DType dtype);
 
   Device& device_;
-  Tensor records_, offsets_, mirror_, colour_, mean_;
+  Tensor records_, offsets_, mirror_, color_, mean_;
 };
 
 }  // namespace alexnet

@@ -1,22 +1,22 @@
 // How a batch becomes the input of a network: uploaded as it is, or augmented on each device.
-#include "train/network.h"
+#include "train/replica.h"
 
 namespace alexnet {
 
-void Network::set_mean(RawMean mean) {
+void Replica::set_mean(RawMean mean) {
   if (waiting_steps() > 0) synchronize();  // they may still read the one of before
   mean_ = std::move(mean);
   for (const auto& augmenter : augmenters_) augmenter->forget_mean();
 }
 
-void Network::check_labels(const Batch& batch) const {
+void Replica::check_labels(const Batch& batch) const {
   for (int i = 0; i < batch.count; ++i)
     require<ConfigError>(batch.labels[i] >= 0 && batch.labels[i] < output_.c,
                          "label {} of image {} is outside 0..{}", batch.labels[i], i,
                          output_.c - 1);
 }
 
-void Network::upload_images(const Executor& executor, const Batch& batch) {
+void Replica::upload_images(const Executor& executor, const Batch& batch) {
   const Program& program = executor.program();
   try {
     for (size_t i = 0; i < program.inputs.size(); ++i) {
@@ -37,7 +37,7 @@ void Network::upload_images(const Executor& executor, const Batch& batch) {
 }
 
 // The same, of a step that nobody waits for.
-void Network::feed_images(const Executor& executor, const Batch& batch) {
+void Replica::feed_images(const Executor& executor, const Batch& batch) {
   const Program& program = executor.program();
   for (size_t i = 0; i < program.inputs.size(); ++i) {
     if (program.inputs[i] < 0) continue;

@@ -3,275 +3,317 @@
 #include <algorithm>
 #include <cmath>
 
-#include "graph/plan_nodes.h"
-#include "train/compiled.h"
-#include "train/gradient_reducer.h"
-
 namespace alexnet {
+namespace {
 
-Network::Network(Description description, const NetworkOptions& options)
-    : description_(checked(std::move(description))), options_(options) {
-  require<ConfigError>(options.devices.size() == 1 || options.devices.size() == 2,
-                       "a network runs on one device or two, not {}", options.devices.size());
-  std::vector<DeviceId> ids;
-  for (const std::string& name : options.devices) ids.push_back(parse_device(name));
-  const bool two = ids.size() == 2;
-  const bool shared = two && ids[0] == ids[1];
-  const int threads = options.threads > 0 ? options.threads : available_threads();
-  require<ConfigError>(threads <= 1024, "{} threads are too many", threads);
-
-  const size_t count = two && !shared ? 2 : 1;
-  for (size_t i = 0; i < count; ++i) {
-    const int share = std::max(1, (threads + int(i == 0 ? count - 1 : 0)) / int(count));
-    devices_.push_back(backend(ids[i].kind).make_device(ids[i], share));
-    apply(*devices_[i], options.precision);
-    streams_.push_back(devices_[i]->make_stream());
-    device_list_.push_back(devices_[i].get());
-    stream_list_.push_back(streams_[i].get());
-    augmenters_.push_back(std::make_unique<DeviceAugmenter>(*devices_[i]));
-  }
-
-  shapes_ = output_shapes(description_, *devices_[0], options.precision.dtype, 1);
-  output_ = shapes_.at(description_.layers.back().name);
-  bool has_towers = false;
-  for (const LayerDesc& layer : description_.layers) {
-    has_towers |= layer.towers == 2;
-    require<ConfigError>(layer.device == 0 || layer.device == 1,
-                         "layer '{}': device must be 0 or 1, got {}", layer.name, layer.device);
-  }
-  require<ConfigError>(
-      !two || has_towers,
-      "the network has no layers with towers = 2, so it runs on one device; got {} "
-      "and {}",
-      options.devices[0], options.devices.back());
-  placed_ = two ? split_towers(description_, shapes_) : description_;
-  if (count == 1)
-    for (LayerDesc& layer : placed_.layers) layer.device = 0;
-  placed_ = insert_copies(placed_);
-  // Planned for their parameters alone: no layer is prepared to run.
-  const PlannedNodes planned =
-      plan_nodes(placed_, device_list_, {.fuse = options.fuse, .dtype = options.precision.dtype});
-  parameters_ = std::make_unique<Parameters>(planned.program, device_list_, stream_list_,
-                                             options.seed, threads);
+NetworkOptions options_of(const NetworkOptions& all, int rank, int replicas) {
+  NetworkOptions own = all;
+  const size_t devices = all.devices.size() / size_t(replicas);
+  const auto first = all.devices.begin() + std::ptrdiff_t(devices) * rank;
+  own.devices.assign(first, first + std::ptrdiff_t(devices));
+  const int threads = all.threads > 0 ? all.threads : available_threads();
+  own.shares_gradients = replicas > 1;
+  own.threads = std::max(1, threads / replicas + (rank < threads % replicas ? 1 : 0));
+  return own;
 }
 
-Network::~Network() {
-  if (waiting_steps() == 0) return;
+}  // namespace
+
+Network::Network(const Description& description, const NetworkOptions& options, int replicas)
+    : options_(options) {
+  require<ConfigError>(replicas >= 1, "there must be at least one replica, not {}", replicas);
+  require<ConfigError>(!options.devices.empty() && options.devices.size() % size_t(replicas) == 0,
+                       "{} devices cannot be shared among {} replicas: name as many for each",
+                       options.devices.size(), replicas);
+  for (int rank = 0; rank < replicas; ++rank)
+    replicas_.push_back(
+        std::make_unique<Replica>(description, options_of(options, rank, replicas)));
+  if (replicas == 1) return;
+  communicator_ = &chosen_communicator();
+  threads_ = std::make_unique<ReplicaThreads>(replicas);
+}
+
+// Of the same place in every replica: what a communicator sums over.
+std::vector<Device*> Network::peers(size_t device) const {
+  std::vector<Device*> peers;
+  for (const auto& network : replicas_) peers.push_back(network->devices()[device]);
+  return peers;
+}
+
+// Before anything is trained: what it needs may be missing.
+const CommunicatorApi& Network::chosen_communicator() const {
+  const CommunicatorApi* chosen = nullptr;
+  for (size_t d = 0; d < first().devices().size(); ++d) {
+    std::vector<DeviceId> ids;
+    for (const Device* peer : peers(d)) ids.push_back(peer->id());
+    chosen = &communicator(options_.communicator, ids);
+    const std::string missing = chosen->missing(ids);
+    require<UnavailableError>(missing.empty(), "{}", missing);
+  }
+  return *chosen;
+}
+
+Network::~Network() = default;
+
+Network::Share Network::share(int rank, int images) const {
+  const int each = images / count(), more = images % count();
+  return {rank * each + std::min(rank, more), each + (rank < more ? 1 : 0)};
+}
+
+Batch Network::part(const Batch& batch, const Share& share) const {
+  const int64_t skipped = share.first, channels = first().input().c;
+  Batch part = batch;
+  part.count = share.count;
+  if (batch.labels) part.labels += skipped;
+  if (batch.images) {
+    const int64_t image_bytes =
+        first().input().per_image() * int64_t(size_of(first().compute_type()));
+    part.images = static_cast<const char*>(batch.images) + skipped * image_bytes;
+  }
+  if (part.raw) {
+    RawImages& raw = *part.raw;
+    raw.records += skipped * raw.height * raw.width * channels;
+    raw.offsets += skipped * 2;
+    raw.mirror += skipped;
+    if (raw.color) raw.color += skipped * channels;
+  }
+  return part;
+}
+
+void Network::connect() {
+  if (!reducers_.empty()) return;
+  const size_t devices = first().devices().size();
+  std::vector<std::vector<std::unique_ptr<Communicator>>> own(replicas_.size());
+  for (size_t d = 0; d < devices; ++d) {
+    auto all = communicator_->make(peers(d), kBucketBytes);
+    for (size_t r = 0; r < all.size(); ++r) own[r].push_back(std::move(all[r]));
+  }
+  for (size_t r = 0; r < replicas_.size(); ++r) {
+    Replica& n = *replicas_[r];
+    reducers_.push_back(std::make_unique<GradientReducer>(int(r), n.parameters(), n.devices(),
+                                                          n.streams(), std::move(own[r])));
+    for (Stream* stream : reducers_.back()->streams()) stream->profile(profiling_);
+  }
+}
+
+// Without the threads where there is one replica.
+void Network::each(const std::function<void(int)>& work) {
+  if (!threads_) return work(0);
   try {
-    synchronize();          // what is enqueued uses the memory of this network
-  } catch (const Error&) {  // nobody is left to hear of it
+    threads_->run(work, [this] {
+      for (auto& reducer : reducers_) reducer->abort();
+    });
+  } catch (...) {
+    forget_gradients();
+    throw;
   }
 }
 
-std::vector<std::string> Network::layer_names() const {
-  std::vector<std::string> names;
-  for (const LayerDesc& layer : description_.layers) names.push_back(layer.name);
-  return names;
+// After a failure: what was summed and what was not cannot be told apart.
+void Network::forget_gradients() noexcept {
+  try {
+    for (auto& reducer : reducers_) reducer->synchronize();
+  } catch (const Error&) {  // the failure is known
+  }
+  reducers_.clear();
+  for (auto& network : replicas_) {
+    try {
+      network->parameters().zero_gradients();
+    } catch (const Error&) {
+    }
+  }
+}
+
+template <class F>
+StepResult Network::sum_of(F&& work) {
+  std::vector<StepResult> results(replicas_.size());
+  each([&](int rank) { results[size_t(rank)] = work(rank); });
+  StepResult sum;
+  for (const StepResult& r : results) {
+    sum.loss += r.loss;
+    sum.top1 += r.top1;
+    sum.top5 += r.top5;
+    sum.images += r.images;
+  }
+  return sum;
 }
 
 void Network::set_update(const std::string& name, const UpdateRule& rule) {
-  parameters_->set_rule(name, rule);
+  for (auto& network : replicas_) network->set_update(name, rule);
 }
 
-// GPUs make all updates in one kernel, and replay whole steps.
-bool Network::updates_at_once() const {
-  for (const Device* device : device_list_)
-    if (device->threads() == 0) return false;
-  return !options_.shares_gradients;
+void Network::set_mean(const RawMean& mean) {
+  for (auto& network : replicas_) network->set_mean(mean);
 }
 
-Program Network::build(int images, Work work, const std::set<std::string>& keep) const {
-  require<ConfigError>(images > 0, "a batch must hold at least one image, got {}", images);
-  BuildOptions options{.images = images,
-                       .training = work != Work::test,
-                       .fuse = options_.fuse,
-                       .dtype = options_.precision.dtype,
-                       .keep = keep,
-                       .updates = work == Work::step};
-  for (const std::string& name : parameters_->names())
-    if (parameters_->rule(name).lr == 0) options.frozen.insert(name);
-  Program program = build_program(placed_, device_list_, options);
-  plan_memory(program);
-  order_streams(program);
-  return program;
+void Network::read(const std::string& name, ParamKind kind, void* data) {
+  if (kind == ParamKind::gradient && !reducers_.empty() && !reducers_[0]->is_whole(name))
+    each([&](int rank) {
+      reducers_[size_t(rank)]->reduce(name);
+      replicas_[size_t(rank)]->synchronize();
+      reducers_[size_t(rank)]->synchronize();
+    });
+  first().parameters().read(name, kind, data);
 }
 
-Network::Compiled& Network::compiled(int images, Work work, const std::string& feature) {
-  std::set<std::string> frozen;
-  if (work != Work::test)
-    for (const std::string& name : parameters_->names())
-      if (parameters_->rule(name).lr == 0) frozen.insert(name);
-  const auto found = std::find_if(cache_.begin(), cache_.end(), [&](const auto& c) {
-    return c->images == images && c->work == work && c->feature == feature && c->frozen == frozen;
+void Network::write(const std::string& name, ParamKind kind, const void* data) {
+  const bool gradient = threads_ && kind == ParamKind::gradient;
+  if (gradient) connect();
+  each([&](int rank) {
+    replicas_[size_t(rank)]->parameters().write(name, kind, data);
+    if (gradient) reducers_[size_t(rank)]->was_written(name);
   });
-  if (found != cache_.end()) {
-    cache_.splice(cache_.begin(), cache_, found);
-  } else {
-    if (waiting_steps() > 0) synchronize();  // what runs uses what may go
-    std::set<std::string> keep;
-    if (!feature.empty())
-      for (const LayerDesc& layer : placed_.layers)
-        if (layer.whole == feature) keep.insert(layer.name);
-    cache_.emplace_front(new Compiled{images,
-                                      work,
-                                      feature,
-                                      std::move(frozen),
-                                      Executor(build(images, work, keep), stream_list_),
-                                      {}});
-    constexpr size_t kCached = 6;  // training, evaluation, and their last smaller batches
-    if (cache_.size() > kCached) cache_.pop_back();
-  }
-  Compiled& c = *cache_.front();
-
-  const std::vector<size_t>& sizes = c.executor.program().arena_bytes;
-  arenas_.resize(sizes.size());
-  std::vector<void*>& arenas = arena_data_;
-  arenas.clear();
-  for (size_t i = 0; i < sizes.size(); ++i) {
-    const int64_t units = int64_t(sizes[i] / 256) + 1;
-    if (!arenas_[i] || arenas_[i].view().shape.n < units) {
-      arenas_[i] = Tensor();
-      arenas_[i] = Tensor(*devices_[i], {int(units), 64, 1, 1}, DType::f32);
-    }
-    arenas.push_back(arenas_[i].view().data);
-  }
-  if (c.bound_to != arenas) {
-    c.executor.bind(
-        arenas,
-        [&](const ParamUse& use) { return parameters_->views(use, work == Work::gradients); },
-        [this](const ParamUse& use, const AnyView& g) { parameters_->update(use, g); });
-    c.bound_to = arenas;
-  }
-  return c;
-}
-
-void Network::synchronize() {
-  // All of them, also after an error: nothing may still read the caller's memory.
-  std::exception_ptr error;
-  for (Stream* stream : stream_list_) {
-    try {
-      stream->synchronize();
-    } catch (...) {
-      if (!error) error = std::current_exception();
-    }
-  }
-  try {
-    if (queue_) queue_->synchronize();
-  } catch (...) {
-    if (!error) error = std::current_exception();
-  }
-  keep_records();
-  if (error) std::rethrow_exception(error);
-}
-
-Stream& Network::stream_of(const Program& program, int buffer) {
-  return *stream_list_[size_t(program.buffers[size_t(buffer)].device)];
-}
-
-StepResult Network::run(Compiled& c, const Batch& batch, const StepContext& step,
-                        GradientReducer* reducer) {
-  return scores_of(c, batch, step, [&](const StepContext& context) {
-    if (reducer) reducer->begin(&c.executor.program());
-    c.executor.run(context, reducer);
-    if (reducer) reducer->finish();
-  });
-}
-
-// Uploads the batch, does work(context) on it, and reads its scores; blocking.
-template <class F>
-StepResult Network::scores_of(Compiled& c, const Batch& batch, StepContext context, F&& work) {
-  const Program& program = c.executor.program();
-  forget_records();
-  // Before the first upload: from there on the caller's memory is in use until synchronize().
-  require<ConfigError>(!batch.labels || program.scores >= 0,
-                       "the last layer must be softmax to score labels");
-  upload_images(c.executor, batch);
-  if (batch.labels) {
-    const AnyView labels = c.executor.view(program.labels);
-    Stream& stream = stream_of(program, program.labels);
-    stream.set_label("labels", Phase::upload);
-    stream.upload(batch.labels, labels);
-    context.labels = labels;
-  }
-  try {
-    work(context);
-    if (batch.labels) {
-      const AnyView view = c.executor.view(program.scores);
-      scores_.resize(size_t(view.bytes()));
-      Stream& stream = stream_of(program, program.scores);
-      stream.set_label("scores", Phase::download);
-      stream.download(view, scores_.data());
-    }
-  } catch (...) {
-    synchronize();
-    throw;
-  }
-  synchronize();
-
-  if (!batch.labels) return {.images = batch.count};
-  return result_of(scores_.data(), batch.count);
-}
-
-StepResult Network::result_of(const void* scores, int images) const {
-  StepResult result;
-  result.images = images;
-  const auto value = [&](int64_t i) {
-    return compute_type() == DType::f64 ? static_cast<const double*>(scores)[i]
-                                        : double(static_cast<const float*>(scores)[i]);
-  };
-  for (int64_t i = 0; i < images; ++i) {
-    result.loss += value(3 * i);
-    result.top1 += value(3 * i + 1);
-    result.top5 += value(3 * i + 2);
-  }
-  return result;
 }
 
 StepResult Network::forward_backward(const Batch& batch, uint64_t step, int64_t first_image,
-                                     int64_t total, GradientReducer* reducer) {
-  check_labels(batch);
-  parameters_->will_accumulate();
-  Compiled& c = compiled(batch.count, Work::gradients);
-  try {
-    return run(c, batch, training_context(step, first_image, total > 0 ? total : batch.count),
-               reducer);
-  } catch (const DeviceError&) {
-    parameters_->drop_gradients();
-    throw;
-  }
-}
-
-StepContext Network::training_context(uint64_t step, int64_t first_image, int64_t total) const {
-  StepContext context;
-  context.training = true;
-  context.seed = options_.seed;
-  context.step = step;
-  context.first_image = first_image;
-  context.loss_scale = 1.0 / double(total);
-  return context;
+                                     int64_t total) {
+  if (!threads_) return first().forward_backward(batch, step, first_image, total);
+  first().check_labels(batch);
+  connect();
+  if (total <= 0) total = batch.count;
+  const bool last = first_image + batch.count >= total;  // nothing will be added: sum it up
+  return sum_of([&](int rank) {
+    Replica& network = *replicas_[size_t(rank)];
+    GradientReducer& reducer = *reducers_[size_t(rank)];
+    const Share own = share(rank, batch.count);
+    reducer.share();
+    StepResult result;
+    if (own.count > 0) {
+      result = network.forward_backward(part(batch, own), step, first_image + own.first, total,
+                                        last ? &reducer : nullptr);
+    } else if (last) {
+      reducer.begin(nullptr);
+      reducer.finish();
+      network.synchronize();
+    }
+    reducer.synchronize();
+    return result;
+  });
 }
 
 void Network::update() {
-  parameters_->update();
-  synchronize();
+  if (!threads_) return first().update();
+  connect();
+  each([&](int rank) {
+    GradientReducer& reducer = *reducers_[size_t(rank)];
+    reducer.begin(nullptr);  // what a pass did not complete
+    reducer.finish();
+    replicas_[size_t(rank)]->update();
+    reducer.were_updated();
+    reducer.synchronize();
+  });
 }
 
 StepResult Network::train_step(const Batch& batch, uint64_t step) {
-  if (!updates_at_once() || parameters_->accumulated()) {
-    const StepResult result = forward_backward(batch, step, 0, 0);
-    if (std::isfinite(result.loss)) update();
-    return result;
-  }
-  check_labels(batch);
-  Compiled& c = compiled(batch.count, Work::step);
-  const StepResult result =
-      scores_of(c, batch, training_context(step, 0, batch.count),
-                [&](const StepContext& context) { c.executor.run_forward(context); });
-  if (std::isfinite(result.loss)) {
-    c.executor.run_backward();
-    synchronize();
-  }
+  if (!threads_) return first().train_step(batch, step);
+  const StepResult result = forward_backward(batch, step, 0, 0);
+  if (std::isfinite(result.loss)) update();
   return result;
+}
+
+void Network::enqueue_step(const Batch& batch, uint64_t step, int64_t first_image, int64_t total) {
+  require<ConfigError>(!threads_, "steps of {} replicas cannot be enqueued", count());
+  first().enqueue_step(batch, step, first_image, total);
+}
+
+void Network::predict(const Batch& batch, void* out) {
+  const int64_t row = first().output().per_image() * int64_t(size_of(first().compute_type()));
+  each([&](int rank) {
+    const Share own = share(rank, batch.count);
+    if (own.count > 0)
+      replicas_[size_t(rank)]->predict(part(batch, own), static_cast<char*>(out) + own.first * row);
+  });
+}
+
+StepResult Network::evaluate(const Batch& batch) {
+  first().check_labels(batch);
+  return sum_of([&](int rank) {
+    const Share own = share(rank, batch.count);
+    return own.count > 0 ? replicas_[size_t(rank)]->evaluate(part(batch, own)) : StepResult{};
+  });
+}
+
+void Network::features(const Batch& batch, const std::string& layer, void* out) {
+  const int64_t row =
+      first().feature_shape(layer, 1).count() * int64_t(size_of(first().compute_type()));
+  each([&](int rank) {
+    const Share own = share(rank, batch.count);
+    if (own.count > 0)
+      replicas_[size_t(rank)]->features(part(batch, own), layer,
+                                        static_cast<char*>(out) + own.first * row);
+  });
+}
+
+// What replicas will do and did, in numbers: plan, traffic, profile.
+
+PlanInfo Network::plan(int images, bool training, bool accumulates) {
+  PlanInfo all = first().plan(share(0, images).count, training, accumulates);
+  for (int rank = 1; rank < count(); ++rank) {
+    const PlanInfo own = replicas_[size_t(rank)]->plan(std::max(1, share(rank, images).count),
+                                                       training, accumulates);
+    const auto append = [](auto& to, const auto& from) {
+      to.insert(to.end(), from.begin(), from.end());
+    };
+    append(all.edges, own.edges);
+    append(all.devices, own.devices);
+    append(all.parameter_bytes, own.parameter_bytes);
+    append(all.activation_bytes, own.activation_bytes);
+  }
+  return all;
+}
+
+GradientTraffic Network::traffic() const {
+  GradientTraffic traffic{.replicas = count()};
+  if (count() == 1) return traffic;
+  const Parameters& parameters = replicas_[0]->parameters();
+  for (const GradientBucket& bucket : gradient_buckets(parameters, trained(parameters))) {
+    ++traffic.buckets;
+    traffic.bytes += size_t(bucket.count) * size_of(parameters.compute_type());
+  }
+  traffic.device_bytes = communicator_->bytes(count(), kBucketBytes);
+  traffic.communicator = communicator_->title();
+  return traffic;
+}
+
+std::vector<std::string> Network::program(int images, bool training) {
+  return first().program(share(0, images).count, training);
+}
+
+void Network::profile(bool on) {
+  profiling_ = on;
+  for (auto& network : replicas_) network->profile(on);
+  for (auto& reducer : reducers_)
+    for (Stream* stream : reducer->streams()) stream->profile(on);
+}
+
+std::vector<ProfiledLane> Network::take_profile() {
+  std::vector<ProfiledLane> lanes;
+  for (auto& network : replicas_)
+    for (ProfiledLane& lane : network->take_profile()) lanes.push_back(std::move(lane));
+  for (auto& reducer : reducers_) {
+    for (Stream* stream : reducer->streams()) {
+      ProfiledLane lane{to_string(stream->device()), {}};
+      for (const TaskRecord& r : stream->take_profile())
+        if (r.phase != Phase::wait)  // for the next bucket: that is no work of this device
+          lane.tasks.push_back({r.label, r.what, r.phase, r.start, r.end});
+      lanes.push_back(std::move(lane));
+    }
+  }
+  return lanes;
+}
+
+std::vector<Cost> Network::costs(int images, bool training) {
+  std::vector<Cost> all;
+  const int devices = int(first().devices().size());
+  for (int rank = 0; rank < count(); ++rank) {
+    const int own = count() == 1 ? images : share(rank, images).count;
+    if (own == 0) continue;
+    for (Cost& cost : replicas_[size_t(rank)]->costs(own, training)) {
+      cost.device += rank * devices;
+      all.push_back(std::move(cost));
+    }
+  }
+  return all;
 }
 
 }  // namespace alexnet

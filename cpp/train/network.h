@@ -1,180 +1,86 @@
-// A network on its devices: parameters, programs by batch size, and one training step.
+// A network on several groups of devices at once: data parallel training. Each replica computes a
+// share of every batch; gradients are summed over the replicas as the backward passes go on, and
+// all make the same update, so that their weights stay equal to the last bit.
+//
+// With one replica this is the network itself.
 #pragma once
 
-#include <list>
-#include <memory>
-#include <optional>
-#include <string>
-#include <vector>
-
-#include "core/backend.h"
-#include "graph/costs.h"
-#include "graph/passes.h"
-#include "train/device_augmenter.h"
-#include "train/parameters.h"
-#include "train/precision.h"
-#include "train/step_queue.h"
+#include "train/gradient_reducer.h"
+#include "train/replica.h"
+#include "train/replica_threads.h"
 
 namespace alexnet {
 
-struct StepResult {  // sums over the images
-  double loss = 0, top1 = 0, top5 = 0;
-  int64_t images = 0;
+struct GradientTraffic {  // in each step
+  int replicas = 1, buckets = 0;
+  size_t bytes = 0;          // of the gradients of one replica
+  size_t device_bytes = 0;   // of memory, on each device
+  std::string communicator;  // its title
 };
-
-// Borrowed host memory: images of the network's compute type, labels or null. So are all results.
-struct Batch {
-  const void* images = nullptr;
-  const int32_t* labels = nullptr;
-  int count = 0;
-  std::optional<RawImages> raw;  // instead of images: they are augmented on the device
-  // Keeps all of it, or null: held by a step that reads it when its caller has gone on.
-  std::shared_ptr<const void> owner;
-};
-
-struct NetworkOptions {
-  std::vector<std::string> devices = {"cpu:0"};
-  uint64_t seed = 0;
-  Precision precision;
-  int threads = 0;                        // in all; 0 = those this process may use
-  bool fuse = true;                       // see BuildOptions
-  std::string communicator = "built-in";  // of replicas; see core/communicator.h
-  bool shares_gradients = false;          // a replica: they are needed all together
-};
-
-struct LayerInfo {
-  std::string name, type, device, engine;
-  Shape output;
-  int64_t parameters = 0, multiply_adds = 0;
-  size_t memory_bytes = 0;
-  double weight_std = 0;
-};
-
-struct CrossEdge {
-  std::string value, source, target;
-  size_t forward_bytes = 0, backward_bytes = 0;
-};
-
-struct PlanInfo {
-  std::vector<LayerInfo> layers;
-  std::vector<CrossEdge> edges;
-  std::vector<std::string> devices;
-  std::vector<size_t> parameter_bytes, activation_bytes;
-  int64_t parameters = 0, multiply_adds = 0;  // the latter for one image
-};
-
-// What a stream did while the network was profiled; times of profile_clock().
-struct ProfiledTask {
-  std::string label, what;
-  Phase phase;
-  int64_t start, end;
-};
-struct ProfiledLane {
-  std::string device;
-  std::vector<ProfiledTask> tasks;  // in order
-};
-
-class GradientReducer;
-
-// What a program does: test mode, the gradients of a batch, or a training step with its updates.
-enum class Work { test, gradients, step };
 
 class Network {
  public:
-  Network(Description description, const NetworkOptions& options);
+  // The devices of all replicas, one replica after the other.
+  Network(const Description& description, const NetworkOptions& options, int replicas);
   ~Network();
 
-  const Shape& input() const { return description_.input; }
-  Shape output() const { return output_; }
-  // What images, parameters and results are given in.
-  DType compute_type() const { return compute_dtype(options_.precision.dtype); }
-  std::vector<std::string> layer_names() const;
-  Parameters& parameters() { return *parameters_; }
+  int count() const { return int(replicas_.size()); }
+  const std::vector<std::string>& device_names() const { return options_.devices; }
+  Replica& replica(int rank) { return *replicas_[size_t(rank)]; }
+  // For what is the same in all: shapes, names.
+  Replica& first() { return *replicas_[0]; }
+  const Replica& first() const { return *replicas_[0]; }
+
   void set_update(const std::string& name, const UpdateRule& rule);
-  void set_mean(RawMean mean);  // of batches of raw images
-  const std::vector<Device*>& devices() const { return device_list_; }
-  const std::vector<Stream*>& streams() const { return stream_list_; }
+  void set_mean(const RawMean& mean);
+  void read(const std::string& name, ParamKind kind, void* data);
+  void write(const std::string& name, ParamKind kind, const void* data);
 
-  // `accumulates`: of training steps whose gradients come in several passes.
-  PlanInfo plan(int images, bool training, bool accumulates = false);
-  std::vector<std::string> program(int images, bool training);
-
-  // Adds the gradients of sum(loss) / total. `step` and `first_image` select the random draws. With
-  // a reducer they are summed with those of the other replicas.
-  StepResult forward_backward(const Batch& batch, uint64_t step, int64_t first_image, int64_t total,
-                              GradientReducer* reducer = nullptr);
-  void update();  // blocking
-  // Both; a loss that is not finite changes nothing. On CPUs each parameter is updated as soon as
-  // its gradient is there, which spares the memory of all the others.
+  // As of Replica, with the batch cut into shares.
+  StepResult forward_backward(const Batch& batch, uint64_t step, int64_t first_image,
+                              int64_t total);
+  void update();
   StepResult train_step(const Batch& batch, uint64_t step);
-
-  // The same without waiting: the gradients of a batch or, as forward_backward() takes them, of a
-  // part of it; and the update, with the part that ends at `total`. enqueue_step() copies the
-  // batch, except for memory that the devices reach (Device::reaches), which must stay as it is
-  // until the step's result is read: by next_result(), the oldest first, which blocks until it is
-  // there. At most two wait.
+  // Of one replica. Several take blocking steps: a replay of a step holds no sums of gradients.
+  bool overlaps() const { return !threads_ && first().overlaps(); }
   void enqueue_step(const Batch& batch, uint64_t step, int64_t first_image, int64_t total);
-  StepResult next_result();
-  int waiting_steps() const;
-  bool overlaps() const;  // whether the devices gain by it
-
-  // Test mode. `out`: (count, classes).
+  StepResult next_result() { return first().next_result(); }
+  int waiting_steps() const { return first().waiting_steps(); }
   void predict(const Batch& batch, void* out);
   StepResult evaluate(const Batch& batch);
-  Shape feature_shape(const std::string& layer, int images) const;
   void features(const Batch& batch, const std::string& layer, void* out);
 
-  void check_labels(const Batch& batch) const;
-  void synchronize();
+  // Layers and sums of the first replica, devices and edges of all.
+  PlanInfo plan(int images, bool training, bool accumulates = false);
+  GradientTraffic traffic() const;
+  std::vector<std::string> program(int images, bool training);  // of the first
 
-  // Records every task from now on, or no more.
   void profile(bool on);
-  std::vector<ProfiledLane> take_profile();  // each record is handed out once
+  bool is_profiled() const { return profiling_; }
+  // The streams of the devices, then those that reduce.
+  std::vector<ProfiledLane> take_profile();
   std::vector<Cost> costs(int images, bool training);
 
  private:
-  struct Compiled;
-
-  Program build(int images, Work work, const std::set<std::string>& keep = {}) const;
-  Compiled& compiled(int images, Work work, const std::string& feature = "");
-  bool updates_at_once() const;
-  Work planned_work(bool training, bool accumulates) const;
-  StepContext training_context(uint64_t step, int64_t first_image, int64_t total) const;
-  StepResult result_of(const void* scores, int images) const;
-  void run_step(Compiled& compiled, const StepContext& context, bool updates);
-  void await_each_other();
-  StepResult run(Compiled& compiled, const Batch& batch, const StepContext& step,
-                 GradientReducer* reducer = nullptr);
+  struct Share {
+    int first = 0, count = 0;
+  };
+  Share share(int rank, int images) const;
+  Batch part(const Batch& batch, const Share& share) const;
+  void each(const std::function<void(int)>& work);
   template <class F>
-  StepResult scores_of(Compiled& compiled, const Batch& batch, StepContext step, F&& work);
-  std::vector<char> read(Compiled& compiled, int buffer);  // in planes, compute type; blocking
-  void upload_images(const Executor& executor, const Batch& batch);
-  void feed_images(const Executor& executor, const Batch& batch);
-  Stream& stream_of(const Program& program, int buffer);
-  void keep_records();
-  void forget_records();
+  StepResult sum_of(F&& work);
+  std::vector<Device*> peers(size_t device) const;
+  const CommunicatorApi& chosen_communicator() const;
+  void connect();  // reducers, where there are none
+  void forget_gradients() noexcept;
 
-  Description description_;  // as given, checked
-  Description placed_;       // split and with copies
   NetworkOptions options_;
-  std::vector<std::unique_ptr<Device>> devices_;
-  std::vector<std::unique_ptr<Stream>> streams_;
-  std::vector<Device*> device_list_;
-  std::vector<Stream*> stream_list_;
-  std::vector<std::unique_ptr<DeviceAugmenter>> augmenters_;
-  RawMean mean_;
-  std::map<std::string, Shape> shapes_;  // of the whole layers, one image
-  Shape output_;
-  std::unique_ptr<Parameters> parameters_;
-  std::vector<Tensor> arenas_;
-  // Kept from step to step, so that no step allocates.
-  std::vector<void*> arena_data_;
-  std::vector<char> scores_;
-  std::list<std::unique_ptr<Compiled>> cache_;  // the most recent first
-  std::unique_ptr<StepQueue> queue_;
-  std::vector<std::unique_ptr<Event>> step_ends_;
+  const CommunicatorApi* communicator_ = nullptr;  // null: one replica
+  std::vector<std::unique_ptr<Replica>> replicas_;
+  std::vector<std::unique_ptr<GradientReducer>> reducers_;
+  std::unique_ptr<ReplicaThreads> threads_;
   bool profiling_ = false;
-  std::vector<ProfiledLane> lanes_;
 };
 
 }  // namespace alexnet

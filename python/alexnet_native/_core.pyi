@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from alexnet_native._profile import Cost as Cost
 from alexnet_native._profile import Lane as Lane
-from alexnet_native._profile import Limits as Limits
+from alexnet_native._profile import PeakRates as PeakRates
 from alexnet_native._profile import Task as Task
 
 __version__: str
@@ -180,7 +180,7 @@ def communicators() -> list[dict[str, str]]: ...  # beside "built-in": {"name", 
 def available_threads() -> int: ...
 def host_memory(bytes: int, device: str) -> Bytes: ...  # see net/pinned.py
 def cpu_kernels() -> str: ...  # the instruction set in use: "avx512", "avx2", "generic"
-def measure_limits(device: str = "cpu:0", threads: int = 0) -> Limits: ...  # about a second
+def measure_peak_rates(device: str = "cpu:0", threads: int = 0) -> PeakRates: ...  # about a second
 def site_of(name: str) -> int: ...
 def philox_bits(seed: int, site: int, step: int, first: int, count: int) -> NDArray[np.uint32]: ...
 
@@ -229,12 +229,12 @@ class ImageDraws:
         first: tuple[int, int],  # the first of them
         mirror: bool,
         group: int,
-        axes: NDArray[np.float64] | None,  # (C, C); None: no colour noise
-        colour_epochs: int,  # that have colour noise
+        axes: NDArray[np.float64] | None,  # (C, C); None: no color noise
+        color_epochs: int,  # that have color noise
         scale: float,
-        colour_scale: float,  # instead of scale, of epochs with colour noise
+        color_scale: float,  # instead of scale, of epochs with color noise
     ) -> None: ...
-    def draw(  # offsets (count, 2): top, left; mirror (count,); colour (count, C) or None
+    def draw(  # offsets (count, 2): top, left; mirror (count,); color (count, C) or None
         self, epoch: int, first: int, count: int
     ) -> tuple[Ints, Bytes, NDArray[np.float32] | None]: ...
 
@@ -244,7 +244,7 @@ class LoaderBatch(TypedDict):  # lies in a buffer of the loader, which is used a
     labels: Ints
     offsets: Ints
     mirror: Bytes
-    colour: NDArray[np.float32] | None
+    color: NDArray[np.float32] | None
     scale: float
     epoch: int
     first: int  # positions in the epoch, of all ranks: first to last - 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-__all__ = ["Cost", "Lane", "Limits", "Task"]
+__all__ = ["Cost", "Lane", "PeakRates", "Task"]
 
 
 class Task(TypedDict):
@@ -32,7 +32,7 @@ class Cost(TypedDict):
     bytes: int  # every operand once
 
 
-class Limits(TypedDict):  # what a device can do at best; per second, 0: it cannot
+class PeakRates(TypedDict):  # what a device can do at best; per second, 0: it cannot
     fp32: float  # floating-point operations
     tf32: float
     bf16: float

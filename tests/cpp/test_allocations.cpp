@@ -5,7 +5,7 @@
 
 #include "check.h"
 #include "small_nets.h"
-#include "train/network.h"
+#include "train/replica.h"
 
 namespace {
 std::atomic<int64_t> allocations{0};
@@ -31,14 +31,14 @@ namespace {
 int64_t allocations_of_three_steps(const std::vector<std::string>& devices, int width,
                                    bool augmented = false) {
   constexpr int images = 6;
-  Network net(two_towers(width), {.devices = devices, .threads = 2});
+  Replica net(two_towers(width), {.devices = devices, .threads = 2});
   const std::vector<float> x(size_t(net.input().per_image()) * images, 0.5f);
   const std::vector<int32_t> labels = {4, 0, 1, 3, 2, 1};
   uint64_t step = 0;
   const std::vector<uint8_t> records(3 * 40 * 40 * images, 7), mirror(images, 1);
   const std::vector<int32_t> offsets(2 * images, 3);
-  const std::vector<float> colour(3 * images, 0.1f);
-  const RawImages raw{records.data(), 40, 40, offsets.data(), mirror.data(), colour.data(), 0.1f};
+  const std::vector<float> color(3 * images, 0.1f);
+  const RawImages raw{records.data(), 40, 40, offsets.data(), mirror.data(), color.data(), 0.1f};
   net.set_mean({std::vector<float>(3 * 40 * 40, 5.0f), {1, 3, 40, 40}});
   Batch batch{x.data(), labels.data(), images};
   if (augmented) batch.raw = raw;

@@ -9,7 +9,7 @@
 #include "device_memory.h"
 #include "small_nets.h"
 #include "stand_in.h"
-#include "train/network.h"
+#include "train/replica.h"
 
 using namespace alexnet;
 using namespace alexnet::test;
@@ -127,7 +127,7 @@ void check_made(int forward, int fused, int data, int weights) {
 }
 
 // Trains, evaluates, and asks for the values of every layer.
-void use(Network& net) {
+void use(Replica& net) {
   constexpr int images = 3;
   const std::vector<float> x(size_t(net.input().per_image()) * images, 0.5f);
   const std::vector<int32_t> labels = {4, 0, 1};
@@ -146,7 +146,7 @@ void use(Network& net) {
 
 ANX_TEST(a_network_makes_the_plans_that_it_runs_and_no_other) {
   if (!watch()) return;
-  Network net(small_alexnet(), {.devices = {"cuda:0"}, .threads = 2});
+  Replica net(small_alexnet(), {.devices = {"cuda:0"}, .threads = 2});
   check_made(0, 0, 0, 0);
   net.plan(128, true);
   check_made(1, 4, 4, 5);
@@ -158,7 +158,7 @@ ANX_TEST(a_network_makes_the_plans_that_it_runs_and_no_other) {
 
 ANX_TEST(a_network_without_fusion_makes_plain_plans) {
   if (!watch()) return;
-  Network net(small_alexnet(), {.devices = {"cuda:0"}, .threads = 2, .fuse = false});
+  Replica net(small_alexnet(), {.devices = {"cuda:0"}, .threads = 2, .fuse = false});
   check_made(0, 0, 0, 0);
   net.plan(2, true);
   check_made(5, 0, 4, 5);
@@ -166,7 +166,7 @@ ANX_TEST(a_network_without_fusion_makes_plain_plans) {
 
 ANX_TEST(frozen_layers_make_no_plans_of_gradients) {
   if (!watch()) return;
-  Network net(small_alexnet(), {.devices = {"cuda:0"}, .threads = 2});
+  Replica net(small_alexnet(), {.devices = {"cuda:0"}, .threads = 2});
   for (const char* name : {"conv1.weight", "conv1.bias", "conv2.weight", "conv2.bias"})
     net.set_update(name, {.lr = 0});
   net.plan(2, true);
@@ -186,14 +186,14 @@ ANX_TEST(no_pass_runs_that_was_not_asked_for) {
   for (const bool fuse : {true, false})
     for (const Description& description :
          {small_alexnet(), two_towers(), two_towers(8), branches()}) {
-      Network net(description, {.devices = {"cuda:0"}, .threads = 2, .fuse = fuse});
+      Replica net(description, {.devices = {"cuda:0"}, .threads = 2, .fuse = fuse});
       use(net);
       net.set_update("conv1.weight", {.lr = 0});
       use(net);
       net.set_update("conv1.bias", {.lr = 0});
       use(net);
     }
-  Network net(two_towers(), {.devices = {"cuda:0", "cuda:1"}, .threads = 2});
+  Replica net(two_towers(), {.devices = {"cuda:0", "cuda:1"}, .threads = 2});
   use(net);
 }
 

@@ -1,7 +1,7 @@
 // What a user may get wrong: each a sentence that names the layer or the value.
 #include "check.h"
 #include "small_nets.h"
-#include "train/network.h"
+#include "train/replica.h"
 
 using namespace alexnet;
 using namespace alexnet::test;
@@ -28,7 +28,7 @@ Description changed(Change&& change) {
 
 ANX_TEST(a_wrong_description_is_refused_by_the_layers_name) {
   const auto refuse = [](const char* part, auto&& change) {
-    ANX_CHECK_THROWS(ConfigError, part, Network(changed(change), kOne));
+    ANX_CHECK_THROWS(ConfigError, part, Replica(changed(change), kOne));
   };
   refuse("the network has no layers", [](Description& d) { d.layers.clear(); });
   refuse("at least one channel", [](Description& d) { d.input.c = 0; });
@@ -60,12 +60,12 @@ ANX_TEST(a_wrong_description_is_refused_by_the_layers_name) {
 ANX_TEST(shapes_that_do_not_fit_name_the_layer_and_its_input) {
   Description d = two_towers();
   d.input.h = d.input.w = 5;  // conv1 leaves one pixel, pool1 wants three
-  ANX_CHECK_THROWS(ShapeError, "layer 'pool1' (max_pool) with input", Network(d, kOne));
+  ANX_CHECK_THROWS(ShapeError, "layer 'pool1' (max_pool) with input", Replica(d, kOne));
 }
 
 ANX_TEST(towers_that_cannot_be_split_are_refused) {
   const auto refuse = [](const char* part, auto&& change) {
-    ANX_CHECK_THROWS(ConfigError, part, Network(changed(change), kTwo));
+    ANX_CHECK_THROWS(ConfigError, part, Replica(changed(change), kTwo));
   };
   refuse("normalises across both towers",
          [](Description& d) { find(d, "norm1").attrs.set("groups", int64_t(1)); });
@@ -81,14 +81,14 @@ ANX_TEST(devices_that_are_not_there_are_refused) {
   const auto with = [](const std::vector<std::string>& devices) {
     return NetworkOptions{.devices = devices, .threads = 1};
   };
-  ANX_CHECK_THROWS(ConfigError, "unknown device 'gpu:0'", Network(two_towers(), with({"gpu:0"})));
-  ANX_CHECK_THROWS(ConfigError, "unknown device 'cpu:x'", Network(two_towers(), with({"cpu:x"})));
+  ANX_CHECK_THROWS(ConfigError, "unknown device 'gpu:0'", Replica(two_towers(), with({"gpu:0"})));
+  ANX_CHECK_THROWS(ConfigError, "unknown device 'cpu:x'", Replica(two_towers(), with({"cpu:x"})));
   ANX_CHECK_THROWS(ConfigError, "one device or two, not 3",
-                   Network(two_towers(), with({"cpu:0", "cpu:1", "cpu:2"})));
+                   Replica(two_towers(), with({"cpu:0", "cpu:1", "cpu:2"})));
 }
 
 ANX_TEST(a_wrong_batch_is_refused_and_the_network_works_on) {
-  Network net(two_towers(), kTwo);
+  Replica net(two_towers(), kTwo);
   const std::vector<float> x(size_t(net.input().per_image()) * 2, 0.5f);
   std::vector<int32_t> labels = {1, 5};
   ANX_CHECK_THROWS(ConfigError, "label 5 of image 1 is outside 0..4",
@@ -109,7 +109,7 @@ ANX_TEST(a_wrong_batch_is_refused_and_the_network_works_on) {
 ANX_TEST(a_network_without_softmax_predicts_but_does_not_train) {
   Description d = two_towers();
   d.layers.pop_back();
-  Network net(d, kOne);
+  Replica net(d, kOne);
   const std::vector<float> x(size_t(net.input().per_image()), 0.5f);
   std::vector<float> out(5);
   const int32_t label = 0;

@@ -13,7 +13,7 @@ static std::vector<uint8_t> pattern(int64_t count) {
   return a;
 }
 
-ANX_TEST(a_picture_of_one_colour_keeps_it_at_every_size) {
+ANX_TEST(a_picture_of_one_color_keeps_it_at_every_size) {
   const RgbSize sizes[] = {{1, 1}, {1, 9}, {7, 1}, {2, 3}, {5, 5}, {31, 64}, {97, 40}, {33, 257}};
   for (const RgbSize from : sizes)
     for (const RgbSize to : sizes) {

@@ -37,13 +37,13 @@ std::vector<float> numbers(int64_t count) {
 
 struct Case {
   int n, c, height, width, h, w;
-  bool matched, mean, colour;
+  bool matched, mean, color;
 };
 
 void check_augment(const Case& k) {
   const auto images = pixels(int64_t(k.n) * k.height * k.width * k.c);
   const auto mean = numbers(int64_t(k.c) * (k.matched ? k.height * k.width : k.h * k.w));
-  const auto colour = numbers(int64_t(k.n) * k.c);
+  const auto color = numbers(int64_t(k.n) * k.c);
   std::vector<int32_t> offsets;
   std::vector<uint8_t> mirror;
   for (int i = 0; i < k.n; ++i) {  // the corners, and between
@@ -67,7 +67,7 @@ void check_augment(const Case& k) {
   op.mirror = {mirror.data(), {k.n, 1, 1, 1}, {}};
   if (k.mean)
     op.mean = {mean.data(), {1, k.c, k.matched ? k.height : k.h, k.matched ? k.width : k.w}, {}};
-  if (k.colour) op.color = {colour.data(), {k.n, k.c, 1, 1}, {}};
+  if (k.color) op.color = {color.data(), {k.n, k.c, 1, 1}, {}};
   float *want = aligned(), *got = aligned();
   op.out = {want, out, {}};
   for (int64_t row = 0; row < op.grid().rows; ++row)
@@ -103,7 +103,7 @@ struct Small {
     a.places_x = 3;
     a.mirror = true;
     a.axes = {1, 0, 0, 0, 2, 0, 0, 0, 3};
-    a.colour_epochs = 2;
+    a.color_epochs = 2;
     return {a, 3, 11};
   }
   std::unique_ptr<Loader> loader(std::shared_ptr<const Records> records) const {
@@ -137,12 +137,12 @@ struct File {
 ANX_TEST(augmentation_is_the_op_to_the_bit_in_every_instruction_set) {
   for (const bool matched : {true, false})
     for (const bool mean : {true, false})
-      for (const bool colour : {true, false}) {
-        check_augment({5, 3, 21, 40, 17, 32, matched, mean, colour});
-        check_augment({5, 3, 20, 37, 20, 37, matched, mean, colour});  // the whole image
-        check_augment({4, 3, 9, 19, 5, 17, matched, mean, colour});
-        check_augment({4, 3, 9, 7, 5, 3, matched, mean, colour});  // narrower than a vector
-        check_augment({3, 1, 9, 19, 5, 17, matched, mean, colour});
+      for (const bool color : {true, false}) {
+        check_augment({5, 3, 21, 40, 17, 32, matched, mean, color});
+        check_augment({5, 3, 20, 37, 20, 37, matched, mean, color});  // the whole image
+        check_augment({4, 3, 9, 19, 5, 17, matched, mean, color});
+        check_augment({4, 3, 9, 7, 5, 3, matched, mean, color});  // narrower than a vector
+        check_augment({3, 1, 9, 19, 5, 17, matched, mean, color});
       }
   check_augment({4, 3, 180, 176, 176, 160, true, true, true});  // written past the caches
   check_augment({4, 3, 180, 176, 176, 160, false, true, true});

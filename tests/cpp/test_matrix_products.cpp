@@ -1,5 +1,5 @@
 // Stream::gemm and the kernel of our own against three plain loops in double precision.
-#include "backends/cpu/gemm.h"
+#include "backends/cpu/gemm/gemm.h"
 #include "backends/cpu/kernels.h"
 #include "check.h"
 #include "device_memory.h"

@@ -1,12 +1,8 @@
-// Whole training steps of a small two-tower network: one device, two devices, any number of
-// threads.
-#include <cmath>
-#include <limits>
-#include <thread>
-
+// Data parallel training: replicas against one device, two towers in each, failures.
 #include "check.h"
 #include "device_memory.h"
 #include "small_nets.h"
+#include "stand_in.h"
 #include "train/network.h"
 
 using namespace alexnet;
@@ -14,41 +10,59 @@ using namespace alexnet::test;
 
 namespace {
 
-constexpr int kImages = 6;
-const std::vector<std::string> kOne = {tested_name(0)},
-                               kTogether = {tested_name(0), tested_name(0)},
-                               kApart = {tested_name(0), tested_name(1)};
+constexpr int kImages = 7;
+const std::vector<int32_t> kLabels = {4, 0, 1, 3, 2, 1, 0};
+
+NetworkOptions options(const std::vector<std::string>& devices, DType dtype, int threads = 4) {
+  return {.devices = devices, .seed = 5, .precision = {dtype}, .threads = threads};
+}
+
+std::vector<std::string> devices(int count) {
+  std::vector<std::string> names;
+  for (int i = 0; i < count; ++i) names.push_back(tested_name(tested_index(i)));
+  return names;
+}
 
 template <class T>
-std::vector<T> images(const Network& net, int count = kImages) {
-  std::vector<double> values(size_t(net.input().per_image()) * size_t(count));
+std::vector<T> images(int64_t per_image) {
+  std::vector<double> values(size_t(per_image) * kImages);
   normals({11, 1}, 0, values.data(), values.size());
   return {values.begin(), values.end()};
 }
 
-const std::vector<int32_t> kLabels = {4, 0, 1, 3, 2, 1};
-
-NetworkOptions options(const std::vector<std::string>& devices, DType dtype, int threads = 2) {
-  return {.devices = devices, .seed = 5, .precision = {dtype}, .threads = threads};
+template <class T>
+std::vector<T> values_of(Replica& net, const std::string& name, ParamKind kind) {
+  std::vector<T> values(size_t(net.parameters().shape(name).count()));
+  net.parameters().read(name, kind, values.data());
+  return values;
 }
 
-// Everything that training leaves behind: losses, then all weights and momenta.
+template <class T>
+void train(Network& net, int steps, std::vector<double>& losses, int first_step = 0) {
+  for (const std::string& name : net.first().parameters().names())
+    net.set_update(name, {0.05, 0.9, 5e-4});
+  const auto x = images<T>(net.first().input().per_image());
+  for (int step = first_step; step < first_step + steps; ++step) {
+    // The last batch of an epoch has fewer images than there may be replicas.
+    const int count = step % 3 == 2 ? 1 : kImages;
+    losses.push_back(net.train_step({x.data(), kLabels.data(), count}, uint64_t(step)).loss);
+  }
+}
+
+// Losses, then all weights and momenta.
 template <class T>
 std::vector<double> trained(const Description& description, const NetworkOptions& with,
-                            int steps = 3) {
-  Network net(description, with);
-  for (const std::string& name : net.parameters().names()) net.set_update(name, {0.05, 0.9, 5e-4});
-  const auto x = images<T>(net);
+                            int replicas) {
+  Network net(description, with, replicas);
   std::vector<double> out;
-  for (int step = 0; step < steps; ++step)
-    out.push_back(net.train_step({x.data(), kLabels.data(), kImages}, uint64_t(step)).loss);
-  for (const std::string& name : net.parameters().names()) {
+  train<T>(net, 4, out);
+  for (const std::string& name : net.first().parameters().names())
     for (const ParamKind kind : {ParamKind::value, ParamKind::momentum}) {
-      std::vector<T> values(size_t(net.parameters().shape(name).count()));
-      net.parameters().read(name, kind, values.data());
-      out.insert(out.end(), values.begin(), values.end());
+      const auto own = values_of<T>(net.first(), name, kind);
+      for (int rank = 1; rank < replicas; ++rank)
+        ANX_CHECK(values_of<T>(net.replica(rank), name, kind) == own);
+      out.insert(out.end(), own.begin(), own.end());
     }
-  }
   return out;
 }
 
@@ -58,190 +72,164 @@ void check_near(const std::vector<double>& got, const std::vector<double>& want,
     ANX_CHECK_CLOSE(got[i], want[i], tolerance);
 }
 
+// Its memory can be full.
+class FullDevice final : public StandIn {
+ public:
+  using StandIn::StandIn;
+  void* allocate(size_t bytes) override {
+    require<DeviceError>(!full, "{} is full", to_string(id()));
+    return StandIn::allocate(bytes);
+  }
+
+  static inline bool full = false;
+};
+
 }  // namespace
 
-ANX_TEST(one_device_two_devices_and_grouped_convolutions_train_alike) {
-  const auto grouped = trained<double>(two_towers(), options(kOne, DType::f64));
-  const auto one = trained<double>(two_towers(), options(kTogether, DType::f64));
-  const auto two = trained<double>(two_towers(), options(kApart, DType::f64));
-  check_near(one, grouped, 1e-11);
-  check_near(two, grouped, 1e-11);
-  ANX_CHECK(one == two);  // the same sums in the same order
+ANX_TEST(replicas_train_as_one_device_does) {
+  for (const Description& net : {two_towers(), branches()}) {
+    const auto one = trained<double>(net, options(devices(1), DType::f64), 1);
+    check_near(trained<double>(net, options(devices(2), DType::f64), 2), one, 1e-12);
+    check_near(trained<double>(net, options(devices(3), DType::f64), 3), one, 1e-12);
+  }
+  const auto one = trained<float>(two_towers(8), options(devices(1), DType::f32), 1);
+  check_near(trained<float>(two_towers(8), options(devices(2), DType::f32), 2), one, 1e-5);
 }
 
-ANX_TEST(two_devices_equal_one_bit_for_bit_in_float) {
-  for (const DType dtype : {DType::f32, DType::bf16})
-    for (const int width : {1, 8}) {
-      const auto one = trained<float>(two_towers(width), options(kTogether, dtype));
-      const auto two = trained<float>(two_towers(width), options(kApart, dtype));
-      ANX_CHECK(one == two);
-    }
+ANX_TEST(replicas_of_two_towers_train_as_one_device_does) {
+  const auto one = trained<double>(two_towers(), options(devices(1), DType::f64), 1);
+  check_near(trained<double>(two_towers(), options(devices(4), DType::f64), 2), one, 1e-12);
 }
 
-ANX_TEST(training_is_the_same_bit_for_bit_for_any_number_of_threads) {
-  for (const DType dtype : {DType::f32, DType::bf16})
-    for (const int width : {1, 8}) {
-      const auto first = trained<float>(two_towers(width), options(kOne, dtype, 1));
-      for (const int threads : {2, 3, 5})
-        ANX_CHECK(trained<float>(two_towers(width), options(kOne, dtype, threads)) == first);
-    }
-}
-
-ANX_TEST(a_graph_with_branches_trains_alike_in_both_precisions) {
-  const auto precise = trained<double>(branches(), options(kOne, DType::f64), 5);
-  const auto single = trained<float>(branches(), options(kOne, DType::f32), 5);
-  check_near(single, precise, 1e-4);
-}
-
-ANX_TEST(channels_in_blocks_train_as_in_double_precision) {
-  const auto precise = trained<double>(two_towers(8), options(kOne, DType::f64), 2);
-  const auto single = trained<float>(two_towers(8), options(kOne, DType::f32), 2);
-  check_near(single, precise, 1e-4);
-}
-
-ANX_TEST(a_relu_inside_the_pooling_that_reads_it_changes_no_bit) {
-  for (const DType dtype : {DType::f32, DType::bf16})
-    for (const int width : {1, 8}) {
-      Description d = two_towers(width);
-      std::erase_if(d.layers, [](const LayerDesc& l) { return l.type == "lrn"; });
-      NetworkOptions each = options(kOne, dtype);
-      each.fuse = false;
-      ANX_CHECK(trained<float>(d, options(kOne, dtype)) == trained<float>(d, each));
-    }
-}
-
-ANX_TEST(an_update_in_the_backward_pass_is_that_after_it_bit_for_bit) {
+ANX_TEST(replicas_repeat_bit_for_bit_with_any_number_of_threads) {
   for (const DType dtype : {DType::f32, DType::bf16}) {
-    for (const auto& devices : {kOne, kApart}) {
-      NetworkOptions after = options(devices, dtype);
-      after.shares_gradients = true;  // as a replica's
-      ANX_CHECK(trained<float>(two_towers(8), options(devices, dtype)) ==
-                trained<float>(two_towers(8), after));
+    const auto first = trained<float>(two_towers(8), options(devices(2), dtype, 2), 2);
+    ANX_CHECK(trained<float>(two_towers(8), options(devices(2), dtype, 2), 2) == first);
+    ANX_CHECK(trained<float>(two_towers(8), options(devices(2), dtype, 5), 2) == first);
+  }
+}
+
+ANX_TEST(gradients_are_cut_into_buckets_from_the_last_layer_on) {
+  Replica net(two_towers(), options(devices(2), DType::f32));
+  const auto& names = net.parameters().names();
+  constexpr size_t limit = 1000;
+  std::map<std::pair<std::string, size_t>, int64_t> next;
+  int64_t count = 0;
+  std::string order;
+  for (const GradientBucket& bucket : gradient_buckets(net.parameters(), names, limit)) {
+    int64_t own = 0;
+    for (const GradientRange& range : bucket.ranges) {
+      ANX_CHECK_EQUAL(net.parameters().places(range.name)[range.part].device, bucket.device);
+      ANX_CHECK_EQUAL(range.first, (next[{range.name, range.part}]));  // none twice, none left out
+      next[{range.name, range.part}] += range.count;
+      own += range.count;
+      if (range.part == 0) order += order.ends_with(range.name + " ") ? "" : range.name + " ";
     }
+    ANX_CHECK_EQUAL(own, bucket.count);
+    ANX_CHECK(own > 0 && own * 4 <= int64_t(limit));
+    count += own;
   }
+  ANX_CHECK_EQUAL(count, net.parameters().count());
+  ANX_CHECK_EQUAL(order,
+                  "fc8.bias fc8.weight fc7.bias fc7.weight fc6.bias fc6.weight conv3.bias "
+                  "conv3.weight conv2.bias conv2.weight conv1.bias conv1.weight ");
 }
 
-ANX_TEST(a_step_adds_to_the_gradients_that_are_there) {
-  const auto weights = [](bool in_one) {
-    Network net(two_towers(), options(kOne, DType::f64));
-    const auto x = images<double>(net);
-    const Batch batch{x.data(), kLabels.data(), kImages};
-    net.forward_backward(batch, 0, 0, 0);
-    if (in_one) {
-      net.train_step(batch, 1);
-    } else {
-      net.forward_backward(batch, 1, 0, 0);
-      net.update();
-    }
-    net.train_step(batch, 2);  // nothing is left of them
-    std::vector<double> values(size_t(net.parameters().shape("conv3.weight").count()));
-    net.parameters().read("conv3.weight", ParamKind::value, values.data());
-    return values;
+ANX_TEST(parts_of_a_batch_a_frozen_layer_and_a_second_pass_add_up) {
+  const auto gradients = [](int replicas) {
+    Network net(two_towers(), options(devices(replicas), DType::f64), replicas);
+    for (const std::string& name : net.first().parameters().names())
+      net.set_update(name, {name == "conv2.weight" ? 0.0 : 0.05, 0.9, 5e-4});
+    const auto x = images<double>(net.first().input().per_image());
+    const auto image = [&](int i) { return x.data() + i * net.first().input().per_image(); };
+    std::vector<double> out;
+    const auto read = [&](const std::string& name) {
+      std::vector<double> values(size_t(net.first().parameters().shape(name).count()));
+      net.read(name, ParamKind::gradient, values.data());
+      out.insert(out.end(), values.begin(), values.end());
+    };
+    net.forward_backward({image(0), kLabels.data(), 3}, 0, 0, kImages);
+    read("fc7.weight");  // before the batch is complete
+    net.forward_backward({image(3), kLabels.data() + 3, 3}, 0, 3, kImages);
+    net.forward_backward({image(6), kLabels.data() + 6, 1}, 0, 6, kImages);
+    read("fc7.weight");
+    net.forward_backward({x.data(), kLabels.data(), kImages}, 1, 0, 0);  // on top of it
+    for (const std::string& name : net.first().parameters().names()) read(name);
+    net.forward_backward({image(1), kLabels.data(), 2}, 2, 0, kImages);  // never completed
+    net.update();
+    net.set_update("conv2.weight", {0.05, 0.9, 5e-4});
+    net.forward_backward({x.data(), kLabels.data(), kImages}, 3, 0, 0);
+    for (const std::string& name : net.first().parameters().names()) read(name);
+    return out;
   };
-  ANX_CHECK(weights(true) == weights(false));
+  const auto one = gradients(1);
+  check_near(gradients(2), one, 1e-12);
+  check_near(gradients(3), one, 1e-12);
 }
 
-ANX_TEST(a_loss_that_is_not_finite_changes_no_weight) {
-  for (const bool replica : {false, true}) {
-    NetworkOptions with = options(kOne, DType::f32);
-    with.shares_gradients = replica;
-    Network net(two_towers(), with);
-    std::vector<float> x = images<float>(net), before(size_t(6)), after(size_t(6));
-    x[0] = std::numeric_limits<float>::infinity();
-    net.parameters().read("fc7.bias", ParamKind::value, before.data());
-    const StepResult result = net.train_step({x.data(), kLabels.data(), kImages}, 0);
-    ANX_CHECK(!std::isfinite(result.loss));
-    net.parameters().read("fc7.bias", ParamKind::value, after.data());
-    ANX_CHECK(before == after);
+ANX_TEST(a_gradient_that_is_written_counts_once) {
+  Network net(two_towers(), options(devices(2), DType::f64), 2);
+  for (const std::string& name : net.first().parameters().names()) net.set_update(name, {0.05});
+  const auto x = images<double>(net.first().input().per_image());
+  std::vector<double> values(14, 2.5), plain(14), more(14);
+  net.forward_backward({x.data(), kLabels.data(), kImages}, 0, 0, 0);
+  net.read("fc6.bias", ParamKind::gradient, plain.data());
+  net.write("fc6.bias", ParamKind::gradient, values.data());
+  net.forward_backward({x.data(), kLabels.data(), kImages}, 0, 0, 0);
+  net.read("fc6.bias", ParamKind::gradient, more.data());
+  for (size_t i = 0; i < 14; ++i) ANX_CHECK_CLOSE(more[i], plain[i] + 2.5, 1e-12);
+}
+
+ANX_TEST(answers_are_those_of_one_device) {
+  Network one(two_towers(), options(devices(1), DType::f64), 1);
+  Network three(two_towers(), options(devices(3), DType::f64), 3);
+  const auto x = images<double>(one.first().input().per_image());
+  for (const int count : {kImages, 2}) {
+    const Batch batch{x.data(), kLabels.data(), count};
+    std::vector<double> a(size_t(count) * 5), b(a.size());
+    one.predict({x.data(), nullptr, count}, a.data());
+    three.predict({x.data(), nullptr, count}, b.data());
+    check_near(b, a, 1e-14);
+    ANX_CHECK_CLOSE(three.evaluate(batch).loss, one.evaluate(batch).loss, 1e-12);
+    ANX_CHECK_EQUAL(three.evaluate(batch).top1, one.evaluate(batch).top1);
+    ANX_CHECK_EQUAL(three.evaluate(batch).images, int64_t(count));
+    std::vector<double> f(size_t(one.first().feature_shape("pool3", count).count())), g(f.size());
+    one.features(batch, "pool3", f.data());
+    three.features(batch, "pool3", g.data());
+    check_near(g, f, 1e-13);
   }
 }
 
-ANX_TEST(parts_of_a_batch_add_up_to_the_whole) {
-  Network net(two_towers(), options(kApart, DType::f64));
-  const auto x = images<double>(net);
-  const auto gradients = [&] {
-    std::vector<double> all;
-    for (const std::string& name : net.parameters().names()) {
-      std::vector<double> values(size_t(net.parameters().shape(name).count()));
-      net.parameters().read(name, ParamKind::gradient, values.data());
-      all.insert(all.end(), values.begin(), values.end());
-    }
-    return all;
-  };
-  const StepResult whole = net.forward_backward({x.data(), kLabels.data(), kImages}, 7, 0, 0);
-  const auto want = gradients();
-  net.update();  // zeroes the gradients; the weights must not move
-  for (const double g : gradients()) ANX_CHECK_EQUAL(g, 0.0);
-
-  Network again(two_towers(), options(kApart, DType::f64));
-  for (const std::string& name : net.parameters().names()) {
-    std::vector<double> values(size_t(net.parameters().shape(name).count()));
-    again.parameters().read(name, ParamKind::value, values.data());
-    net.parameters().write(name, ParamKind::value, values.data());
-  }
-  const int64_t image = net.input().per_image();
-  double loss = 0;
-  for (const auto& [first, count] : {std::pair(0, 1), std::pair(1, 3), std::pair(4, 2)})
-    loss += net.forward_backward({x.data() + first * image, kLabels.data() + first, count}, 7,
-                                 first, kImages)
-                .loss;
-  ANX_CHECK_CLOSE(loss, whole.loss, 1e-12);
-  check_near(gradients(), want, 1e-13);
+ANX_TEST(a_replica_that_fails_ends_the_step_of_all_and_training_can_go_on) {
+  if (tested_kind() != DeviceKind::cpu) return;  // it stands in for the back end under test
+  stand_in_for_cuda([](std::unique_ptr<Device> cpu) -> std::unique_ptr<Device> {
+    return std::make_unique<FullDevice>(std::move(cpu));
+  });
+  std::vector<double> want, losses;
+  Network calm(two_towers(), options({"cpu:0", "cpu:1", "cpu:2"}, DType::f32), 3);
+  train<float>(calm, 4, want);
+  Network net(two_towers(), options({"cpu:0", "cuda:1", "cpu:2"}, DType::f32), 3);
+  train<float>(net, 2, losses);
+  // A larger batch needs more memory.
+  const auto half = images<float>(net.first().input().per_image());
+  std::vector<float> x = half;
+  std::vector<int32_t> labels = kLabels;
+  x.insert(x.end(), half.begin(), half.end());
+  labels.insert(labels.end(), kLabels.begin(), kLabels.end());
+  const Batch batch{x.data(), labels.data(), 2 * kImages};
+  FullDevice::full = true;
+  for (int i = 0; i < 3; ++i)
+    ANX_CHECK_THROWS(DeviceError, "cpu:1 is full", net.train_step(batch, 2));
+  FullDevice::full = false;
+  train<float>(net, 2, losses, 2);
+  ANX_CHECK(losses == want);
 }
 
-ANX_TEST(a_frozen_parameter_stays_as_it_is_and_the_others_learn) {
-  Network net(two_towers(), options(kApart, DType::f32));
-  const auto read = [&](const std::string& name) {
-    std::vector<float> values(size_t(net.parameters().shape(name).count()));
-    net.parameters().read(name, ParamKind::value, values.data());
-    return values;
-  };
-  for (const std::string& name : net.parameters().names()) net.set_update(name, {0.05, 0.9, 5e-4});
-  for (const char* name : {"conv1.weight", "conv1.bias", "fc7.weight"})
-    net.set_update(name, {0, 0.9, 5e-4});
-  std::map<std::string, std::vector<float>> before;
-  for (const std::string& name : net.parameters().names()) before[name] = read(name);
-  const auto x = images<float>(net);
-  for (int step = 0; step < 2; ++step) net.train_step({x.data(), kLabels.data(), kImages}, 0);
-  for (const auto& [name, values] : before) {
-    const bool frozen = name == "conv1.weight" || name == "conv1.bias" || name == "fc7.weight";
-    ANX_CHECK_EQUAL(read(name) == values, frozen);
-  }
-}
-
-ANX_TEST(programs_of_several_batch_sizes_share_their_memory) {
-  Network net(two_towers(), options(kApart, DType::f32));
-  const auto x = images<float>(net);
-  std::vector<float> first(kImages * 5), again(kImages * 5), one(5);
-  net.predict({x.data(), nullptr, kImages}, first.data());
-  for (const int count : {1, 2, 3, 4, 5, 6, 1}) {
-    std::vector<float> some(size_t(count) * 5);
-    net.predict({x.data(), nullptr, count}, some.data());
-    for (size_t i = 0; i < some.size(); ++i) ANX_CHECK_CLOSE(some[i], first[i], 1e-6);
-    net.forward_backward({x.data(), kLabels.data(), count}, 0, 0, 0);
-  }
-  net.predict({x.data(), nullptr, kImages}, again.data());
-  ANX_CHECK(again == first);
-}
-
-ANX_TEST(features_of_a_split_layer_come_back_whole) {
-  Network grouped(two_towers(), options(kOne, DType::f64));
-  Network towers(two_towers(), options(kApart, DType::f64));
-  const auto x = images<double>(grouped, 2);
-  for (const std::string& layer : grouped.layer_names()) {
-    std::vector<double> a(size_t(grouped.feature_shape(layer, 2).count())), b(a.size());
-    grouped.features({x.data(), nullptr, 2}, layer, a.data());
-    towers.features({x.data(), nullptr, 2}, layer, b.data());
-    check_near(b, a, 1e-12);
-  }
-}
-
-ANX_TEST(two_networks_train_in_two_threads_at_once) {
-  const auto want = trained<float>(two_towers(), options(kApart, DType::f32));
-  std::vector<double> other;
-  std::thread thread([&] { other = trained<float>(two_towers(), options(kApart, DType::f32)); });
-  const auto own = trained<float>(two_towers(), options(kApart, DType::f32));
-  thread.join();
-  ANX_CHECK(own == want);
-  ANX_CHECK(other == want);
+ANX_TEST(devices_that_cannot_be_shared_are_refused) {
+  ANX_CHECK_THROWS(ConfigError, "3 devices cannot be shared among 2 replicas",
+                   Network(two_towers(), options(devices(3), DType::f32), 2));
+  ANX_CHECK_THROWS(ConfigError, "at least one replica, not 0",
+                   Network(two_towers(), options(devices(1), DType::f32), 0));
+  ANX_CHECK_THROWS(ConfigError, "one device or two, not 3",
+                   Network(two_towers(), options(devices(6), DType::f32), 2));
 }

@@ -6,7 +6,7 @@
 #include "device_memory.h"
 #include "ops/run.h"
 #include "small_nets.h"
-#include "train/network.h"
+#include "train/replica.h"
 
 using namespace alexnet;
 using namespace alexnet::test;
@@ -72,10 +72,10 @@ ANX_TEST(a_stream_that_waits_for_another_records_the_wait) {
 }
 
 ANX_TEST(the_limits_of_a_device_are_measured) {
-  const DeviceLimits limits = cpu(0, 1)->measure_limits();
-  ANX_CHECK(limits.f32_flops > 1e8 && limits.f32_flops < 1e13);
-  ANX_CHECK(limits.bf16_flops == 0 || limits.bf16_flops > 1e8);
-  ANX_CHECK(limits.bytes > 1e8 && limits.bytes < 1e13);
+  const PeakRates rates = cpu(0, 1)->measure_peak_rates();
+  ANX_CHECK(rates.f32_flops > 1e8 && rates.f32_flops < 1e13);
+  ANX_CHECK(rates.bf16_flops == 0 || rates.bf16_flops > 1e8);
+  ANX_CHECK(rates.bytes > 1e8 && rates.bytes < 1e13);
 }
 
 ANX_TEST(taps_in_the_padding_are_counted) {
@@ -103,7 +103,7 @@ ANX_TEST(taps_in_the_padding_are_counted) {
 ANX_TEST(a_networks_profile_has_a_record_for_every_cost_and_a_cost_for_every_record) {
   constexpr int images = 3;
   for (const auto& devices : {std::vector<std::string>{"cpu:0"}, {"cpu:0", "cpu:1"}}) {
-    Network net(two_towers(), {.devices = devices, .threads = 2});
+    Replica net(two_towers(), {.devices = devices, .threads = 2});
     const std::vector<float> x(size_t(net.input().per_image()) * images, 0.5f);
     const std::vector<int32_t> labels = {0, 1, 2};
     net.train_step({x.data(), labels.data(), images}, 0);
@@ -132,7 +132,7 @@ ANX_TEST(a_networks_profile_has_a_record_for_every_cost_and_a_cost_for_every_rec
 }
 
 ANX_TEST(costs_count_products_and_operands) {
-  Network net(two_towers(), {.threads = 1});
+  Replica net(two_towers(), {.threads = 1});
   net.set_update("fc8.weight", {0, 0, 0});  // frozen: its gradient is not computed
   std::map<std::pair<std::string, Phase>, Cost> found;
   for (const Cost& c : net.costs(2, true)) found[{c.label, c.phase}] = c;

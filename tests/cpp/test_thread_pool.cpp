@@ -5,7 +5,7 @@
 #include <thread>
 #include <vector>
 
-#include "backends/cpu/thread_pool.h"
+#include "backends/cpu/device/thread_pool.h"
 #include "check.h"
 
 using namespace alexnet;

@@ -17,8 +17,8 @@ def augmented(
     threads: int = 1,
 ) -> NDArray[np.float32]:
     """(n, H, W, C), at positions `first` onwards of the epoch, to (n, C, h, w)."""
-    offsets, mirror, colour = augmenter.draw(len(images), epoch=epoch, first=first)
+    offsets, mirror, color = augmenter.draw(len(images), epoch=epoch, first=first)
     out = np.empty((len(images), images.shape[3], *a.crop), np.float32)
-    scale = a.scale if colour is None else a.scale / a.colour_divisor
-    _core.augment(images, out, offsets, mirror, augmenter.mean, colour, scale, threads)
+    scale = a.scale if color is None else a.scale / a.color_divisor
+    _core.augment(images, out, offsets, mirror, augmenter.mean, color, scale, threads)
     return out

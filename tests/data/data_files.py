@@ -57,9 +57,9 @@ def write_mnist(
     return arrays
 
 
-def flat_picture(colour: tuple[int, int, int], size: tuple[int, int] = (40, 30)) -> Image.Image:
-    """One colour; width and height as Pillow has them."""
-    return Image.new("RGB", size, colour)
+def flat_picture(color: tuple[int, int, int], size: tuple[int, int] = (40, 30)) -> Image.Image:
+    """One color; width and height as Pillow has them."""
+    return Image.new("RGB", size, color)
 
 
 def quarters(width: int = 64, height: int = 64) -> Image.Image:
@@ -74,7 +74,7 @@ def quarters(width: int = 64, height: int = 64) -> Image.Image:
 
 def write_pictures(folder: Path) -> None:
     """Two classes: 2 + 1 training and 1 + 1 validation pictures, in several formats and cases."""
-    for name, colour in (
+    for name, color in (
         ("train/red/b.JPG", (200, 10, 10)),
         ("train/red/a.png", (210, 10, 10)),
         ("train/blue/one.WebP", (10, 10, 220)),
@@ -85,4 +85,4 @@ def write_pictures(folder: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         kind = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP"}
         options = {"lossless": True} if file.suffix.lower() == ".webp" else {}
-        flat_picture(colour).save(file, kind[file.suffix.lower()], **options)
+        flat_picture(color).save(file, kind[file.suffix.lower()], **options)

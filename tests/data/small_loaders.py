@@ -30,7 +30,7 @@ class Asked(ArraySource):
 SOURCE = ArraySource(pixels((COUNT, 8, 8, 3)), np.arange(COUNT))  # the label is the index
 ASKED = Asked(pixels((COUNT, 8, 8, 3)), np.arange(COUNT))
 STATISTICS = statistics(SOURCE)
-PLAIN = Augmentation(crop=(8, 8), mirror=False, random_crop=False, colour_std=0, mean="none")
+PLAIN = Augmentation(crop=(8, 8), mirror=False, random_crop=False, color_std=0, mean="none")
 
 
 def loader(**changes: Any) -> TrainLoader:

@@ -14,7 +14,7 @@ from data_files import pixels
 from numpy.typing import NDArray
 
 H, W = 9, 11
-PLAIN = Augmentation(crop=(H, W), mirror=False, random_crop=False, colour_std=0, mean="none")
+PLAIN = Augmentation(crop=(H, W), mirror=False, random_crop=False, color_std=0, mean="none")
 
 
 def some_statistics(channels: int = 3) -> Statistics:
@@ -31,7 +31,7 @@ def by_hand(
     images: NDArray[np.uint8], augmenter: Augmenter, a: Augmentation, epoch: int, first: int
 ) -> NDArray[np.float64]:
     """The formula of the paper's section 4.1 on the numbers that the augmenter draws."""
-    offsets, mirror, colour = augmenter.draw(len(images), epoch=epoch, first=first)
+    offsets, mirror, color = augmenter.draw(len(images), epoch=epoch, first=first)
     mean = some_statistics(images.shape[3]).mean.astype(np.float64)
     (h, w), out = a.crop, []
     for i, image in enumerate(images.astype(np.float64).transpose(0, 3, 1, 2)):
@@ -47,9 +47,9 @@ def by_hand(
         ):  # the 2012 source: one mean for every window, as it is
             y, x = (H - h) // 2, (W - w) // 2
             window = window - mean[:, y : y + h, x : x + w]
-        if colour is not None:
-            window = window + colour[i].astype(np.float64)[:, None, None]
-            window = window / a.colour_divisor
+        if color is not None:
+            window = window + color[i].astype(np.float64)[:, None, None]
+            window = window / a.color_divisor
         out.append(a.scale * window)
     return np.array(out)
 
@@ -65,16 +65,16 @@ def by_hand(
         {"mean": "centre", "mirror": True},
         {"mean": "matched", "crop": (5, 6), "random_crop": True, "mirror": True},
         {"mean": "centre", "crop": (5, 6), "random_crop": True, "mirror": True},
-        {"colour_std": 0.1},
+        {"color_std": 0.1},
         {"scale": 1 / 58},
-        {"colour_std": 0.1, "colour_divisor": 1.1},
-        {"colour_std": 0.1, "colour_divisor": 1.1, "colour_off": 2},
+        {"color_std": 0.1, "color_divisor": 1.1},
+        {"color_std": 0.1, "color_divisor": 1.1, "color_off": 2},
         {
             "mean": "centre",
             "crop": (6, 6),
             "random_crop": True,
             "mirror": True,
-            "colour_std": 0.1,
+            "color_std": 0.1,
             "scale": 0.5,
         },
     ],
@@ -88,10 +88,10 @@ def test_pixels_equal_the_formula(change: dict[str, Any], channels: int) -> None
     np.testing.assert_allclose(got, want, rtol=0, atol=1e-6 * np.abs(want).max())
 
 
-def test_colour_noise_and_its_divisor_end_after_so_many_epochs() -> None:
+def test_color_noise_and_its_divisor_end_after_so_many_epochs() -> None:
     images = pixels((6, H, W, 3), seed=4)
-    endless = replace(PLAIN, colour_std=0.1, colour_divisor=1.1)
-    ending = replace(endless, colour_off=2)
+    endless = replace(PLAIN, color_std=0.1, color_divisor=1.1)
+    ending = replace(endless, color_off=2)
 
     def pixels_of(a: Augmentation, epoch: int) -> NDArray[np.float32]:
         augmenter = Augmenter(a, (H, W, 3), some_statistics(), seed=3)
@@ -151,12 +151,12 @@ def test_half_of_the_images_are_mirrored() -> None:
 
 
 @pytest.mark.parametrize(("axes", "power"), [("sqrt", 1), ("eigenvalue", 2)])
-def test_colour_shifts_have_the_spread_of_the_components(axes: Any, power: int) -> None:
-    a = replace(PLAIN, colour_std=0.1, colour_axes=axes)
+def test_color_shifts_have_the_spread_of_the_components(axes: Any, power: int) -> None:
+    a = replace(PLAIN, color_std=0.1, color_axes=axes)
     s = some_statistics()
-    _, _, colour = Augmenter(a, (H, W, 3), s, seed=0).draw(40_000, epoch=0, first=0)
-    assert colour is not None
-    along = colour @ s.pca_vectors.T  # the shift along each component
+    _, _, color = Augmenter(a, (H, W, 3), s, seed=0).draw(40_000, epoch=0, first=0)
+    assert color is not None
+    along = color @ s.pca_vectors.T  # the shift along each component
     want = 0.1 * s.pca_std.astype(np.float64) ** power
     np.testing.assert_allclose(along.std(axis=0), want, rtol=0.02)
     assert np.abs(along.mean(axis=0) / want).max() < 0.02
@@ -170,9 +170,9 @@ def test_colour_shifts_have_the_spread_of_the_components(axes: Any, power: int) 
         ({"crop": (H, W + 1)}, (H, W, 3), [f"{H} x {W + 1}"]),
         ({"crop": (0, 5)}, (H, W, 3), ["0 x 5"]),
         ({"mean": "median"}, (H, W, 3), ["median", "matched", "centre"]),
-        ({"colour_axes": "cube"}, (H, W, 3), ["cube", "sqrt or eigenvalue"]),
+        ({"color_axes": "cube"}, (H, W, 3), ["cube", "sqrt or eigenvalue"]),
         ({"offsets": "none"}, (H, W, 3), ["offsets", "inclusive"]),
-        ({"colour_std": -0.1}, (H, W, 3), ["colour_std is -0.1"]),
+        ({"color_std": -0.1}, (H, W, 3), ["color_std is -0.1"]),
         ({"mean": "matched"}, (H, W, 1), [f"{H} x {W} x 3", f"{H} x {W} x 1"]),
     ],
 )
@@ -184,8 +184,8 @@ def test_settings_that_do_not_fit_are_said(
     assert [word for word in words if word not in str(caught.value)] == [], caught.value
 
 
-@pytest.mark.parametrize("change", [{"mean": "matched"}, {"colour_std": 0.1}])
-def test_mean_and_colour_need_statistics(change: dict[str, Any]) -> None:
+@pytest.mark.parametrize("change", [{"mean": "matched"}, {"color_std": 0.1}])
+def test_mean_and_color_need_statistics(change: dict[str, Any]) -> None:
     with pytest.raises(DataError, match="need the statistics"):
         Augmenter(replace(PLAIN, **change), (H, W, 3), None, seed=0)
 

@@ -49,8 +49,8 @@ def test_the_pictures_are_the_same_on_every_machine() -> None:
     assert [digest(pictures(10)), digest(pictures(10, split="val"))] == KNOWN
 
 
-def test_colours_do_not_give_the_classes_away() -> None:
-    # Nearest class mean of each picture's average colour and brightness spread: near chance.
+def test_colors_do_not_give_the_classes_away() -> None:
+    # Nearest class mean of each picture's average color and brightness spread: near chance.
     train, val = pictures(200), pictures(100, split="val")
 
     def features(images: NDArray[np.uint8]) -> NDArray[np.float64]:

@@ -35,9 +35,9 @@ def draws(**changes: Any) -> _core.ImageDraws:
         "mirror": True,
         "group": 1,
         "axes": np.eye(3),
-        "colour_epochs": 100,
+        "color_epochs": 100,
         "scale": 1.0,
-        "colour_scale": 1.0,
+        "color_scale": 1.0,
     }
     return _core.ImageDraws(**(words | changes))
 
@@ -49,7 +49,7 @@ def permutation(seed: int, step: int, count: int) -> list[int]:
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("first", [0, 1, 6, 7])
 @pytest.mark.parametrize("count", [0, 1, 2, 5])
-def test_colour_draws_are_box_muller_pairs_along_the_epoch(
+def test_color_draws_are_box_muller_pairs_along_the_epoch(
     channels: int, first: int, count: int
 ) -> None:
     axes = np.random.default_rng(0).normal(size=(channels, channels))
@@ -60,10 +60,10 @@ def test_colour_draws_are_box_muller_pairs_along_the_epoch(
     np.testing.assert_allclose(got, want, rtol=1e-6, atol=1e-7)
 
 
-def test_colour_draws_have_mean_0_deviation_1_and_normal_tails() -> None:
-    _, _, colour = draws(channels=1, axes=np.eye(1)).draw(0, 0, 200_000)
-    assert colour is not None
-    x = colour[:, 0]
+def test_color_draws_have_mean_0_deviation_1_and_normal_tails() -> None:
+    _, _, color = draws(channels=1, axes=np.eye(1)).draw(0, 0, 200_000)
+    assert color is not None
+    x = color[:, 0]
     assert abs(x.mean()) < 0.01
     assert abs(x.std() - 1) < 0.01
     assert abs((np.abs(x) > 1.96).mean() - 0.05) < 0.003
@@ -97,15 +97,15 @@ def test_places_of_windows_are_equally_frequent() -> None:
     assert np.abs(counts - 2000).max() < 5 * math.sqrt(2000)
 
 
-def test_a_group_shares_window_and_mirroring_but_not_colour() -> None:
+def test_a_group_shares_window_and_mirroring_but_not_color() -> None:
     alone = draws().draw(STEP, 0, 4)
-    offsets, mirror, colour = draws(group=32).draw(STEP, 30, 70)  # of groups 0 to 3
+    offsets, mirror, color = draws(group=32).draw(STEP, 30, 70)  # of groups 0 to 3
     groups = np.arange(30, 100) // 32
     np.testing.assert_array_equal(offsets, alone[0][groups])
     np.testing.assert_array_equal(mirror, alone[1][groups])
-    assert colour is not None
-    np.testing.assert_array_equal(colour, draws().draw(STEP, 30, 70)[2])
-    assert len(np.unique(colour, axis=0)) == 70
+    assert color is not None
+    np.testing.assert_array_equal(color, draws().draw(STEP, 30, 70)[2])
+    assert len(np.unique(color, axis=0)) == 70
 
 
 def test_a_permutation_sorts_64_bit_keys() -> None:

@@ -35,7 +35,7 @@ def encoded(image: Image.Image, **options: Any) -> bytes:
 
 
 def pictures(width: int, height: int) -> Iterator[Image.Image]:
-    """Noise, which meets every clipping, and soft colours, as photographs have them."""
+    """Noise, which meets every clipping, and soft colors, as photographs have them."""
     pixels = np.random.default_rng(width).integers(0, 256, (height, width, 3), np.uint8)
     noise = Image.fromarray(pixels)
     yield noise
@@ -84,7 +84,7 @@ def test_fractions_are_compared_at_all() -> None:
 @needs_simplejpeg
 @pytest.mark.parametrize("progressive", [False, True], ids=["baseline", "progressive"])
 @pytest.mark.parametrize("mode", ["L", "RGB kept", "CMYK"])
-def test_other_colour_spaces_are_the_same(
+def test_other_color_spaces_are_the_same(
     mode: str, progressive: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for width, height in ((65, 67), (257, 191)):

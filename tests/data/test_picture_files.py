@@ -18,7 +18,7 @@ CORNERS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255), "white
 
 
 def corners(image: NDArray[np.uint8]) -> list[str]:
-    """The colours at top left, top right, bottom left, bottom right."""
+    """The colors at top left, top right, bottom left, bottom right."""
     height, width, _ = image.shape
     places = [(y, x) for y in (height // 4, 3 * height // 4) for x in (width // 4, 3 * width // 4)]
     names = []
@@ -109,7 +109,7 @@ def test_exif_rotation_is_applied(
 
 
 @pytest.mark.parametrize("name", ["cmyk.jpg", "cmyk.tif", "palette.png", "palette.gif", "rgb.bmp"])
-def test_other_colour_models_become_rgb(tmp_path: Path, name: str) -> None:
+def test_other_color_models_become_rgb(tmp_path: Path, name: str) -> None:
     image = quarters()
     if name.startswith("cmyk"):
         image = image.convert("CMYK")
@@ -134,7 +134,7 @@ def test_16_bit_pictures_are_reduced_to_8(tmp_path: Path, name: str) -> None:
     np.testing.assert_array_equal(got[..., 1], np.rint(ramp / 257.0))
 
 
-def test_a_16_bit_colour_png_is_reduced_to_8(tmp_path: Path) -> None:
+def test_a_16_bit_color_png_is_reduced_to_8(tmp_path: Path) -> None:
     # Pillow cannot write one; the format is simple enough to do so here.
     def chunk(kind: bytes, data: bytes) -> bytes:
         return (

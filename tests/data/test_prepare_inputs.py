@@ -39,7 +39,7 @@ def animated(kind: str, **options: Any) -> bytes:
     return encoded(picture().quantize(16), kind, save_all=True, append_images=more, **options)
 
 
-def deep_colour() -> bytes:
+def deep_color() -> bytes:
     """A PNG of 16 bits in each of three channels, which Pillow reads but does not write."""
     pixels = np.random.default_rng(0).integers(0, 256, (40, 1 + 6 * 50), np.uint8)
     pixels[:, 0] = 0  # no filter
@@ -85,7 +85,7 @@ CONVERTED: dict[str, tuple[bytes, str, str]] = {
     "cmyk without adobe.jpg": (
         without_segment(encoded(picture().convert("CMYK")), b"\xff\xee"), "CMYK", "four inks",
     ),
-    "lab.tif": (encoded(picture().convert("LAB"), "TIFF"), "colour space", "mode LAB"),
+    "lab.tif": (encoded(picture().convert("LAB"), "TIFF"), "color space", "mode LAB"),
     **{f"turned {i}.jpg": (turned(i), "rotated", f"EXIF orientation {i}") for i in range(2, 9)},
     "turned.png": (turned(6, "PNG"), "rotated", "EXIF orientation 6"),
     "turned.tif": (turned(6, "TIFF"), "rotated", "EXIF orientation 6"),
@@ -95,7 +95,7 @@ CONVERTED: dict[str, tuple[bytes, str, str]] = {
     "palette.png": (encoded(picture().quantize(16), "PNG"), "palette", "mode P"),
     "transparent.png": (encoded(picture().convert("RGBA"), "PNG"), "transparent", "laid on white"),
     "deep.png": (encoded(DEEP, "PNG"), "16-bit", "grey, reduced to 8 bits"),
-    "deep colour.png": (deep_colour(), "16-bit", "reduced to 8 bits"),
+    "deep color.png": (deep_color(), "16-bit", "reduced to 8 bits"),
     "animated.gif": (GIF, "animation", "the first picture is taken"),
     "animated.webp": (animated("WEBP"), "animation", "the first picture is taken"),
     "small.jpg": (jpeg(size=(20, 30)), "enlarged", "from 20 x 30"),

@@ -119,9 +119,9 @@ def test_a_training_has_the_same_losses_from_shards_and_from_the_folder_of_equal
             name = tmp_path / split / "ab"[found.labels[number]] / f"{number:03d}.png"
             name.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(record).save(name)
-    prepared = losses(open_data(shards), colour_std=0.1)
+    prepared = losses(open_data(shards), color_std=0.1)
     assert len(prepared) == 10 and len(set(prepared)) > 5
     for cache_bytes in (0, 1 << 30):  # decoded for each use, and once
         folder = read_folder(tmp_path, resize=32, cache_bytes=cache_bytes)
-        assert losses(folder, colour_std=0.1) == prepared
-    assert losses(open_data(shards), colour_std=0.1, augment="device") == prepared
+        assert losses(folder, color_std=0.1) == prepared
+    assert losses(open_data(shards), color_std=0.1, augment="device") == prepared

@@ -81,28 +81,28 @@ def test_the_papers_training_in_words() -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"colour_std": 0.0, "mirror": False}, "random 224x224 crops"),
+        ({"color_std": 0.0, "mirror": False}, "random 224x224 crops"),
         (
-            {"random_crop": False, "mirror": False, "colour_std": 0.0},
+            {"random_crop": False, "mirror": False, "color_std": 0.0},
             "central 224x224 crops, no augmentation",
         ),
-        ({"random_crop": False, "colour_std": 0.0}, "central 224x224 crops, half mirrored"),
+        ({"random_crop": False, "color_std": 0.0}, "central 224x224 crops, half mirrored"),
         (
-            {"draw_group": 32, "colour_off": 67},
+            {"draw_group": 32, "color_off": 67},
             "random 224x224 crops, half mirrored (in groups of 32), "
             "PCA color noise 0.1 for 67 epochs",
         ),
-        ({"colour_off": 0, "mirror": False}, "random 224x224 crops"),
+        ({"color_off": 0, "mirror": False}, "random 224x224 crops"),
         (
-            {"colour_off": 1, "mirror": False, "mean": "none"},
+            {"color_off": 1, "mirror": False, "mean": "none"},
             "random 224x224 crops, PCA color noise 0.1 for 1 epoch, no mean subtracted",
         ),
         (
-            {"scale": 1 / 64, "mirror": False, "colour_std": 0.0, "augment": "device"},
+            {"scale": 1 / 64, "mirror": False, "color_std": 0.0, "augment": "device"},
             "random 224x224 crops, pixels divided by 64, computed on the device",
         ),
         (
-            {"scale": 0.3, "mirror": False, "colour_std": 0.0},
+            {"scale": 0.3, "mirror": False, "color_std": 0.0},
             "random 224x224 crops, pixels multiplied by 0.3",
         ),
     ],
@@ -112,7 +112,7 @@ def test_crop_and_augmentation_are_said_in_words(settings: dict[str, Any], words
 
 
 def test_a_crop_of_the_whole_image_is_no_crop() -> None:
-    config = TrainConfig(crop=(256, 256), mirror=False, colour_std=0.0)
+    config = TrainConfig(crop=(256, 256), mirror=False, color_std=0.0)
     lines = by_name(list(announcement(tiny.net(), IMAGENET, config)))
     assert lines["images"] == "whole images, no augmentation"
 

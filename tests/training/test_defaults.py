@@ -37,14 +37,14 @@ def test_pictures_get_alexnet_with_the_papers_settings() -> None:
     assert network.classes == config.classes == 10
     assert (config.lr, config.batch_size, config.momentum) == (0.01, 128, 0.9)
     assert (config.weight_decay, config.epochs, config.schedule) == (5e-4, 90, "plateau")
-    assert config.random_crop and config.mirror and config.colour_std == 0.1
+    assert config.random_crop and config.mirror and config.color_std == 0.1
     assert (config.init, config.scale) == ("own", 1.0)
 
 
 def test_few_pictures_get_a_quick_start_and_the_papers_settings_when_asked() -> None:
     _, config = chosen(many(19_999))
     assert (config.init, config.scale, config.batch_size) == ("he", 1 / 64, 16)
-    assert (config.lr, config.epochs, config.colour_std) == (0.01, 90, 0.1)
+    assert (config.lr, config.epochs, config.color_std) == (0.01, 90, 0.1)
     _, config = chosen(many(19_999), init="own", scale=1.0, batch_size=128)
     assert (config.init, config.scale, config.batch_size) == ("own", 1.0, 128)
 
@@ -63,7 +63,7 @@ def test_a_network_from_a_file_starts_as_the_file_says(tmp_path: Path) -> None:
 
 def test_the_demo_pictures_get_a_short_training() -> None:
     _, config = chosen(many(1600, "demo"))
-    assert config.epochs < 10 and config.init == "he" and config.colour_std == 0
+    assert config.epochs < 10 and config.init == "he" and config.color_std == 0
     _, config = chosen(many(1600, "demo"), net="cifar10-quick")
     assert config.init == "own" and config.epochs == 10
 
@@ -71,7 +71,7 @@ def test_the_demo_pictures_get_a_short_training() -> None:
 def test_small_pictures_get_cifar10_quick_with_its_settings() -> None:
     network, config = chosen(data(32, 32))
     assert network.name == "cifar10-quick" and network.input_shape == (3, 32, 32)
-    assert (config.lr, config.batch_size, config.colour_std) == (0.001, 128, 0.0)
+    assert (config.lr, config.batch_size, config.color_std) == (0.001, 128, 0.0)
     assert not config.mirror and not config.random_crop
 
 

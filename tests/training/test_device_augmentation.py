@@ -46,7 +46,7 @@ def batches(network: Net, where: str, **settings: Any) -> Iterator[Batch]:
 @pytest.mark.parametrize("devices", [("cpu:0",), ("cpu:0", "cpu:1")])
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"mean": "centre"}, {"mean": "none", "colour_std": 0.0}, {"colour_off": 1}],
+    [{}, {"mean": "centre"}, {"mean": "none", "color_std": 0.0}, {"color_off": 1}],
 )
 def test_losses_and_gradients_are_those_of_the_cpu(
     devices: tuple[str, ...], settings: dict[str, Any]
@@ -93,7 +93,7 @@ def test_replicas_take_the_draws_of_their_own_images(replicas: int) -> None:
     for where in ("cpu", "device"):
         devices = tuple(f"cpu:{index}" for index in range(replicas))
         network = net(devices, replicas=replicas)
-        settings: dict[str, Any] = {"mirror": True, "colour_std": 0.1, "accumulate": 2}
+        settings: dict[str, Any] = {"mirror": True, "color_std": 0.1, "accumulate": 2}
         fit(network, tiny.data(), epochs=2, verbose=False, augment=where, **settings)
         nets.append(network)
     untrained = net()
@@ -119,7 +119,7 @@ def test_double_precision_is_refused() -> None:
         ({"records": np.zeros((1, 7, 10, 3), np.uint8)}, "records of 7x10 are smaller"),
         ({"records": np.zeros((1, 10, 10, 1), np.uint8)}, r"records must be uint8 \(1, H, W, 3\)"),
         ({"mirror": np.zeros(2, np.uint8)}, r"mirror must be uint8 \(1,\)"),
-        ({"colour": np.zeros((1, 2), np.float32)}, "colour has 2 elements, expected 3"),
+        ({"color": np.zeros((1, 2), np.float32)}, "color has 2 elements, expected 3"),
     ],
 )
 def test_records_that_do_not_fit_are_refused(change: dict[str, Any], words: str) -> None:
@@ -127,7 +127,7 @@ def test_records_that_do_not_fit_are_refused(change: dict[str, Any], words: str)
         "records": np.zeros((1, 10, 10, 3), np.uint8),
         "offsets": np.zeros((1, 2), np.int32),
         "mirror": np.zeros(1, np.uint8),
-        "colour": None,
+        "color": None,
         "scale": 1.0,
     }
     native, labels = net().native, np.zeros(1, np.int32)

@@ -37,7 +37,7 @@ from alexnet_native import _core
 from alexnet_native.config import TrainConfig
 from alexnet_native.models import describe
 from alexnet_native.recipes import read_recipe
-from alexnet_native.recipes.published import Published
+from alexnet_native.recipes.reference_results import ReferenceResult
 
 OLD = Path(__file__).parent / "old"
 CHECKPOINT = OLD / "run" / "checkpoints" / "step-00000017.safetensors"
@@ -95,8 +95,8 @@ SETTINGS: dict[str, Any] = {
     "net": "net.toml", "engine": "auto", "init": "own", "precision": "fp32",
     "devices": ("cpu:0", "cpu:1"), "replicas": 1, "communicator": "built-in", "threads": 2,
     "crop": (12, 12), "random_crop": True, "mirror": True, "offsets": "inclusive",
-    "draw_group": 2, "mean": "matched", "scale": 0.02, "colour_divisor": 1.1, "colour_std": 0.1,
-    "colour_axes": "sqrt", "colour_off": 5, "augment": "cpu", "loader_threads": 1,
+    "draw_group": 2, "mean": "matched", "scale": 0.02, "color_divisor": 1.1, "color_std": 0.1,
+    "color_axes": "sqrt", "color_off": 5, "augment": "cpu", "loader_threads": 1,
     "epochs": 8, "steps": 0, "batch_size": 6, "accumulate": 2, "lr": 0.02, "bias_lr": 0.05,
     "momentum": 0.9, "weight_decay": 0.001, "seed": 11, "stall_steps": 0,
     "schedule": "plateau", "schedule_factor": 0.5, "schedule_patience": 1, "schedule_drops": 3,
@@ -121,7 +121,7 @@ def test_a_recipe_of_02ebf10_is_read(file: str) -> None:
     recipe = read_recipe(str(OLD / file))
     assert recipe.values == SETTINGS
     assert recipe.about == "a small training with everything that a checkpoint has to keep"
-    assert recipe.published == (Published("squares", 10, 40.0, 5.0, 1, "an invented figure"),)
+    assert recipe.published == (ReferenceResult("squares", 10, 40.0, 5.0, 1, "an invented figure"),)
 
 
 def test_the_net_toml_of_02ebf10_is_read() -> None:
@@ -138,8 +138,8 @@ def test_the_net_toml_of_02ebf10_is_read() -> None:
 HINTS: dict[str, Any] = {
     "lr": 0.02, "batch_size": 6, "momentum": 0.8, "weight_decay": 0.001, "epochs": 6,
     "schedule": "step@2", "random_crop": False, "mirror": False, "offsets": "inclusive",
-    "mean": "centre", "scale": 0.5, "colour_std": 0.2, "colour_axes": "eigenvalue",
-    "colour_divisor": 1.1,
+    "mean": "centre", "scale": 0.5, "color_std": 0.2, "color_axes": "eigenvalue",
+    "color_divisor": 1.1,
 }  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from alexnet_native.training import prepare, profiling
 from alexnet_native.training.progress import Silent
 from placements import APART, FIRST
 
-LIMITS: _core.Limits = {"fp32": 1e9, "tf32": 0.0, "bf16": 0.0, "bytes": 1e9}
+LIMITS: _core.PeakRates = {"fp32": 1e9, "tf32": 0.0, "bf16": 0.0, "bytes": 1e9}
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def profiles(monkeypatch: pytest.MonkeyPatch) -> list[Profile]:
         return made[-1]
 
     monkeypatch.setattr(profiling, "Profile", record)
-    monkeypatch.setattr(profiling, "limits_of", lambda net: [LIMITS] * len({*net.devices}))
+    monkeypatch.setattr(profiling, "peak_rates_of", lambda net: [LIMITS] * len({*net.devices}))
     return made
 
 

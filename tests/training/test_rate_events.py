@@ -77,7 +77,7 @@ def test_changes_of_rates_are_said_when_they_begin(
     lines: list[str] = []
     monkeypatch.setattr("alexnet_native.training.progress.log.line", lines.append)
     fit(
-        tiny.net(), tiny.data(), out=tmp_path, epochs=4, schedule="step@1,2", colour_off=3,
+        tiny.net(), tiny.data(), out=tmp_path, epochs=4, schedule="step@1,2", color_off=3,
         rates=("*.bias@0=0.02", "conv1.weight@2=1e-5"), freeze=("conv1@3",),
     )  # fmt: skip
     said = [line for line in lines if not line.startswith(("epoch ", "step "))]
@@ -86,5 +86,5 @@ def test_changes_of_rates_are_said_when_they_begin(
         "the rate goes from 0.001 to 0.0001",
         "conv1.weight learns at 1e-05 from here on",
         "conv1 is frozen from here on",
-        "no colour noise from here on",
+        "no color noise from here on",
     ]

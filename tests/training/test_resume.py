@@ -23,7 +23,7 @@ SETTINGS: dict[str, Any] = {
     "schedule": "plateau",
     "schedule_patience": 1,
     "rates": ("*.bias@0=0.02", "conv1.weight@1=0.001", "conv1@2=0"),
-    "colour_off": 2,
+    "color_off": 2,
     "log_every": 2,
     "checkpoint_every": 1,
     "lr": 0.03,

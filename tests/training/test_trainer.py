@@ -28,7 +28,7 @@ def weights(net: Net) -> dict[str, np.ndarray]:
 
 def test_training_is_the_loop_that_one_would_write() -> None:
     data, plain = tiny.data(), tiny.net()
-    augmentation = Augmentation((8, 8), colour_std=0.05, scale=0.02, offsets="exclusive")
+    augmentation = Augmentation((8, 8), color_std=0.05, scale=0.02, offsets="exclusive")
     losses, rates = [], {0: 0.02, 1: 0.02, 2: 0.002}
     with TrainLoader(
         data.train,

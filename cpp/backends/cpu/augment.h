@@ -1,11 +1,11 @@
-// Augmentation (ops/augment.h) of images with three channels, a vector of pixels at a time: colours
+// Augmentation (ops/augment.h) of images with three channels, a vector of pixels at a time: colors
 // are taken apart in registers, so that every byte is read once and every float written once.
 // Equal to the op to the bit: the same operations on each element. Included by kernels.cpp.
 #pragma once
 
 #include <algorithm>
 
-#include "backends/cpu/thread_pool.h"
+#include "backends/cpu/device/thread_pool.h"
 #include "backends/cpu/vector.h"
 #include "ops/augment.h"
 
@@ -20,7 +20,7 @@ struct Pixels {
 };
 
 // kLanes pixels from p, which lie side by side as r g b r g b. Reads 3 kLanes bytes, no more.
-inline __attribute__((always_inline)) Pixels take_apart(const uint8_t* p) {
+inline __attribute__((always_inline)) Pixels deinterleave(const uint8_t* p) {
   // Four pixels, 12 bytes, go to each 16 bytes of a register; there a byte shuffle widens one
   // channel to 32 bits (0x80 gives zero).
   Pixels out;
@@ -85,7 +85,7 @@ void augment_rows(const Augment<float>& op, int64_t n, int64_t first_row, int64_
     for (int64_t next = 0; next < s.w; next += kLanes) {
       const int64_t x = std::min<int64_t>(next, s.w - kLanes);  // the last one may overlap
       const int64_t column = kMirrored ? s.w - kLanes - x : x;
-      Pixels pixels = take_apart(in + 3 * column);
+      Pixels pixels = deinterleave(in + 3 * column);
       for (int c = 0; c < 3; ++c) {
         Vec v = pixels.channel[c];
         if (kMatched && mean) v -= load(matched + c * matched_plane + column);

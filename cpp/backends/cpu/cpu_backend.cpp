@@ -3,8 +3,8 @@
 #include <cstring>
 #include <string_view>
 
-#include "backends/cpu/cpu_device.h"
-#include "backends/cpu/gemm.h"
+#include "backends/cpu/device/cpu_device.h"
+#include "backends/cpu/gemm/gemm.h"
 #include "core/backend.h"
 #include "ops/fingerprint.h"
 

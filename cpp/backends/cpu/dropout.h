@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "backends/cpu/thread_pool.h"
+#include "backends/cpu/device/thread_pool.h"
 #include "backends/cpu/vector.h"
 #include "ops/dropout.h"
 

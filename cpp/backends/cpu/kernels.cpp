@@ -3,15 +3,15 @@
 #include "backends/cpu/kernels.h"
 
 #include "backends/cpu/augment.h"
-#include "backends/cpu/blocked_lrn_pool.h"
-#include "backends/cpu/blocked_ops.h"
-#include "backends/cpu/direct_conv.h"
-#include "backends/cpu/dot_gemm.h"
+#include "backends/cpu/blocked/lrn_pool.h"
+#include "backends/cpu/blocked/ops.h"
+#include "backends/cpu/device/peak_loops.h"
+#include "backends/cpu/direct/register_tiles.h"
 #include "backends/cpu/dropout.h"
-#include "backends/cpu/limit_loops.h"
-#include "backends/cpu/own_gemm.h"
-#include "backends/cpu/packed_gemm.h"
-#include "backends/cpu/update.h"
+#include "backends/cpu/gemm/gemm_f64.h"
+#include "backends/cpu/gemm/gemm_nt.h"
+#include "backends/cpu/gemm/gemm_packed.h"
+#include "backends/cpu/sgd_bf16.h"
 
 namespace alexnet {
 namespace {
@@ -101,11 +101,11 @@ constexpr KernelTable make_table(OpList<Ops...>) {
           direct_kernels<FloatTerms<bf16>>(),
           &ANX_JOIN(winograd_, ANX_KERNELS),
           {&launch_op<Ops>...},
-          &packed_gemm,
-          &own_gemm<double>,
+          &gemm_packed,
+          &gemm_f64<double>,
           {kGemmSlab, &gemm_tiles, &gemm_pack_a, &gemm_slab},
-          &dot_gemm<FloatTerms<float>>,
-          &dot_gemm<FloatTerms<bf16>>,
+          &gemm_nt<FloatTerms<float>>,
+          &gemm_nt<FloatTerms<bf16>>,
           {kSums * kLanes, &multiply_add_loop, &read_loop}};
 }
 }  // namespace

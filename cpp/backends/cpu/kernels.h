@@ -1,15 +1,15 @@
 // The loops of every op, compiled once per instruction set (kernels.cpp) and chosen at run time.
 #pragma once
 
-#include "backends/cpu/direct_conv_shape.h"
-#include "backends/cpu/thread_pool.h"
-#include "backends/cpu/winograd_kernels.h"
+#include "backends/cpu/device/thread_pool.h"
+#include "backends/cpu/direct/shape.h"
+#include "backends/cpu/winograd/kernels.h"
 #include "core/device.h"
 #include "ops/all_ops.h"
 
 namespace alexnet {
 
-// The direct convolution's kernels: direct_conv.h says what each does. x, w, dy and y are of one
+// The direct convolution's kernels: direct/register_tiles.h says what each does. x, w, dy and y are of one
 // type, float or bf16; numbers that are packed take four bytes or two.
 struct DirectKernels {
   int lanes, pair;  // channels of a vector, vectors of a tile
@@ -24,7 +24,7 @@ struct DirectKernels {
                            float* dw, float* db);
 };
 
-// The matrix product of our own in single precision: packed_gemm.h says what each does.
+// The matrix product of our own in single precision: gemm_packed.h says what each does.
 struct GemmKernels {
   int64_t slab;  // columns of C
   int64_t (*tiles)(int64_t rows);
@@ -33,18 +33,18 @@ struct GemmKernels {
                    int64_t last_tile);
 };
 
-// The loops that measure the processor: limit_loops.h.
-struct LimitLoops {
+// The loops that measure the processor: peak_loops.h.
+struct PeakLoops {
   int multiply_adds;  // of a turn
   float (*multiply_add)(int64_t turns);
   float (*read)(const float* data, int64_t count);
 };
 
-// What the processor's bf16 instructions do better than a conversion: bf16_kernels.cpp.
+// What the processor's bf16 instructions do better than a conversion: kernels_bf16.cpp.
 struct Bf16Kernels {
   DirectKernels direct;
-  void (*dot_gemm)(const Gemm& gemm, int64_t first, int64_t last);  // dot_gemm.h
-  // bf16_gemm.h says which products; false: not this one.
+  void (*gemm_nt)(const Gemm& gemm, int64_t first, int64_t last);  // gemm_nt.h
+  // gemm_bf16.h says which products; false: not this one.
   bool (*gemm)(const Gemm& gemm, ThreadPool& pool);
 };
 
@@ -55,10 +55,10 @@ struct KernelTable {
   void (*launch[AllOps::size])(const void* op, Grid grid, ThreadPool& pool);
   void (*gemm_f32)(const Gemm& gemm);  // single-threaded, used where there is no BLAS
   void (*gemm_f64)(const Gemm& gemm);
-  GemmKernels packed_gemm;
-  void (*dot_gemm)(const Gemm& gemm, int64_t first, int64_t last);  // dot_gemm.h
-  void (*bf16_dot_gemm)(const Gemm& gemm, int64_t first, int64_t last);
-  LimitLoops limits;
+  GemmKernels gemm_packed;
+  void (*gemm_nt)(const Gemm& gemm, int64_t first, int64_t last);  // gemm_nt.h
+  void (*bf16_gemm_nt)(const Gemm& gemm, int64_t first, int64_t last);
+  PeakLoops peak;
 };
 
 extern const KernelTable kernels_generic;

@@ -1,6 +1,6 @@
 // What convolutions and matrix products add up: terms, in which a lane multiplies `width` numbers
 // that lie side by side by as many others. Here one: floats, whatever the values are in memory.
-// bf16_terms.h has pairs. Included by kernels.cpp, once per instruction set.
+// terms_bf16.h has pairs. Included by kernels.cpp, once per instruction set.
 #pragma once
 
 #include "backends/cpu/vector.h"

@@ -32,7 +32,7 @@ inline __attribute__((always_inline)) void store(float* p, Vec v) {
 }
 inline __attribute__((always_inline)) Vec broadcast(float v) { return v - Vec{}; }
 
-inline __attribute__((always_inline)) Vec rectified(Vec v) {
+inline __attribute__((always_inline)) Vec rectify(Vec v) {
   return v <= Vec{} ? Vec{} : v;  // a NaN stays
 }
 

@@ -7,7 +7,7 @@
 #include "backends/cuda/conv_engines.h"
 #include "backends/cuda/cuda_stream.h"
 #include "backends/cuda/host_memory.h"
-#include "backends/cuda/limits.h"
+#include "backends/cuda/peak_rates.h"
 
 namespace alexnet {
 namespace {
@@ -30,7 +30,7 @@ bool CudaDevice::allow_tf32() {
   return tf32_ = attribute(cudaDevAttrComputeCapabilityMajor, id_.index) >= 8;
 }
 
-DeviceLimits CudaDevice::measure_limits() { return measure_cuda_limits(*this); }
+PeakRates CudaDevice::measure_peak_rates() { return measure_cuda_peak_rates(*this); }
 
 void* CudaDevice::allocate_host(size_t bytes) { return host_memory().allocate(id_, bytes); }
 

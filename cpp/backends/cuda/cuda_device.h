@@ -17,7 +17,7 @@ class CudaDevice final : public Device {
   int threads() const override { return 0; }
   int channel_block(DType) const override { return 1; }
   bool allow_tf32() override;
-  DeviceLimits measure_limits() override;
+  PeakRates measure_peak_rates() override;
   void* allocate(size_t bytes) override { return memory_.allocate(bytes); }
   void release(void* data) noexcept override { memory_.release(data); }
   void* allocate_host(size_t bytes) override;

@@ -109,7 +109,7 @@ void CudaStream::wait(Event& event) {
   fixed(0, kWait, [&](cudaStream_t stream) { ANX_CUDA(cudaLaunchHostFunc(stream, call, wait)); });
 }
 
-std::unique_ptr<Replay> CudaStream::make_replay(const std::vector<Stream*>& streams) {
+std::unique_ptr<StepGraph> CudaStream::make_step_graph(const std::vector<Stream*>& streams) {
   const char* wanted = std::getenv("ALEXNET_CUDA_GRAPH");
   if (wanted && std::string_view(wanted) == "0") return nullptr;
   std::vector<CudaStream*> own;
@@ -118,7 +118,7 @@ std::unique_ptr<Replay> CudaStream::make_replay(const std::vector<Stream*>& stre
     if (!cuda) return nullptr;  // a CPU takes part: nothing to capture there
     own.push_back(cuda);
   }
-  return std::make_unique<CudaReplay>(own);
+  return std::make_unique<CudaGraph>(own);
 }
 
 void CudaStream::profile(bool on) {

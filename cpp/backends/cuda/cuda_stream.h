@@ -8,8 +8,8 @@
 #include "backends/cuda/blas.h"
 #include "backends/cuda/check.h"
 #include "backends/cuda/cuda_event.h"
+#include "backends/cuda/cuda_graph.h"
 #include "backends/cuda/cuda_profile.h"
-#include "backends/cuda/replay.h"
 #include "core/device.h"
 
 namespace alexnet {
@@ -42,7 +42,7 @@ class CudaStream final : public Stream {
   std::unique_ptr<Event> make_event() override;
   void record(Event& event) override;
   void wait(Event& event) override;
-  std::unique_ptr<Replay> make_replay(const std::vector<Stream*>& streams) override;
+  std::unique_ptr<StepGraph> make_step_graph(const std::vector<Stream*>& streams) override;
   void set_label(const char* label, Phase phase) override {
     label_ = label;
     phase_ = phase;
@@ -69,7 +69,7 @@ class CudaStream final : public Stream {
     run(what, enqueue);
     if (replay_) replay_->record(key);
   }
-  void attach(CudaReplay* replay) { replay_ = replay; }
+  void attach(CudaGraph* replay) { replay_ = replay; }
   // Of this stream; made by the engine that first needs it.
   std::shared_ptr<CudnnHandle>& cudnn() { return cudnn_; }
 
@@ -98,7 +98,7 @@ class CudaStream final : public Stream {
   Phase phase_ = Phase::other;
   bool profiling_ = false;
   std::unique_ptr<CudaProfile> profile_;
-  CudaReplay* replay_ = nullptr;
+  CudaGraph* replay_ = nullptr;
   std::unique_ptr<Blas> blas_;
   std::unique_ptr<StagedCopy> staged_;
   std::shared_ptr<CudnnHandle> cudnn_;

@@ -10,7 +10,7 @@
 #include "backends/cuda/check.h"
 #include "backends/cuda/cuda_stream.h"
 #include "backends/cuda/nccl_library.h"
-#include "core/meeting.h"
+#include "core/barrier.h"
 
 namespace alexnet {
 namespace {
@@ -18,7 +18,7 @@ namespace {
 class Group {
  public:
   explicit Group(const std::vector<Device*>& devices)
-      : meeting(int(devices.size())), comms_(devices.size()) {
+      : barrier(int(devices.size())), comms_(devices.size()) {
     std::vector<int> indices;
     for (const Device* device : devices) indices.push_back(device->id().index);
     const OnDevice here(indices[0]);
@@ -35,8 +35,8 @@ class Group {
   void has_failed() { failed_ = true; }
   // Also lets those go that wait in NCCL: after an error of it some ranks may have begun what the
   // others never will.
-  void call_off() noexcept {
-    meeting.call_off();
+  void abort() noexcept {
+    barrier.abort();
     if (!failed_) return;
     const std::lock_guard lock(mutex_);
     for (NcclComm& comm : comms_) {
@@ -45,7 +45,7 @@ class Group {
     }
   }
 
-  Meeting meeting;
+  Barrier barrier;
 
  private:
   std::mutex mutex_;
@@ -62,7 +62,7 @@ class NcclRank final : public Communicator {
     uint64_t key = key_of(8, this);
     for (const AnyView& v : values) key = key_of(key, v.data, v.bytes(), v.dtype);
     // All enter the library, or none: a rank alone would wait in it for the others.
-    group_->meeting.come();
+    group_->barrier.arrive_and_wait();
     try {
       static_cast<CudaStream&>(stream).fixed(key, "nccl",
                                              [&](cudaStream_t on) { enqueue(values, on); });
@@ -72,7 +72,7 @@ class NcclRank final : public Communicator {
     }
   }
 
-  void abort() noexcept override { group_->call_off(); }
+  void abort() noexcept override { group_->abort(); }
 
  private:
   // One group: NCCL makes one kernel of it.

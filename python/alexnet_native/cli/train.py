@@ -11,6 +11,7 @@ from alexnet_native import log
 from alexnet_native.cli.parser import Commands, add_profile_option
 from alexnet_native.config import SETTINGS, parse_assignment, parse_value
 from alexnet_native.errors import ConfigError
+from alexnet_native.renamed import OLD_NAMES, current_name
 
 __all__ = ["add"]
 
@@ -57,10 +58,19 @@ def add(commands: Commands) -> None:
             words["type"] = _reader(name)
             words["metavar"] = "|".join(map(str, setting.choices)) or _METAVARS[setting.kind]
         groups[setting.section].add_argument(f"--{name.replace('_', '-')}", **words)
+    for old, name in OLD_NAMES.items():
+        parser.add_argument(
+            f"--{old.replace('_', '-')}",
+            dest=f"setting_{name}",
+            type=_reader(name, old),
+            help=argparse.SUPPRESS,
+        )
 
 
-def _reader(name: str) -> Callable[[str], Any]:
+def _reader(name: str, old: str = "") -> Callable[[str], Any]:
     def read(text: str) -> Any:
+        if old:
+            current_name(old, f"--{old.replace('_', '-')}")
         try:
             return parse_value(name, text)
         except ConfigError as error:

@@ -10,6 +10,7 @@ from typing import Any
 from alexnet_native.config.setting import check, parse
 from alexnet_native.config.train_config import SETTINGS
 from alexnet_native.errors import ConfigError
+from alexnet_native.renamed import current_name
 from alexnet_native.toml_value import in_toml
 
 if sys.version_info >= (3, 11):
@@ -73,6 +74,7 @@ def _sections() -> str:
 def _name(key: str, source: str) -> str:
     """``training.lr`` or ``lr`` -> ``lr``."""
     section, _, name = key.rpartition(".")
+    name = current_name(name, source)
     if name in SETTINGS and section in ("", SETTINGS[name].section):
         return name
     known = {short: full_name(short) for short in SETTINGS}

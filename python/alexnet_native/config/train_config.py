@@ -90,27 +90,27 @@ class TrainConfig:
         choices=("matched", "centre", "none"),
     )
     scale: float = _setting(1.0, "data", "factor of the pixels (0..255)", "number", above=0)
-    colour_divisor: float = _setting(
-        1.0, "data", "training pixels with colour noise are divided by it (2012 source: 1.1)",
+    color_divisor: float = _setting(
+        1.0, "data", "training pixels with color noise are divided by it (2012 source: 1.1)",
         "number", above=0,
     )  # fmt: skip
-    colour_std: float = _setting(
-        0.1, "data", "deviation of the colour noise's coefficients; 0: none", "number", minimum=0
+    color_std: float = _setting(
+        0.1, "data", "deviation of the color noise's coefficients; 0: none", "number", minimum=0
     )
-    colour_axes: str = _setting(
+    color_axes: str = _setting(
         "sqrt",
         "data",
-        "length of the colour axes: the root of the eigenvalue (2012 source) or itself",
+        "length of the color axes: the root of the eigenvalue (2012 source) or itself",
         choices=("sqrt", "eigenvalue"),
     )
-    colour_off: int | None = _setting(
-        None, "data", "epochs done from which there is no colour noise; left out: never", "whole",
+    color_off: int | None = _setting(
+        None, "data", "epochs done from which there is no color noise; left out: never", "whole",
         minimum=0, optional=True, on_resume=True,
     )  # fmt: skip
     augment: str = _setting(
         "cpu",
         "data",
-        "where crops, mirrors, colour and the mean are applied: by the loader, or on the device",
+        "where crops, mirrors, color and the mean are applied: by the loader, or on the device",
         choices=("cpu", "device"),
         on_resume=True,
     )

@@ -1,4 +1,4 @@
-"""Training images: random crop, mirror image, mean subtraction and colour noise.
+"""Training images: random crop, mirror image, mean subtraction and color noise.
 
 Section 4.1 of the paper, and what the 2012 source did where the two differ. The native core draws
 the numbers and makes the pixels; this file says what they mean.
@@ -17,9 +17,9 @@ from alexnet_native import _core
 from alexnet_native.data.statistics import Statistics
 from alexnet_native.errors import DataError
 
-__all__ = ["Augmentation", "Augmenter", "ColourAxes", "MeanMode", "Offsets"]
+__all__ = ["Augmentation", "Augmenter", "ColorAxes", "MeanMode", "Offsets"]
 
-ColourAxes = Literal["sqrt", "eigenvalue"]
+ColorAxes = Literal["sqrt", "eigenvalue"]
 MeanMode = Literal["matched", "centre", "none"]
 Offsets = Literal["inclusive", "exclusive"]
 
@@ -32,36 +32,36 @@ class Augmentation:
         crop: height and width of the window, at most those of the images.
         mirror: mirror left and right with probability 1/2.
         random_crop: False always takes the central window.
-        colour_std: standard deviation of the factor alpha of each principal component, one draw
-            per image use; 0.1 in the paper, 0 switches colour noise off. With one channel there
+        color_std: standard deviation of the factor alpha of each principal component, one draw
+            per image use; 0.1 in the paper, 0 switches color noise off. With one channel there
             is one component, and the noise is a change of brightness.
-        colour_axes: alpha times the component's standard deviation ("sqrt", what the 2012 source
+        color_axes: alpha times the component's standard deviation ("sqrt", what the 2012 source
             ran) or times its eigenvalue ("eigenvalue", the paper's formula). On pixels of 0 to
             255 the latter has a deviation of some 1500 grey levels, so "sqrt" is the default.
         mean: subtract the part of the mean image under the window, mirrored with it ("matched"),
             its central part whatever the window and never mirrored ("centre", the 2012 source),
             or nothing ("none"). Windows of the whole image are always "matched".
-        colour_divisor: divides training images that got colour noise, and no others, so that
+        color_divisor: divides training images that got color noise, and no others, so that
             training and test images keep one scale (2012 source: 1.1).
-        colour_off: finished epochs from which there is no colour noise; None: never. The 2012
+        color_off: finished epochs from which there is no color noise; None: never. The 2012
             source trained its last third without.
         scale: multiplies the finished training image.
         offsets: windows of 224 in 256 start at 0 to 32 ("inclusive", the 2012 source) or 0 to 31
             ("exclusive", the paper's count of 32 * 32 * 2).
         draw_group: images in a row, of the epoch's order, that share one window and one mirroring
-            (2012 source: 32). Colour noise is always drawn for each image.
+            (2012 source: 32). Color noise is always drawn for each image.
     """
 
     crop: tuple[int, int]
     mirror: bool = True
     random_crop: bool = True
-    colour_std: float = 0.1
-    colour_axes: ColourAxes = "sqrt"
+    color_std: float = 0.1
+    color_axes: ColorAxes = "sqrt"
     mean: MeanMode = "matched"
     scale: float = 1.0
     offsets: Offsets = "exclusive"
-    colour_divisor: float = 1.0
-    colour_off: int | None = None
+    color_divisor: float = 1.0
+    color_off: int | None = None
     draw_group: int = 1
 
 
@@ -72,7 +72,7 @@ class Augmenter:
 
     Args:
         image_shape: height, width, channels of the uint8 images.
-        statistics: of the training images; None where neither mean nor colour noise is asked for.
+        statistics: of the training images; None where neither mean nor color noise is asked for.
 
     Raises:
         DataError: the window does not fit, a word is unknown, statistics are missing or of images
@@ -90,8 +90,8 @@ class Augmenter:
         a = augmentation
         _check_words(a)
         check_crop(a.crop, image_shape)
-        if statistics is None and (a.mean != "none" or a.colour_std != 0):
-            raise DataError("mean subtraction and colour noise need the statistics of the images")
+        if statistics is None and (a.mean != "none" or a.color_std != 0):
+            raise DataError("mean subtraction and color noise need the statistics of the images")
         if statistics is not None and statistics.image_shape != image_shape:
             raise DataError(
                 f"the statistics are of images of {_size(statistics.image_shape)}, the images are "
@@ -103,17 +103,17 @@ class Augmenter:
             channels=image_shape[2],
             mirror=a.mirror,
             group=a.draw_group,
-            axes=None if a.colour_std == 0 or statistics is None else colour_axes(statistics, a),
-            colour_epochs=sys.maxsize if a.colour_off is None else a.colour_off,
+            axes=None if a.color_std == 0 or statistics is None else color_axes(statistics, a),
+            color_epochs=sys.maxsize if a.color_off is None else a.color_off,
             scale=a.scale,
-            colour_scale=a.scale / a.colour_divisor,
+            color_scale=a.scale / a.color_divisor,
             **_windows(a, image_shape),
         )
 
     def draw(
         self, count: int, *, epoch: int, first: int
     ) -> tuple[NDArray[np.int32], NDArray[np.uint8], NDArray[np.float32] | None]:
-        """Window offsets (n, 2) as y, x; mirror flags (n,); colour shifts (n, C) or None."""
+        """Window offsets (n, 2) as y, x; mirror flags (n,); color shifts (n, C) or None."""
         return self.draws.draw(epoch=epoch, first=first, count=count)
 
 
@@ -127,11 +127,11 @@ def _windows(a: Augmentation, image_shape: tuple[int, int, int]) -> dict[str, tu
     return {"crop": a.crop, "places": places, "first": (0, 0)}
 
 
-def colour_axes(statistics: Statistics, augmentation: Augmentation) -> NDArray[np.float64]:
+def color_axes(statistics: Statistics, augmentation: Augmentation) -> NDArray[np.float64]:
     """(C, C): row i is what a standard normal draw for component i is multiplied with."""
     std = statistics.pca_std.astype(np.float64)
-    length = std if augmentation.colour_axes == "sqrt" else std**2
-    return augmentation.colour_std * length[:, np.newaxis] * statistics.pca_vectors
+    length = std if augmentation.color_axes == "sqrt" else std**2
+    return augmentation.color_std * length[:, np.newaxis] * statistics.pca_vectors
 
 
 def mean_for(
@@ -159,14 +159,14 @@ def check_crop(crop: tuple[int, int], image_shape: tuple[int, int, int]) -> None
 
 def _check_words(a: Augmentation) -> None:
     for field, value, known in (
-        ("colour_axes", a.colour_axes, ("sqrt", "eigenvalue")),
+        ("color_axes", a.color_axes, ("sqrt", "eigenvalue")),
         ("mean", a.mean, ("matched", "centre", "none")),
         ("offsets", a.offsets, ("inclusive", "exclusive")),
     ):
         if value not in known:
             raise DataError(f'{field} is "{value}"; it can be {" or ".join(known)}.')
-    if not (np.isfinite(a.colour_std) and a.colour_std >= 0):
-        raise DataError(f"colour_std is {a.colour_std}; it must be 0 or more")
+    if not (np.isfinite(a.color_std) and a.color_std >= 0):
+        raise DataError(f"color_std is {a.color_std}; it must be 0 or more")
     if a.draw_group < 1:
         raise DataError(f"draw_group is {a.draw_group}; it must be 1 or more")
 

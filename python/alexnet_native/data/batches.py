@@ -29,14 +29,14 @@ class RawImages:
         records: uint8 (N, H, W, C).
         offsets: int32 (N, 2): top and left of the window.
         mirror: uint8 (N,).
-        colour: float32 (N, C), or None.
+        color: float32 (N, C), or None.
         scale: factor of the finished image.
     """
 
     records: NDArray[np.uint8]
     offsets: NDArray[np.int32]
     mirror: NDArray[np.uint8]
-    colour: NDArray[np.float32] | None
+    color: NDArray[np.float32] | None
     scale: float
 
     def augmented(
@@ -45,7 +45,7 @@ class RawImages:
         """What the device makes of them, made on the CPU: (N, C, h, w)."""
         count, _, _, channels = self.records.shape
         out = np.empty((count, channels, *crop), np.float32)
-        _core.augment(self.records, out, self.offsets, self.mirror, mean, self.colour, self.scale)
+        _core.augment(self.records, out, self.offsets, self.mirror, mean, self.color, self.scale)
         return out
 
     def part(self, first: int, last: int) -> dict[str, Any]:
@@ -54,7 +54,7 @@ class RawImages:
             "records": self.records[first:last],
             "offsets": self.offsets[first:last],
             "mirror": self.mirror[first:last],
-            "colour": None if self.colour is None else self.colour[first:last],
+            "color": None if self.color is None else self.color[first:last],
             "scale": self.scale,
         }
 

@@ -7,12 +7,12 @@ from numpy.typing import NDArray
 
 from alexnet_native.data.shapes import Plane, unit
 
-__all__ = ["SIZE", "Canvas", "Colour", "Patch"]
+__all__ = ["SIZE", "Canvas", "Color", "Patch"]
 
 SIZE = 256  # pixels; pictures are square
 _SHADOW = 14.0  # width of the soft shadow around what is painted, pixels
 
-Colour = tuple[float, float, float]  # red, green, blue, 0 to 255
+Color = tuple[float, float, float]  # red, green, blue, 0 to 255
 
 
 class Patch:
@@ -50,14 +50,14 @@ class Patch:
 
 
 class Canvas:
-    """Starts as a soft mixture of two colours.
+    """Starts as a soft mixture of two colors.
 
     Args:
-        clouds: how much of the second colour, (n + 1, n + 1) values 0 to 1 on a grid over the
+        clouds: how much of the second color, (n + 1, n + 1) values 0 to 1 on a grid over the
             picture, interpolated; n divides SIZE.
     """
 
-    def __init__(self, first: Colour, second: Colour, clouds: Plane) -> None:
+    def __init__(self, first: Color, second: Color, clouds: Plane) -> None:
         mixture = _enlarge(_enlarge(clouds).T).T
         self._pixels = np.empty((3, SIZE, SIZE), np.float32)
         for plane, a, b in zip(self._pixels, first, second, strict=True):
@@ -68,8 +68,8 @@ class Canvas:
         self,
         patch: Patch,
         distance: Plane,
-        first: Colour,
-        second: Colour,
+        first: Color,
+        second: Color,
         mix: Plane | float = 0.0,
         *,
         shadow: float = 0.35,

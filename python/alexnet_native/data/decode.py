@@ -77,7 +77,7 @@ def decode(data: bytes, size: int, scratch: Scratch | None = None) -> Picture:
     """Decodes a picture file.
 
     EXIF rotation is applied; grey, CMYK and palette pictures are converted, 16-bit ones reduced to
-    8, transparent ones laid on white; colour profiles are not used, of animations the first picture
+    8, transparent ones laid on white; color profiles are not used, of animations the first picture
     is taken. CMYK is taken as Adobe stores it in JPEGs, inverted. What the bytes are counts, not a
     file's extension.
 
@@ -145,7 +145,7 @@ def _to_rgb(image: Image.Image, notes: list[tuple[str, str]]) -> Image.Image:
     elif mode == "CMYK":
         notes.append(("CMYK", "four inks"))
     elif mode not in ("RGB", "RGBA", "RGBa", "F") and not mode.startswith("I"):
-        notes.append(("colour space", f"mode {mode}"))
+        notes.append(("color space", f"mode {mode}"))
     if mode.startswith("I"):
         notes.append(("16-bit", "grey, reduced to 8 bits"))
         wide = np.clip(np.asarray(image).astype(np.int64), 0, 65535)

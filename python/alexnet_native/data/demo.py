@@ -1,7 +1,7 @@
 """The built-in data set: ten classes of drawn pictures, made at first use.
 
 A picture is a function of (seed, split, index). The shape alone tells the class: place, size,
-rotation, colours, background, things around it and in front of it, light and noise are drawn from
+rotation, colors, background, things around it and in front of it, light and noise are drawn from
 the same distribution for all ten.
 """
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alexnet_native._core import available_threads
-from alexnet_native.data.canvas import SIZE, Canvas, Colour, Patch
+from alexnet_native.data.canvas import SIZE, Canvas, Color, Patch
 from alexnet_native.data.draws import Draws
 from alexnet_native.data.shapes import SHAPES, Plane, triangle
 from alexnet_native.data.source import CACHE_BYTES, Dataset, LazySource
@@ -100,7 +100,7 @@ class _Chance:
         self._next += side * side
         return self._uniform[self._next - side * side : self._next].reshape(side, side)
 
-    def colour(self, darkest: float, lightest: float) -> Colour:
+    def color(self, darkest: float, lightest: float) -> Color:
         """Any hue, from grey to vivid; the bounds are those of its largest part."""
         hue, vivid, value = self(0.0, 6.0), self(0.1, 0.7), self(darkest, lightest)
         low, high = value * (1.0 - vivid), value
@@ -116,34 +116,34 @@ class _Chance:
         return around[min(int(hue), 5)]
 
 
-def _palette(chance: _Chance) -> tuple[Colour, Colour, Colour, Colour]:
-    """Two colours of the ground; a light and a darker one of the shape that stand out from it."""
-    ground, ground2 = chance.colour(20.0, 120.0), chance.colour(60.0, 140.0)
-    body = _standing_out([chance.colour(190.0, 255.0) for _ in range(3)], [ground, ground2])
-    body2 = _standing_out([chance.colour(60.0, 160.0) for _ in range(4)], [ground, ground2, body])
+def _palette(chance: _Chance) -> tuple[Color, Color, Color, Color]:
+    """Two colors of the ground; a light and a darker one of the shape that stand out from it."""
+    ground, ground2 = chance.color(20.0, 120.0), chance.color(60.0, 140.0)
+    body = _standing_out([chance.color(190.0, 255.0) for _ in range(3)], [ground, ground2])
+    body2 = _standing_out([chance.color(60.0, 160.0) for _ in range(4)], [ground, ground2, body])
     return ground, ground2, body, body2
 
 
 def _scatter(canvas: Canvas, chance: _Chance, *, behind: bool) -> None:
     """A stick or a triangle; those in front are thin enough to leave the shape to be seen."""
-    colour = chance.colour(60.0, 170.0)
+    color = chance.color(60.0, 170.0)
     centre = (chance(0.0, SIZE), chance(0.0, SIZE))
     if behind and chance(0.0, 1.0) < 0.5:
         patch = Patch(centre, chance(10.0, 34.0), chance(0.0, 1.0))
-        canvas.paint(patch, triangle(patch.x, patch.y), colour, colour)
+        canvas.paint(patch, triangle(patch.x, patch.y), color, color)
         return
     width = chance(3.0, 10.0)
     long = chance(3.0, 12.0)
     patch = Patch(centre, width, chance(0.0, 1.0), (long, 1.0))
     beyond = np.maximum(np.abs(patch.x) - (long - 1.0), 0.0)
     distance = np.sqrt(beyond * beyond + patch.y * patch.y) - 1.0
-    canvas.paint(patch, distance, colour, colour)
+    canvas.paint(patch, distance, color, color)
 
 
-def _standing_out(colours: list[Colour], others: list[Colour]) -> Colour:
-    """The colour that is furthest from the nearest of the others."""
+def _standing_out(colors: list[Color], others: list[Color]) -> Color:
+    """The color that is furthest from the nearest of the others."""
 
-    def distance(a: Colour, b: Colour) -> float:
+    def distance(a: Color, b: Color) -> float:
         return sum((p - q) * (p - q) for p, q in zip(a, b, strict=True))
 
-    return max(colours, key=lambda colour: min(distance(colour, other) for other in others))
+    return max(colors, key=lambda color: min(distance(color, other) for other in others))

@@ -24,7 +24,7 @@ __all__ = ["TrainLoader"]
 class TrainLoader:
     """Iterates over batches of a source endlessly, epoch after epoch.
 
-    The order of an epoch is a permutation keyed by (seed, epoch); crop, mirror and colour of an
+    The order of an epoch is a permutation keyed by (seed, epoch); crop, mirror and color of an
     image are functions of (seed, epoch, its position in the epoch). So a loader started at any
     position gives what an uninterrupted one gives from there, for any `threads`, `prefetch` and
     `ranks`. The last batch of an epoch may be smaller: no batch spans two epochs.
@@ -164,7 +164,7 @@ def _images(taken: _core.LoaderBatch) -> NDArray[np.float32] | RawImages:
         return taken["images"]
     records = taken["records"]
     assert records is not None
-    return RawImages(records, taken["offsets"], taken["mirror"], taken["colour"], taken["scale"])
+    return RawImages(records, taken["offsets"], taken["mirror"], taken["color"], taken["scale"])
 
 
 def _gather(native: _core.Loader, source: Source, failure: list[BaseException]) -> None:

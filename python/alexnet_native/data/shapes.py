@@ -2,7 +2,7 @@
 
 Each takes coordinates in which the shape has a radius of about 1, y downwards, and gives the signed
 distance to its edge (negative inside; exact near the edge, which is what smooth edges need), and
-how its two colours mix: 0 = first, 1 = second. Only operations that IEEE 754 rounds exactly are
+how its two colors mix: 0 = first, 1 = second. Only operations that IEEE 754 rounds exactly are
 used on pixels, so that every machine draws the same.
 """
 

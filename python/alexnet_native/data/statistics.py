@@ -1,7 +1,7 @@
-"""Mean image and colour statistics of the training images.
+"""Mean image and color statistics of the training images.
 
 Sections 2 and 4.1 of the paper: the mean over the training set is subtracted from each pixel, and
-colour noise runs along the principal components of the set of RGB pixel values.
+color noise runs along the principal components of the set of RGB pixel values.
 """
 
 from __future__ import annotations
@@ -85,11 +85,11 @@ class Moments:
         """
         height, width, channels = self.sums.shape
         count = self.images * height * width
-        colour = [int(total) for total in self.sums.sum(axis=(0, 1))]
+        color = [int(total) for total in self.sums.sum(axis=(0, 1))]
         covariance = np.empty((channels, channels))
         for row, column in np.ndindex(covariance.shape):
             product = count * int(self.products[row, column])
-            covariance[row, column] = (product - colour[row] * colour[column]) / count**2
+            covariance[row, column] = (product - color[row] * color[column]) / count**2
         return covariance
 
     def statistics(self) -> Statistics:

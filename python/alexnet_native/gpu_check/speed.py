@@ -27,7 +27,7 @@ from alexnet_native.gpu_check.contestants import (
 )
 from alexnet_native.gpu_check.rows import Row, Settings, row
 from alexnet_native.net import Net
-from alexnet_native.reports.floors import Floor, direct_floor
+from alexnet_native.reports.roofline import Floor, direct_floor
 
 __all__ = ["COMPILED", "TARGET", "speed"]
 
@@ -49,7 +49,7 @@ class Cell:
 
 def speed(settings: Settings) -> Iterator[Row]:
     end = time.monotonic() + settings.seconds
-    limits = _core.measure_limits(settings.device)
+    limits = _core.measure_peak_rates(settings.device)
     yield _limits_row(settings.device, limits)
     peers = [name for name in settings.peers if find_spec("torch")]
     if settings.peers and not peers:
@@ -88,7 +88,7 @@ def _in_time(
         slowest = max(slowest, time.monotonic() - began)
 
 
-def _limits_row(device: str, limits: _core.Limits) -> Row:
+def _limits_row(device: str, limits: _core.PeakRates) -> Row:
     rates = {"fp32": limits["fp32"], "TF32": limits["tf32"], "bf16": limits["bf16"]}
     words = [f"{name} {rate / 1e12:.2f} TFLOP/s" for name, rate in rates.items() if rate]
     words.append(f"memory {limits['bytes'] / 1e9:,.0f} GB/s")
@@ -98,7 +98,7 @@ def _limits_row(device: str, limits: _core.Limits) -> Row:
 class _Cells:
     """Measures cells; the batch of the last one is kept for the next."""
 
-    def __init__(self, device: str, limits: _core.Limits, *, has_peers: bool) -> None:
+    def __init__(self, device: str, limits: _core.PeakRates, *, has_peers: bool) -> None:
         self._device, self._limits, self._has_peers = device, limits, has_peers
         self._batches: dict[tuple[str, int], Batch] = {}
 

@@ -15,8 +15,8 @@ __all__ = ["DEFAULT", "tests"]
 # What runs on the devices themselves. The whole suite takes minutes, most of them on the CPU.
 DEFAULT = (
     "tests/layers",
-    "tests/models/test_equal_to_cpu.py",
-    "tests/train/test_enqueued_steps.py",
+    "tests/net/test_equal_to_cpu.py",
+    "tests/net/test_enqueued_steps.py",
     "tests/backends/test_cuda_engines.py",
 )
 _OPTIONS = (

@@ -10,9 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from alexnet_native.models.description import Description
-from alexnet_native.models.hints import Hints
-from alexnet_native.models.words import (
+from alexnet_native.models.builders import (
     Layer,
     conv,
     dense,
@@ -24,6 +22,8 @@ from alexnet_native.models.words import (
     softmax,
     split,
 )
+from alexnet_native.models.description import Description
+from alexnet_native.models.hints import Hints
 
 __all__ = ["alexnet", "alexnet_6conv", "alexnet_2012", "alexnet_one_gpu"]
 
@@ -179,10 +179,10 @@ def alexnet_one_gpu(classes: int = 1000) -> Description:
     )
 
 
-def _top(device: int, **words: Any) -> tuple[Layer, ...]:
+def _top(device: int, **attributes: Any) -> tuple[Layer, ...]:
     """fc8 and the softmax, whole, on one device; it reads the halves of both towers."""
     place: dict[str, Any] = {"device": device} if device else {}
-    return dense("fc8", "classes", **words, **place), softmax(**place)
+    return dense("fc8", "classes", **attributes, **place), softmax(**place)
 
 
 def _hints_2012(*, epochs: int, schedule: str) -> Hints:
@@ -192,5 +192,5 @@ def _hints_2012(*, epochs: int, schedule: str) -> Hints:
         schedule=schedule,
         offsets="inclusive",
         mean="centre",
-        colour_divisor=1.1,
+        color_divisor=1.1,
     )

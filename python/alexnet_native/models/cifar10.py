@@ -9,10 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from alexnet_native.errors import ModelError
-from alexnet_native.models.description import Description
-from alexnet_native.models.hints import Hints
-from alexnet_native.models.words import (
+from alexnet_native.models.builders import (
     Layer,
+    activation_layer,
     avg_pool,
     conv,
     dense,
@@ -20,11 +19,12 @@ from alexnet_native.models.words import (
     lrn,
     lrn_within,
     max_pool,
-    neuron,
     relu,
     softmax,
     unit,
 )
+from alexnet_native.models.description import Description
+from alexnet_native.models.hints import Hints
 
 __all__ = ["ACTIVATIONS", "cifar10_11pct", "cifar10_13pct", "cifar10_18pct", "cifar10_19pct",
            "cifar10_quick", "figure1"]  # fmt: skip
@@ -41,7 +41,7 @@ def _learn(decay: float) -> dict[str, float]:
 def _hints(**changes: Any) -> Hints:
     plain: dict[str, Any] = {
         "lr": 0.001, "weight_decay": 0.0, "random_crop": False, "mirror": False,
-        "offsets": "inclusive", "mean": "centre", "colour_std": 0.0,
+        "offsets": "inclusive", "mean": "centre", "color_std": 0.0,
     }  # fmt: skip
     return Hints(**{**plain, **changes})
 
@@ -173,7 +173,7 @@ def _local_net(
             dense("fc10", "classes", weight_std=0.01, **_learn(top_decay)),
             softmax(),
         ),
-        # Published: about 450 epochs, then 10 at a tenth and 10 at a hundredth of the rate.
+        # ReferenceResult: about 450 epochs, then 10 at a tenth and 10 at a hundredth of the rate.
         hints=_hints(epochs=470, schedule="step@450,460", random_crop=True, mirror=True),
     )
 
@@ -198,13 +198,13 @@ def figure1(classes: int = 10, *, activation: str = "relu") -> Description:
         classes=classes,
         layers=(
             conv("conv1", 32, 5, pad=2, weight_std=unit(3 * 5 * 5), weight_decay=0.0),
-            neuron("neuron1", activation),
+            activation_layer("neuron1", activation),
             max_pool("pool1", **_POOL),
             conv("conv2", 32, 5, pad=2, weight_std=unit(32 * 5 * 5), weight_decay=0.0),
-            neuron("neuron2", activation),
+            activation_layer("neuron2", activation),
             max_pool("pool2", **_POOL),
             conv("conv3", 64, 5, pad=2, weight_std=unit(32 * 5 * 5), weight_decay=0.0),
-            neuron("neuron3", activation),
+            activation_layer("neuron3", activation),
             max_pool("pool3", **_POOL),
             dense("fc10", "classes", weight_decay=0.0),
             softmax(),

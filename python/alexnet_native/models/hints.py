@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from alexnet_native.errors import ModelError
+from alexnet_native.renamed import current_name
 
 __all__ = ["Hints"]
 
@@ -29,10 +30,10 @@ class Hints:
         offsets: crops start below the whole margin ("exclusive") or up to it ("inclusive").
         mean: the mean image is subtracted "matched" to the crop's place, its "centre", or "none".
         scale: multiplies the mean-subtracted pixels, in training and in testing.
-        colour_std: SD of the colour noise's coefficients; 0 is off.
-        colour_axes: a principal axis counts with the "sqrt" of its eigenvalue (a standard
+        color_std: SD of the color noise's coefficients; 0 is off.
+        color_axes: a principal axis counts with the "sqrt" of its eigenvalue (a standard
             deviation, in grey levels) or with the "eigenvalue" itself.
-        colour_divisor: divides training pixels that got colour noise, and no others.
+        color_divisor: divides training pixels that got color noise, and no others.
 
     Source: Krizhevsky et al. (2012), section 5, where a network does not say otherwise.
     """
@@ -48,9 +49,9 @@ class Hints:
     offsets: str = "exclusive"
     mean: str = "matched"
     scale: float = 1.0
-    colour_std: float = 0.1
-    colour_axes: str = "sqrt"
-    colour_divisor: float = 1.0
+    color_std: float = 0.1
+    color_axes: str = "sqrt"
+    color_divisor: float = 1.0
 
     def values(self) -> dict[str, Any]:
         """All of them by name."""
@@ -69,6 +70,7 @@ class Hints:
             ModelError: a setting is unknown or has a value of another type.
         """
         standard = cls().values()
+        table = {current_name(name, "[training]"): value for name, value in table.items()}
         for name, value in table.items():
             if name not in standard:
                 known = ", ".join(standard)

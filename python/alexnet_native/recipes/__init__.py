@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from alexnet_native.recipes.followed import Deviation, Followed, follow
-from alexnet_native.recipes.published import ENSEMBLES, Published
+from alexnet_native.recipes.deviations import Deviation, FollowedRecipe, follow
 from alexnet_native.recipes.recipe import NAMES, Recipe, figures_for, find_for_net, read_recipe
+from alexnet_native.recipes.reference_results import ENSEMBLES, ReferenceResult
 
 __all__ = [
     "ENSEMBLES",
     "NAMES",
     "Deviation",
-    "Followed",
-    "Published",
+    "FollowedRecipe",
     "Recipe",
+    "ReferenceResult",
     "figures_for",
     "find_for_net",
     "follow",

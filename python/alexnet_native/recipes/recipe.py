@@ -11,7 +11,7 @@ from typing import Any
 
 from alexnet_native.config.toml import read_toml, settings_of
 from alexnet_native.errors import ConfigError
-from alexnet_native.recipes.published import WITHOUT_RECIPE, Published
+from alexnet_native.recipes.reference_results import WITHOUT_RECIPE, ReferenceResult
 
 __all__ = ["NAMES", "Recipe", "figures_for", "find_for_net", "parse_recipe", "read_recipe"]
 
@@ -35,7 +35,7 @@ class Recipe:
     text: str
     about: str
     values: Mapping[str, Any]
-    published: tuple[Published, ...]
+    published: tuple[ReferenceResult, ...]
 
 
 def read_recipe(name: str) -> Recipe:
@@ -85,7 +85,7 @@ def parse_recipe(name: str, text: str) -> Recipe:
         text=text,
         about=str(head.get("about", "")),
         values=settings_of(document, source),
-        published=tuple(Published.from_table(table, source) for table in tables),
+        published=tuple(ReferenceResult.from_table(table, source) for table in tables),
     )
 
 
@@ -98,6 +98,6 @@ def find_for_net(net: str) -> Recipe | None:
     return None
 
 
-def figures_for(net: str, recipe: Recipe | None) -> tuple[Published, ...]:
+def figures_for(net: str, recipe: Recipe | None) -> tuple[ReferenceResult, ...]:
     """What was published for a recipe, or for a network without one."""
     return recipe.published if recipe else WITHOUT_RECIPE.get(net, ())

@@ -14,8 +14,8 @@ from alexnet_native import _core
 from alexnet_native.models import Description
 from alexnet_native.net import Net, pinned_like
 from alexnet_native.reports.describe import table
-from alexnet_native.reports.floors import direct_floor, limits_of
 from alexnet_native.reports.profile import Profile, profile_steps
+from alexnet_native.reports.roofline import direct_floor, peak_rates_of
 
 __all__ = ["TrainSteps", "bench_table", "measure", "profile", "step_of"]
 
@@ -91,7 +91,7 @@ def measure(
     fastest) / median), and where the limits are known ``floor`` and ``floor_padding_skipped``, both
     in images per second.
     """
-    limits: list[_core.Limits] | None = None
+    limits: list[_core.PeakRates] | None = None
     for model in nets:
         for task in tasks:
             net = Net(
@@ -102,7 +102,7 @@ def measure(
                 communicator=communicator,
                 precision=precision,
             )
-            limits = limits or limits_of(net)
+            limits = limits or peak_rates_of(net)
             for batch in batches:
                 step = step_of(net, batch, training=task == "train")
                 times = _times(step, repeats, warm_up=4 if net.native.overlaps else 1)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from alexnet_native.config import TrainConfig
 from alexnet_native.net.scores import Sums
-from alexnet_native.recipes import Followed, Published, figures_for, find_for_net
+from alexnet_native.recipes import FollowedRecipe, ReferenceResult, figures_for, find_for_net
 from alexnet_native.reports.describe import table
 
 __all__ = ["ErrorRow", "compared", "ensemble_table", "error_table", "measured_row"]
@@ -29,7 +29,7 @@ def measured_row(name: str, sums: Mapping[int, Sums]) -> ErrorRow:
     )
 
 
-def _published_rows(figures: Sequence[Published]) -> list[ErrorRow]:
+def _published_rows(figures: Sequence[ReferenceResult]) -> list[ErrorRow]:
     """One for each set, with all views that were published."""
     return [
         ErrorRow(
@@ -57,7 +57,7 @@ def error_table(rows: Sequence[ErrorRow]) -> str:
 
 
 def compared(
-    row: ErrorRow, net: str, followed: Followed | None, config: TrainConfig | None
+    row: ErrorRow, net: str, followed: FollowedRecipe | None, config: TrainConfig | None
 ) -> Iterator[str]:
     """What was measured above what the net's recipe is known for, and on which sets that was.
 
@@ -85,7 +85,7 @@ def ensemble_table(
     nets: Sequence[tuple[str, str, int]],
     alone: Sequence[Sums],
     together: Sums,
-    published: Sequence[Published],
+    published: Sequence[ReferenceResult],
 ) -> str:
     """Each network, their average, and the rows that were published.
 

@@ -12,7 +12,7 @@ from alexnet_native import _core
 from alexnet_native.atomic import write_text
 from alexnet_native.net import Net
 from alexnet_native.reports.describe import edge_table, table, timed
-from alexnet_native.reports.floors import Row, best_limits, direct_floor, limits_of, peak
+from alexnet_native.reports.roofline import Row, best_peak_rates, direct_floor, peak, peak_rates_of
 
 __all__ = ["Profile", "profile_steps"]
 
@@ -27,7 +27,7 @@ class Profile:
         net: what was profiled.
         steps: the lanes of each step, from `native.take_profile()`.
         batch: images of a step.
-        limits: of each device, see `limits_of`.
+        limits: of each device, see `peak_rates_of`.
         training: whether the steps were training steps.
         parts: in which the batch was computed.
     """
@@ -37,7 +37,7 @@ class Profile:
         net: Net,
         steps: Sequence[list[_core.Lane]],
         batch: int,
-        limits: Sequence[_core.Limits],
+        limits: Sequence[_core.PeakRates],
         *,
         training: bool = True,
         parts: int = 1,
@@ -212,7 +212,7 @@ def profile_steps(
 ) -> Profile:
     """Profiles `steps` calls of `step`, after one that is not counted."""
     step()
-    before = limits_of(net)
+    before = peak_rates_of(net)
     taken = []
     net.native.take_profile()
     net.native.profile(True)
@@ -222,7 +222,7 @@ def profile_steps(
             taken.append(net.native.take_profile())
     finally:
         net.native.profile(False)
-    limits = [best_limits(*pair) for pair in zip(before, limits_of(net), strict=True)]
+    limits = [best_peak_rates(*pair) for pair in zip(before, peak_rates_of(net), strict=True)]
     return Profile(net, taken, batch, limits, training=training)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from alexnet_native.config import SETTINGS, TrainConfig
 from alexnet_native.data import Dataset
 from alexnet_native.net import Net
-from alexnet_native.recipes import Followed
+from alexnet_native.recipes import FollowedRecipe
 from alexnet_native.training.plan import TrainingPlan
 from alexnet_native.training.rate_words import learning_rate
 from alexnet_native.training.warm_start import Taken
@@ -24,7 +24,7 @@ def announcement(
     net: Net,
     data: Dataset,
     config: TrainConfig,
-    followed: Followed | None = None,
+    followed: FollowedRecipe | None = None,
     *,
     taken: Taken | None = None,
     note: str = "",
@@ -57,7 +57,7 @@ def announcement(
 
 
 def every_setting(
-    config: TrainConfig, followed: Followed | None = None, taken: Taken | None = None
+    config: TrainConfig, followed: FollowedRecipe | None = None, taken: Taken | None = None
 ) -> Iterator[str]:
     """A line for each section of the settings, then all of what is shortened above."""
     sections: dict[str, list[str]] = {}
@@ -129,9 +129,9 @@ def _images(data: Dataset, config: TrainConfig) -> str:
         varied.append("half mirrored")
     if config.draw_group > 1 and (config.mirror or varied[0].startswith("random")):
         varied[-1] += f" (in groups of {config.draw_group})"
-    if config.colour_std and config.colour_off != 0:
-        until = "" if config.colour_off is None else f" for {_epochs(config.colour_off)}"
-        varied.append(f"PCA color noise {config.colour_std:g}{until}")
+    if config.color_std and config.color_off != 0:
+        until = "" if config.color_off is None else f" for {_epochs(config.color_off)}"
+        varied.append(f"PCA color noise {config.color_std:g}{until}")
     if len(varied) == 1 and not varied[0].startswith("random"):
         varied.append("no augmentation")
     if config.mean == "none":
@@ -157,7 +157,7 @@ def _length(net: Net, data: Dataset, config: TrainConfig, resumed: bool) -> str:
     return text + (f"; resumed at step {net.step:,}" if resumed else "")
 
 
-def _recipe(followed: Followed, config: TrainConfig) -> str:
+def _recipe(followed: FollowedRecipe, config: TrainConfig) -> str:
     """The recipe and its deviations: whole if there is room, else as many of their names as fit."""
     found = followed.deviations(config)
     recipe = Path(followed.recipe.name).name

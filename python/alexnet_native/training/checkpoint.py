@@ -23,7 +23,7 @@ from alexnet_native.data.preprocess import Preprocess
 from alexnet_native.data.statistics import Statistics
 from alexnet_native.errors import CheckpointError, UserError
 from alexnet_native.models.description import Description
-from alexnet_native.recipes import Followed
+from alexnet_native.recipes import FollowedRecipe
 from alexnet_native.training.same_network import require_same_network
 from alexnet_native.training.tensor_file import Entry, TensorFile, write
 
@@ -50,7 +50,7 @@ class Checkpoint:
     preprocess: Preprocess | None
     config: str  # TOML; empty when no training run wrote the file
     progress: Mapping[str, Any]  # of the training run; empty likewise
-    followed: Followed | None  # the recipe of the training run, if it had one
+    followed: FollowedRecipe | None  # the recipe of the training run, if it had one
 
     @property
     def path(self) -> Path:
@@ -73,7 +73,7 @@ def save(
         net: its weights, momentum, step, class names, preprocessing and description are stored.
         config: the settings of the training, as TOML.
         progress: what the training needs to go on, JSON values only.
-        recipe: what the training follows and where it deviates: `Followed.to_json`.
+        recipe: what the training follows and where it deviates: `FollowedRecipe.to_json`.
         engines: layer -> convolution engine in use; for the reader, never used again.
 
     Raises:
@@ -166,8 +166,8 @@ def load(path: str | Path) -> Checkpoint:
         raise CheckpointError(f"checkpoint {file.path} is damaged: {error!r}") from error
 
 
-def _followed(text: str | None) -> Followed | None:
-    return Followed.from_json(json.loads(text)) if text else None
+def _followed(text: str | None) -> FollowedRecipe | None:
+    return FollowedRecipe.from_json(json.loads(text)) if text else None
 
 
 def _preprocess(file: TensorFile, plain: Mapping[str, Any] | None) -> Preprocess | None:

@@ -24,7 +24,7 @@ DEMO: dict[str, Any] = {
     "epochs": 3,
     "schedule": "step@2",
     "schedule_factor": 0.2,
-    "colour_std": 0.0,
+    "color_std": 0.0,
     "log_every": 10,
     "keep": 1,
 }

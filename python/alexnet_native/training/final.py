@@ -12,7 +12,7 @@ from alexnet_native.atomic import write_text
 from alexnet_native.config import TrainConfig
 from alexnet_native.data import Dataset
 from alexnet_native.net import Net
-from alexnet_native.recipes import Followed, figures_for, find_for_net
+from alexnet_native.recipes import FollowedRecipe, figures_for, find_for_net
 from alexnet_native.reports.error_table import compared, measured_row
 from alexnet_native.training.evaluation import Examination, examine, said_now_and_then
 
@@ -23,7 +23,7 @@ def evaluate_at_the_end(
     net: Net,
     data: Dataset,
     config: TrainConfig,
-    followed: Followed | None,
+    followed: FollowedRecipe | None,
     *,
     file: Path | None,
     stop: Callable[[], bool],
@@ -64,7 +64,7 @@ def evaluate_at_the_end(
 
 
 def as_json(
-    found: Examination, net: str, followed: Followed | None, config: TrainConfig | None
+    found: Examination, net: str, followed: FollowedRecipe | None, config: TrainConfig | None
 ) -> dict[str, Any]:
     """All numbers of views, the recipe with the deviations, and what was published for it."""
     recipe = followed.recipe if followed else find_for_net(net)

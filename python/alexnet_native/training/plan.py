@@ -82,7 +82,7 @@ class TrainingPlan:
 
     @property
     def checkpoint_bytes(self) -> int:
-        """Weights and momentum, mean image and colour statistics; without a few KiB of names."""
+        """Weights and momentum, mean image and color statistics; without a few KiB of names."""
         item = 8 if self.net.precision == "fp64" else 4
         native = self.net.native
         count = sum(math.prod(native.param_shape(name)) for name in native.param_names())

@@ -8,8 +8,8 @@ from types import TracebackType
 from alexnet_native import _core
 from alexnet_native.config import TrainConfig
 from alexnet_native.net import Net
-from alexnet_native.reports.floors import limits_of
 from alexnet_native.reports.profile import Profile
+from alexnet_native.reports.roofline import peak_rates_of
 from alexnet_native.training.metrics import Metrics
 from alexnet_native.training.progress import Reporter
 
@@ -34,12 +34,12 @@ class Profiling:
         self._config: TrainConfig | None = None
         self._steps: list[list[_core.Lane]] = []
         self._epoch = 0  # of the step before; 0: nothing is recorded yet
-        self._limits: list[_core.Limits] = []
+        self._limits: list[_core.PeakRates] = []
 
     def watch(self, net: Net, config: TrainConfig) -> None:
         """Says what is trained, before the first step."""
         self._net, self._config = net, config
-        self._limits = limits_of(net)
+        self._limits = peak_rates_of(net)
 
     def __enter__(self) -> Profiling:
         self._reporter.__enter__()

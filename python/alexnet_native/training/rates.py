@@ -51,5 +51,5 @@ class Rates:
         for layer, start in self._frozen_from.items():
             if start == epoch:
                 yield f"{layer} is frozen from here on"
-        if self._config.colour_std and self._config.colour_off == epoch:
-            yield "no colour noise from here on"
+        if self._config.color_std and self._config.color_off == epoch:
+            yield "no color noise from here on"

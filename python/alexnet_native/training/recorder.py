@@ -12,7 +12,7 @@ import numpy as np
 from alexnet_native.config import TrainConfig
 from alexnet_native.errors import CheckpointError
 from alexnet_native.net import Net
-from alexnet_native.recipes import Followed
+from alexnet_native.recipes import FollowedRecipe
 from alexnet_native.training import checkpoint
 from alexnet_native.training.metrics import Metrics
 from alexnet_native.training.run_folder import RunFolder
@@ -34,7 +34,7 @@ class Recorder:
         net: Net,
         config: TrainConfig,
         folder: RunFolder | None,
-        followed: Followed | None = None,
+        followed: FollowedRecipe | None = None,
     ) -> None:
         self.records: list[Metrics] = []
         self._net, self._config, self._folder = net, config, folder

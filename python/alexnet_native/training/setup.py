@@ -16,7 +16,7 @@ from alexnet_native.data.augment import check_crop
 from alexnet_native.errors import CheckpointError, ConfigError
 from alexnet_native.models.hints import Hints
 from alexnet_native.net import Net
-from alexnet_native.recipes import Followed, Recipe, follow
+from alexnet_native.recipes import FollowedRecipe, Recipe, follow
 from alexnet_native.training import checkpoint
 from alexnet_native.training.checkpoint import Checkpoint
 from alexnet_native.training.defaults import choose_network, quick_start, resolve
@@ -39,7 +39,7 @@ class Setup:
     net: Net
     data: Dataset
     config: TrainConfig
-    followed: Followed | None
+    followed: FollowedRecipe | None
     note: str = ""
 
 

@@ -14,7 +14,7 @@ from alexnet_native.data.preprocess import Preprocess
 from alexnet_native.data.statistics import statistics
 from alexnet_native.errors import ConfigError
 from alexnet_native.net import Net
-from alexnet_native.recipes import Followed, Recipe
+from alexnet_native.recipes import FollowedRecipe, Recipe
 from alexnet_native.training import checkpoint
 from alexnet_native.training.announce import announcement, every_setting
 from alexnet_native.training.progress import Reporter
@@ -153,7 +153,7 @@ def _show(show: Reporter | None, *lines: str) -> None:
             show.line(line)
 
 
-def _texts(net: Net, config: TrainConfig, followed: Followed | None) -> tuple[str, str, str]:
+def _texts(net: Net, config: TrainConfig, followed: FollowedRecipe | None) -> tuple[str, str, str]:
     """What a run folder says of its run: config.toml, net.toml, recipe.toml."""
     recipe = followed.to_toml(config) if followed else ""
     return config.to_toml(), net.description.to_toml(), recipe

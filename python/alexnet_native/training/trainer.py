@@ -19,7 +19,7 @@ from alexnet_native.data.statistics import Statistics
 from alexnet_native.errors import DivergedError
 from alexnet_native.net import Net
 from alexnet_native.net.scores import Sums
-from alexnet_native.recipes import Followed
+from alexnet_native.recipes import FollowedRecipe
 from alexnet_native.training.evaluation import evaluate
 from alexnet_native.training.feed import make_loader
 from alexnet_native.training.final import evaluate_at_the_end
@@ -81,7 +81,7 @@ class Trainer:
         folder: RunFolder | None = None,
         reporter: Reporter | None = None,
         state: RunState | None = None,
-        followed: Followed | None = None,
+        followed: FollowedRecipe | None = None,
     ) -> None:
         self.state = state or RunState(train_images=len(data.train), first_step=net.step)
         self._net, self._data, self._statistics, self._config = net, data, statistics, config

@@ -1,0 +1,179 @@
+// Response normalisation across channels on channel blocks: the formula of ops/lrn.h with a vector
+// of channels as the element, pixel by pixel. The layer tests compare both layouts with the same
+// reference. Included by kernels.cpp, once per instruction set.
+#pragma once
+
+#include <cmath>
+
+#include "backends/cpu/device/scratch.h"
+#include "backends/cpu/device/thread_pool.h"
+#include "backends/cpu/vector.h"
+#include "ops/lrn.h"
+
+namespace alexnet {
+namespace {
+
+// a^(-1/4) of each lane, for positive numbers: a guess from the bits of the exponent, within 3.2 %,
+// then Newton's y <- y (5 - a y^4) / 4, three times. Within 2e-7; roots and divisions take longer.
+inline __attribute__((always_inline)) Vec inverse_fourth_root(Vec a) {
+  typedef int32_t Bits __attribute__((vector_size(sizeof(Vec))));
+  Vec y = (Vec)(0x4F586000 - ((Bits)a >> 2));
+  for (int step = 0; step < 3; ++step) {
+    const Vec square = y * y;
+    y *= 1.25f - 0.25f * a * (square * square);
+  }
+  return y;
+}
+
+struct Powers {
+  Vec power, over;  // a^-b and a^-b / a
+};
+
+inline __attribute__((always_inline)) Powers inverse_powers(Vec a, float b) {
+  if (b == 0.75f) {
+    const Vec y = inverse_fourth_root(a), square = y * y;
+    return {square * y, square * y * (square * square)};
+  }
+  alignas(sizeof(Vec)) float v[kLanes];
+  store(v, a);
+  for (float& lane : v) lane = std::pow(lane, -b);
+  return {load(v), load(v) / a};
+}
+
+inline __attribute__((always_inline)) Vec inverse_power(Vec a, float b) {
+  return inverse_powers(a, b).power;
+}
+
+// Lane i of the result is channel i + D of `at`, and of the vectors before and after it.
+template <int D>
+inline __attribute__((always_inline)) Vec neighbour(const Vec* at) {
+  typedef int32_t Places __attribute__((vector_size(sizeof(Vec))));
+  if constexpr (D == 0) {
+    return *at;
+  } else {
+    Places from;
+    for (int i = 0; i < kLanes; ++i) from[i] = D < 0 ? kLanes + i + D : i + D;
+    return D < 0 ? __builtin_shuffle(at[-1], at[0], from) : __builtin_shuffle(at[0], at[1], from);
+  }
+}
+
+template <int... D>
+inline __attribute__((always_inline)) Vec sum_of_neighbours(const Vec* at,
+                                                            std::integer_sequence<int, D...>) {
+  constexpr int half = int(sizeof...(D)) / 2;
+  Vec sum = {};
+  ((sum += neighbour<D - half>(at)), ...);
+  return sum;
+}
+
+// The sum of the `size` channels around each lane's own. kSize: size, or 0 where it is known at run
+// time only; there are zeros around the group.
+template <int kSize>
+inline __attribute__((always_inline)) Vec window_sum(const Vec* at, int size) {
+  if constexpr (kSize > 0) {
+    return sum_of_neighbours(at, std::make_integer_sequence<int, kSize>{});
+  } else {
+    const float* from = reinterpret_cast<const float*>(at) - size / 2;
+    Vec sum = {};
+    for (int j = 0; j < size; ++j) sum += load(from + j);
+    return sum;
+  }
+}
+
+// The channels of one group at one pixel after the other. x(v) and so on give its vectors.
+template <int kSize, Stored T>
+class LrnPixel {
+ public:
+  LrnPixel(const LrnParams<T>& p)
+      : p_(p), vectors_(p.group / kLanes), pad_((p.size / 2 + kLanes - 1) / kLanes) {
+    const int padded = vectors_ + 2 * pad_;
+    Vec* memory = scratch<Vec>(0, size_t(2 * padded + vectors_));
+    std::fill(memory, memory + 2 * padded, Vec{});
+    terms_ = memory + pad_;
+    cross_ = memory + padded + pad_;
+    own_ = memory + 2 * padded;
+  }
+
+  template <class X, class Y>
+  inline __attribute__((always_inline)) void forward(X&& x, Y&& put) const {
+    for (int v = 0; v < vectors_; ++v) terms_[v] = x(v) * x(v);
+    for (int v = 0; v < vectors_; ++v) put(v, x(v) * inverse_power(scale(v), p_.beta));
+  }
+
+  // s is computed again from x, and y from both: that is cheaper than to fetch them.
+  template <class X, class D, class Y>
+  inline __attribute__((always_inline)) void backward(X&& x, D&& dy, Y&& put) const {
+    for (int v = 0; v < vectors_; ++v) terms_[v] = x(v) * x(v);
+    for (int v = 0; v < vectors_; ++v) {
+      const Powers powers = inverse_powers(scale(v), p_.beta);
+      const Vec grad = dy(v);
+      own_[v] = grad * powers.power;
+      cross_[v] = grad * x(v) * powers.over;  // dy * y / s
+    }
+    const float factor = 2 * p_.alpha * p_.beta;
+    for (int v = 0; v < vectors_; ++v)
+      put(v, own_[v] - factor * x(v) * window_sum<kSize>(cross_ + v, p_.size));
+  }
+
+ private:
+  inline __attribute__((always_inline)) Vec scale(int v) const {
+    return p_.k + p_.alpha * window_sum<kSize>(terms_ + v, p_.size);
+  }
+
+  const LrnParams<T> p_;
+  int vectors_, pad_;
+  Vec *terms_, *cross_, *own_;
+};
+
+// f(pixel, block) for each group of each image; `block` is the group's first.
+template <int kSize, Stored T, class F>
+void each_group(const Shape& s, const LrnParams<T>& p, ThreadPool& pool, F&& f) {
+  const int groups = s.c / p.group;
+  pool.parallel_for(int64_t(s.n) * groups, [&](int64_t item, int) {
+    f(LrnPixel<kSize, T>(p), item * (p.group / kLanes));
+  });
+}
+
+template <int kSize, Stored T>
+void lrn_forward(const LrnForward<T>& op, ThreadPool& pool) {
+  const int64_t plane = op.x.shape.plane() * kLanes;
+  each_group<kSize>(op.x.shape, op.p, pool, [&](const auto& pixel, int64_t block) {
+    for (int64_t at = block * plane, end = at + plane; at < end; at += kLanes) {
+      const T* x = op.x.data + at;
+      T* y = op.y.data + at;
+      pixel.forward([&](int v) { return load(x + v * plane); },
+                    [&](int v, Vec value) { store(y + v * plane, value); });
+    }
+  });
+}
+
+template <int kSize, Stored T>
+void lrn_backward(const LrnBackward<T>& op, ThreadPool& pool) {
+  const int64_t plane = op.x.shape.plane() * kLanes;
+  each_group<kSize>(op.x.shape, op.p, pool, [&](const auto& pixel, int64_t block) {
+    for (int64_t at = block * plane, end = at + plane; at < end; at += kLanes) {
+      const T *x = op.x.data + at, *dy = op.dy.data + at;
+      T* dx = op.dx.data + at;
+      pixel.backward([&](int v) { return load(x + v * plane); },
+                     [&](int v) { return load(dy + v * plane); },
+                     [&](int v, Vec value) { store(dx + v * plane, value); });
+    }
+  });
+}
+
+template <Stored T>
+bool launch_blocked(const LrnForward<T>& op, ThreadPool& pool) {
+  if (op.p.group % kLanes != 0) return false;
+  op.p.size == 5 ? lrn_forward<5>(op, pool) : lrn_forward<0>(op, pool);
+  return true;
+}
+
+template <Stored T>
+bool launch_blocked(const LrnBackward<T>& op, ThreadPool& pool) {
+  if (op.p.group % kLanes != 0) return false;
+  op.p.size == 5 ? lrn_backward<5>(op, pool) : lrn_backward<0>(op, pool);
+  return true;
+}
+
+}  // namespace
+}  // namespace alexnet

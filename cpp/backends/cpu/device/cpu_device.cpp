@@ -1,0 +1,64 @@
+#include "backends/cpu/device/cpu_device.h"
+
+#include <sys/mman.h>
+
+#include <cstdlib>
+
+#include "backends/cpu/device/cpu_stream.h"
+#include "backends/cpu/device/peak_rates.h"
+#include "backends/cpu/direct/conv_direct.h"
+#include "backends/cpu/gemm/conv_gemm.h"
+#include "backends/cpu/winograd/conv_winograd.h"
+
+namespace alexnet {
+
+int CpuDevice::channel_block(DType dtype) const {
+  return dtype == DType::f64 ? 1 : kernels().direct.lanes;
+}
+
+PeakRates CpuDevice::measure_peak_rates() { return measure_cpu_peak_rates(*this); }
+
+void* CpuDevice::allocate(size_t bytes) {
+  constexpr size_t huge = size_t(2) << 20;
+  const size_t alignment = bytes >= huge ? huge : 64;
+  void* data = nullptr;
+  if (posix_memalign(&data, alignment, bytes ? bytes : 1) != 0)
+    fail<DeviceError>("{} has no {} MiB of memory left: take a smaller batch", to_string(id_),
+                      bytes >> 20);
+#if defined(MADV_HUGEPAGE)
+  if (bytes >= huge)
+    madvise(data, bytes, MADV_HUGEPAGE);  // a hint: fewer page faults and TLB misses
+#endif
+  return data;
+}
+
+void CpuDevice::release(void* data) noexcept { std::free(data); }
+
+std::unique_ptr<Stream> CpuDevice::make_stream() { return std::make_unique<CpuStream>(*this); }
+
+// The engines here make nothing ahead for a pass, so they are the same for any.
+std::unique_ptr<ConvEngine> CpuDevice::make_conv(const std::string& name,
+                                                 const ConvProblem& problem, const ConvPasses&) {
+  require<ConfigError>(
+      name == "auto" || name == "direct" || name == "winograd" || name == "gemm",
+      "there is no convolution engine '{}' on {}: choose auto, direct, winograd or gemm", name,
+      to_string(id_));
+  const bool fits = fits_conv_direct(problem);
+  require<ConfigError>(
+      name != "direct" || fits,
+      "engine direct needs float32 or bfloat16, {} channels or a multiple in each group, and "
+      "stride 1 (the first layer: any stride): choose auto or gemm",
+      kernels().direct.lanes);
+  require<ConfigError>(
+      name != "winograd" || fits_conv_winograd(problem),
+      "engine winograd needs float32 or bfloat16, {} channels or a multiple in each group, "
+      "stride 1 and a kernel of 3 or 5: choose auto or direct",
+      kernels().direct.lanes);
+  if (name == "winograd" || (name == "auto" && prefers_conv_winograd(problem)))
+    return make_conv_winograd(*this, problem);
+  if (name != "gemm" && fits) return make_conv_direct(*this, problem);
+  require<InternalError>(problem.block == 1, "engine gemm was given a blocked input");
+  return make_conv_gemm(*this, problem);
+}
+
+}  // namespace alexnet

@@ -1,0 +1,29 @@
+// A barrier for the threads of all ranks. Unlike std::barrier it can be aborted, so that a rank that
+// fails does not leave the others waiting.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
+
+namespace alexnet {
+
+class Barrier {
+ public:
+  explicit Barrier(int ranks) : ranks_(ranks) {}
+
+  // Blocks until every rank has arrived. What a rank wrote before it arrived is visible to the
+  // others afterwards. Throws DeviceError once the barrier has been aborted.
+  void arrive_and_wait();
+  void abort() noexcept;
+
+ private:
+  const int ranks_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  int arrived_ = 0;
+  uint64_t completed_ = 0;  // number of times that all ranks have arrived
+  bool aborted_ = false;
+};
+
+}  // namespace alexnet

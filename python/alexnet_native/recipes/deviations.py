@@ -1,0 +1,128 @@
+"""The recipe that a training began with, and where the training deviates from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from alexnet_native.config import SETTINGS, TrainConfig
+from alexnet_native.config.toml import full_name
+from alexnet_native.models import describe
+from alexnet_native.recipes.recipe import Recipe, parse_recipe
+from alexnet_native.renamed import OLD_NAMES
+from alexnet_native.toml_value import in_toml
+
+__all__ = ["Deviation", "FollowedRecipe", "follow"]
+
+# Where, on what and with how much of a record a training runs: no recipe is broken by them, unless
+# it names them itself.
+_FREE = {
+    "data", "classes", "engine", "devices", "replicas", "communicator", "threads", "accumulate",
+    "seed",
+}  # fmt: skip
+_FREE |= {"augment", "loader_threads", "stall_steps"}
+_FREE_SECTION = "output"
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """A setting that is not the recipe's; None is "left out"."""
+
+    name: str  # with its section, as training.lr
+    value: Any
+    wanted: Any
+
+    def __str__(self) -> str:
+        return f"{self.name} = {_shown(self.value)} (recipe: {_shown(self.wanted)})"
+
+
+@dataclass(frozen=True)
+class FollowedRecipe:
+    """A recipe with all that it means for a training, also where it is silent.
+
+    Attributes:
+        recipe: as it was read when the training began.
+        wanted: settings by name: the recipe's own, its network's hints, then the defaults.
+    """
+
+    recipe: Recipe
+    wanted: Mapping[str, Any]
+
+    def deviations(self, config: TrainConfig) -> tuple[Deviation, ...]:
+        """Every setting that is another than the recipe means."""
+        return tuple(
+            Deviation(full_name(name), value, self.wanted[name])
+            for name, value in config.values().items()
+            if name in self.wanted and value != self.wanted[name]
+        )
+
+    def lines(self, config: TrainConfig) -> Iterator[str]:
+        """The recipe and each deviation, for people."""
+        found = self.deviations(config)
+        if not found:
+            yield f"recipe: {self.recipe.name}, no deviations"
+            return
+        count = "1 deviation" if len(found) == 1 else f"{len(found)} deviations"
+        yield f"recipe: {self.recipe.name}, with {count}:"
+        yield from (f"  {deviation}" for deviation in found)
+
+    def to_toml(self, config: TrainConfig) -> str:
+        """The recipe's text under a comment that names the deviations."""
+        head = "".join(f"# {line}\n" for line in self.lines(config))
+        return f"{head}\n{self.recipe.text}"
+
+    def to_json(self, config: TrainConfig) -> dict[str, Any]:
+        """For a checkpoint; the deviations are for readers only."""
+        return {
+            "name": self.recipe.name,
+            "deviations": {
+                deviation.name: {"value": deviation.value, "recipe": deviation.wanted}
+                for deviation in self.deviations(config)
+            },
+            "wanted": dict(self.wanted),
+            "text": self.recipe.text,
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> FollowedRecipe:
+        """Reads what `to_json` gave; settings that no longer exist are passed over."""
+        wanted = {
+            current: tuple(value) if isinstance(value, list) else value
+            for name, value in values["wanted"].items()
+            if (current := OLD_NAMES.get(name, name)) in SETTINGS
+        }
+        return cls(parse_recipe(values["name"], values["text"]), wanted)
+
+
+def follow(recipe: Recipe, net: str) -> FollowedRecipe:
+    """All that a recipe means for a training.
+
+    Args:
+        net: the network that is trained, for a recipe that names none.
+
+    Raises:
+        ModelError: the recipe's network does not exist.
+    """
+    network = describe(recipe.values.get("net", net))
+    _, *crop = network.input_shape
+    values = {
+        **TrainConfig().values(),
+        "net": network.name,
+        **network.hints.values(),
+        "crop": tuple(crop),
+        **recipe.values,
+    }
+    return FollowedRecipe(
+        recipe,
+        {
+            name: value
+            for name, value in values.items()
+            if name in recipe.values
+            or (name not in _FREE and SETTINGS[name].section != _FREE_SECTION)
+        },
+    )
+
+
+def _shown(value: Any) -> str:
+    return "left out" if value is None else in_toml(value)

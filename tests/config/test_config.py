@@ -1,0 +1,134 @@
+"""Settings: text and back, limits, names."""
+
+from __future__ import annotations
+
+import pytest
+from alexnet_native.config import SETTINGS, TrainConfig, parse_assignment, parse_value
+from alexnet_native.errors import ConfigError
+
+OTHER = TrainConfig(
+    net="my net.toml",
+    classes=7,
+    activation="tanh",
+    devices=("cpu:0", "cpu:1"),
+    data='a "quoted" folder',
+    crop=(24, 20),
+    mirror=False,
+    scale=1 / 3,
+    color_std=0.0,
+    color_off=67,
+    epochs=3,
+    lr=1e-7,
+    bias_lr=0.02,
+    schedule="step@25,51,79",
+    rates=("*.bias@0=0.02", "conv1@72=0"),
+    freeze=("conv1@72",),
+)
+
+
+@pytest.mark.parametrize("config", [TrainConfig(), OTHER])
+def test_a_configuration_survives_toml(config: TrainConfig) -> None:
+    assert TrainConfig.from_toml(config.to_toml()) == config
+
+
+def test_the_toml_is_in_sections_with_one_line_a_setting() -> None:
+    text = OTHER.to_toml()
+    assert "[training]\nepochs = 3\n" in text
+    assert 'devices = ["cpu:0", "cpu:1"]\n' in text
+    assert "bias_lr" not in TrainConfig().to_toml()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[training]\nlearning_rate = 1", "no setting training.learning_rate; there are .*lr"),
+        ("[net]\nlr = 1.0", r"no setting net.lr; did you mean training\.lr\? There are net\.net,"),
+        ("lr = 1.0", "lr stands outside the sections net, data"),
+        ("[training]\nlr = 'fast'", "lr is 'fast'; it must be a number above 0"),
+        ("[training]\nlr = true", "lr is True; it must be a number"),
+        ("[training]\nbatch_size = 1.5", "batch_size is 1.5; it must be a whole number"),
+        ("[training", "no TOML"),
+    ],
+)
+def test_text_that_is_no_configuration_is_refused_in_a_sentence(text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        TrainConfig.from_toml(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("batch_size", 0),
+        ("epochs", 0),
+        ("steps", -1),
+        ("lr", 0.0),
+        ("lr", float("nan")),
+        ("lr", float("inf")),
+        ("bias_lr", -0.1),
+        ("momentum", 1.5),
+        ("weight_decay", -1e-4),
+        ("precision", "fp16"),
+        ("mean", "median"),
+        ("crop", (0, 5)),
+        ("crop", (1, 2, 3)),
+        ("devices", "cpu:0"),
+        ("mirror", 1),
+        ("keep", 0),
+        ("seed", -1),
+    ],
+)
+def test_a_value_out_of_range_is_refused_by_the_settings_name(name: str, value: object) -> None:
+    with pytest.raises(ConfigError, match=f"^{name} is .*it must be"):
+        TrainConfig(**{name: value})
+
+
+def test_more_parts_than_pictures_in_a_batch_are_refused() -> None:
+    with pytest.raises(ConfigError, match="accumulate is 5"):
+        TrainConfig(batch_size=4, accumulate=5)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("epochs", "12", 12),
+        ("lr", "1e-3", 0.001),
+        ("mirror", "no", False),
+        ("devices", "cpu:0, cpu:1", ("cpu:0", "cpu:1")),
+        ("crop", "224", (224, 224)),
+        ("crop", "24x20", (24, 20)),
+        ("data", "photos", "photos"),
+        ("data", "[1].npz", "[1].npz"),
+        ("crop", "[24, 20]", (24, 20)),
+        ("freeze", '["conv1@72", "conv2"]', ("conv1@72", "conv2")),
+        ("rates", "*.bias@0=0.02,conv1@72=0", ("*.bias@0=0.02", "conv1@72=0")),
+    ],
+)
+def test_values_are_read_from_text(name: str, text: str, value: object) -> None:
+    assert parse_value(name, text) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("epochs", "many"), ("lr", "x"), ("mirror", "maybe"), ("crop", "axb")]
+)
+def test_text_that_is_no_value_is_refused(name: str, text: str) -> None:
+    with pytest.raises(ConfigError, match=f"{name} is '{text}'"):
+        parse_value(name, text)
+
+
+def test_an_assignment_takes_the_name_with_or_without_its_section() -> None:
+    assert parse_assignment("training.lr=0.5") == parse_assignment("lr = 0.5") == ("lr", 0.5)
+    assert parse_assignment("data=a=b") == ("data", "a=b")
+
+
+@pytest.mark.parametrize(
+    "text", ["lr", "rate=1", "net.lr=1", "=1", "freeze=[conv1]", "freeze=[1]", "crop=[0, 5]"]
+)
+def test_an_assignment_to_nothing_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"^(--set|freeze|crop)\b"):
+        parse_assignment(text)
+
+
+def test_what_the_weights_depend_on_cannot_change_on_resuming() -> None:
+    fixed = {name for name, setting in SETTINGS.items() if not setting.on_resume}
+    assert {"net", "classes", "activation", "crop", "seed", "batch_size", "precision"} <= fixed
+    assert not {"epochs", "steps", "data", "devices", "threads", "lr", "schedule"} & fixed

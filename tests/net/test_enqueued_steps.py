@@ -1,0 +1,346 @@
+"""Steps that the host does not wait for: the same bits as steps that it waits for."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny
+from alexnet_native import _core
+from alexnet_native.models import Description
+from alexnet_native.net import Net
+from alexnet_native.training import fit, trainer
+from alexnet_native.training.step import Steps
+
+LAYERS = (
+    {"name": "conv1", "type": "conv", "channels": 6, "kernel": 3, "weight_std": 0.3, "towers": 2},
+    {"name": "relu1", "type": "relu", "towers": 2},
+    {"name": "pool1", "type": "max_pool", "size": 3, "stride": 2, "towers": 2},
+    {"name": "fc2", "type": "dense", "channels": 8, "weight_std": 0.3, "towers": 2},
+    {"name": "drop2", "type": "dropout", "towers": 2},
+    {"name": "fc3", "type": "dense", "channels": "classes", "weight_std": 0.3},
+    {"name": "prob", "type": "softmax"},
+)
+COUNT = 7
+
+
+def small(devices: str, precision: str = "fp32") -> Net:
+    net = Net(Description("small", (2, 9, 9), 4, LAYERS), devices=devices, precision=precision)
+    net.set_rates(0.05)
+    return net
+
+
+def batches(precision: str = "fp32") -> list[tuple[np.ndarray, np.ndarray]]:
+    rng = np.random.default_rng(3)
+    dtype = np.float64 if precision == "fp64" else np.float32
+    return [
+        (rng.normal(size=(5, 2, 9, 9)).astype(dtype), rng.integers(0, 4, 5, dtype=np.int32))
+        for _ in range(COUNT)
+    ]
+
+
+def bits(net: Net) -> list[bytes]:
+    return [
+        net.native.get(name, kind).tobytes()
+        for name in net.params
+        for kind in ("value", "momentum", "gradient")
+    ]
+
+
+def waited_for(net: Net, precision: str = "fp32") -> list[float]:
+    losses = []
+    for step, (images, labels) in enumerate(batches(precision)):
+        if step == 4:
+            net.set_rates(0.01)
+        losses.append(net.native.train_step(images, labels, step=step).loss)
+    return losses
+
+
+def enqueued(net: Net, precision: str = "fp32") -> list[float]:
+    losses = []
+    for step, (images, labels) in enumerate(batches(precision)):
+        if step == 4:
+            net.set_rates(0.01)
+        net.native.enqueue_step(images, labels, step=step)
+        images[:] = 1e9  # it was copied
+        if net.native.waiting_steps == 2:
+            losses.append(net.native.next_result().loss)
+    losses.append(net.native.next_result().loss)
+    assert net.native.waiting_steps == 0
+    return losses
+
+
+def test_they_give_the_bits_of_steps_that_are_waited_for(device: str, precision: str) -> None:
+    one, other = small(device, precision), small(device, precision)
+    assert enqueued(one, precision) == waited_for(other, precision)
+    assert bits(one) == bits(other)
+
+
+def both(device: str) -> str:
+    kind, _, index = device.partition(":")
+    return f"{device},{kind}:{1 - int(index)}"
+
+
+def test_they_run_on_two_devices(device: str) -> None:
+    one, other = small(both(device)), small(both(device))
+    assert enqueued(one) == waited_for(other)
+    assert bits(one) == bits(other)
+
+
+class Late:
+    """Reads the results of steps, or of their parts, one late."""
+
+    def __init__(self, net: Net) -> None:
+        self.native = net.native
+        self.losses: list[float] = []
+
+    def read(self, leave: int = 1) -> None:
+        while self.native.waiting_steps > leave:
+            self.losses.append(self.native.next_result().loss)
+
+
+PARTS = ((0, 2), (2, 4), (4, 5))  # of the five images of a batch
+
+
+@pytest.mark.parametrize("two", [False, True], ids=["one device", "two devices"])
+def test_parts_of_a_batch_give_the_bits_of_parts_that_are_waited_for(
+    device: str, precision: str, two: bool
+) -> None:
+    where = both(device) if two else device
+    one, other = small(where, precision), small(where, precision)
+    late, waited = Late(one), []
+    for step, (images, labels) in enumerate(batches(precision)):
+        for net in (one, other):
+            net.set_rates(0.05 if step < 4 else 0.01)
+        for first, last in PARTS:
+            x, y = images[first:last].copy(), labels[first:last].copy()
+            result = other.native.forward_backward(x, y, step=step, first_image=first, total=5)
+            waited.append(result.loss)
+            one.native.enqueue_step(x, y, step=step, first_image=first, total=5)
+            x[:] = 1e9  # it was copied
+            late.read()
+        other.native.update()
+    late.read(leave=0)
+    assert late.losses == waited
+    assert bits(one) == bits(other)
+
+
+def records(count: int, seed: int) -> dict[str, Any]:
+    """What a loader gives for a device that augments: crops of 9x9 from 11x12."""
+    rng = np.random.default_rng(seed)
+    return {
+        "records": rng.integers(0, 256, (count, 11, 12, 2), dtype=np.uint8),
+        "offsets": rng.integers(0, 3, (count, 2), dtype=np.int32),
+        "mirror": rng.integers(0, 2, count, dtype=np.uint8),
+        "color": rng.normal(size=(count, 2)).astype(np.float32) if seed % 2 else None,
+        "scale": 0.01,
+    }
+
+
+@pytest.mark.parametrize("two", [False, True], ids=["one device", "two devices"])
+def test_images_that_the_device_augments_give_the_bits_of_those_that_are_waited_for(
+    device: str, two: bool
+) -> None:
+    where = both(device) if two else device
+    one, other = small(where), small(where)
+    mean = np.random.default_rng(1).uniform(90, 160, (2, 11, 12)).astype(np.float32)
+    late, waited = Late(one), []
+    for step in range(COUNT):
+        if step in (0, 3):  # while a step waits
+            for net in (one, other):
+                net.native.set_mean(mean + step)
+        count = 4 if step == 5 else 7
+        raw, labels = records(count, step), np.arange(count, dtype=np.int32) % 4
+        for first, last in ((0, 3), (3, count)):
+            part = {k: v[first:last].copy() if isinstance(v, np.ndarray) else v
+                    for k, v in raw.items()}  # fmt: skip
+            y = labels[first:last].copy()
+            result = other.native.forward_backward_raw(part, y, step, first, count)
+            waited.append(result.loss)
+            one.native.enqueue_step_raw(part, y, step, first, count)
+            part["records"][:] = 0  # it was copied
+            late.read()
+        other.native.update()
+    late.read(leave=0)
+    assert late.losses == waited
+    assert bits(one) == bits(other)
+
+
+def test_a_window_outside_its_record_is_refused_and_leaves_nothing_behind(device: str) -> None:
+    one, other = small(device), small(device)
+    raw = records(3, 0)
+    raw["offsets"][1] = (0, 4)
+    with pytest.raises(ValueError, match=r"the window of image 1 at \(0, 4\) leaves its record"):
+        one.native.enqueue_step_raw(raw, np.zeros(3, np.int32), 0, 0, 3)
+    assert one.native.waiting_steps == 0
+    assert enqueued(one) == waited_for(other)
+
+
+def test_an_evaluation_of_a_larger_batch_between_them_changes_nothing(device: str) -> None:
+    one, other = small(device), small(device)
+    images, labels = np.ones((40, 2, 9, 9), np.float32), np.zeros(40, np.int32)
+    losses = []
+    for step, (x, y) in enumerate(batches()):
+        one.native.enqueue_step(x, y, step=step)
+        one.native.evaluate(images[: 8 * (step % 3 + 1)], labels[: 8 * (step % 3 + 1)])
+        losses.append(one.native.next_result().loss)
+    one.set_rates(0.01)
+    assert losses[:4] == waited_for(other)[:4]
+
+
+def test_a_third_step_and_a_result_too_many_are_refused(device: str) -> None:
+    net = small(device)
+    (x, y), *_ = batches()
+    with pytest.raises(ValueError, match="no step waits for its results to be read"):
+        net.native.next_result()
+    net.native.enqueue_step(x, y, step=0)
+    net.native.enqueue_step(x, y, step=1)
+    with pytest.raises(ValueError, match="2 steps wait already"):
+        net.native.enqueue_step(x, y, step=2)
+    assert net.native.next_result().images == 5
+
+
+def test_a_wrong_label_is_refused_and_leaves_nothing_behind(device: str) -> None:
+    one, other = small(device), small(device)
+    (x, y), *_ = batches()
+    with pytest.raises(ValueError, match=r"label 9 of image 0 is outside 0\.\.3"):
+        one.native.enqueue_step(x, np.full_like(y, 9), step=0)
+    assert one.native.waiting_steps == 0
+    assert enqueued(one) == waited_for(other)
+
+
+def test_a_network_may_go_while_steps_wait(device: str) -> None:
+    net = small(device)
+    (x, y), *_ = batches()
+    net.native.enqueue_step(x, y, step=0)
+
+
+def late(net: Net, parts: int) -> Steps:
+    steps = Steps(net, parts)
+    steps._late = True
+    return steps
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"log_every": 3, "checkpoint_every": 2},
+        {"accumulate": 3, "log_every": 2},
+        {"augment": "device"},
+        {"augment": "device", "accumulate": 2, "checkpoint_every": 3},
+    ],
+    ids=str,
+)
+def test_a_training_whose_losses_come_late_writes_the_same_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any]
+) -> None:
+    images, labels = tiny.arrays(50)
+    files = []
+    for name in ("waits", "late"):
+        net = tiny.net()
+        fit(net, (images, labels), out=tmp_path / name, epochs=2, batch_size=8, lr=0.01, **settings)
+        lines = (tmp_path / name / "metrics.jsonl").read_text().splitlines()
+        files.append([line.partition('"images_per_second"')[0] for line in lines] + bits(net))
+        monkeypatch.setattr(trainer, "Steps", late)
+    assert files[0] == files[1]
+
+
+def test_devices_say_whether_they_gain_by_it(device: str) -> None:
+    assert small(device).native.overlaps == device.startswith("cuda")
+
+
+GRAPH = """
+import sys
+sys.path[:0] = {path!r}
+import test_enqueued_steps as here
+one, other = here.small({devices!r}), here.small({devices!r})
+same = here.enqueued(one) == here.waited_for(other) and here.bits(one) == here.bits(other)
+print("same bits" if same else "other bits")
+"""
+
+
+def in_a_process(devices: str, **variables: str) -> tuple[str, list[str]]:
+    """Whether enqueued and plain steps agree there, and the lines of its error output."""
+    code = GRAPH.format(path=sys.path, devices=devices)
+    ran = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 0, ran.stderr
+    lines = [line for line in ran.stderr.splitlines() if "engine gemm takes its place" not in line]
+    return ran.stdout.strip(), lines
+
+
+def simulated(device: str) -> str:
+    for found in _core.devices():
+        if found["name"] == device and "simulated" in found["description"]:
+            return device
+    pytest.skip(f"{device} is not simulated: only the simulator refuses graphs when it is told to")
+
+
+@pytest.mark.parametrize("two", [False, True], ids=["one device", "two devices"])
+@pytest.mark.parametrize("place", ["product", "end", "instantiate", "update", "launch"])
+def test_where_a_graph_fails_training_continues_without_it_and_says_so_once(
+    device: str, place: str, two: bool
+) -> None:
+    devices = both(simulated(device)) if two else simulated(device)
+    said, lines = in_a_process(devices, ALEXNET_SIM_GRAPH_FAILS=place)
+    assert said == "same bits"
+    (line,) = lines
+    assert line.startswith("alexnet-native: training continues without a CUDA graph, because")
+    if place == "product":  # the layer, the device and the call
+        assert re.search(r"\([\w/]+ on cuda:\d: cublas\w+ failed: ", line)
+
+
+@pytest.mark.parametrize("enqueue", [False, True], ids=["waited for", "enqueued"])
+def test_a_step_that_fails_can_be_made_again(
+    device: str, enqueue: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALEXNET_CUDA_GRAPH", "0")  # with a graph the failure only ends the capture
+    want = small(simulated(device))
+    waited_for(want)
+    failures = 0
+    for product in range(1000):
+        net = small(device)
+        failed = False
+        for step, (images, labels) in enumerate(batches()):
+            if step == 4:
+                net.set_rates(0.01)
+            if step == 1:
+                monkeypatch.setenv("ALEXNET_SIM_PRODUCT_FAILS", str(product))
+                try:
+                    one_step(net, images, labels, step, enqueue)
+                except _core.DeviceError as error:
+                    assert "cublas" in str(error)
+                    failed = True
+                else:
+                    monkeypatch.delenv("ALEXNET_SIM_PRODUCT_FAILS")
+                    continue
+            one_step(net, images, labels, step, enqueue)
+        assert bits(net) == bits(want)
+        if not failed:
+            break
+        failures += 1
+    assert failures > 5  # three products forward, and more backward
+
+
+def one_step(net: Net, images: np.ndarray, labels: np.ndarray, step: int, enqueue: bool) -> None:
+    if enqueue:
+        net.native.enqueue_step(images, labels, step=step)
+        net.native.next_result()
+    else:
+        net.native.train_step(images, labels, step=step)
+
+
+def test_graphs_can_be_switched_off(device: str) -> None:
+    off = in_a_process(device, ALEXNET_CUDA_GRAPH="0", ALEXNET_SIM_GRAPH_FAILS="end")
+    assert off == ("same bits", [])

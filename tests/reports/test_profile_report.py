@@ -1,0 +1,162 @@
+"""The profile's table and trace, from records that the test wrote itself, and from real ones."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+from alexnet_native import _core
+from alexnet_native.net import Net
+from alexnet_native.reports import profile as module
+from alexnet_native.reports.bench import bench_table, measure, step_of
+from alexnet_native.reports.profile import Profile, profile_steps
+from alexnet_native.reports.roofline import direct_floor
+from placements import APART, FIRST
+
+LIMITS: _core.PeakRates = {"fp32": 1e9, "tf32": 0.0, "bf16": 0.0, "bytes": 1e9}
+
+
+@pytest.fixture
+def net(tmp_path: Path) -> Net:
+    tiny.write_net(tmp_path / "net.toml")
+    return Net(tmp_path / "net.toml", threads=1)
+
+
+def task(label: str, phase: str, start: int, end: int) -> _core.Task:
+    return {"label": label, "what": "test", "phase": phase, "start_ns": start, "end_ns": end}
+
+
+def two_steps(net: Net) -> list[list[_core.Lane]]:
+    """The first dense layer forward in two tasks, and its update; the second step is slower."""
+    dense = next(c for c in net.native.costs(2) if c["type"] == "dense")["layer"]
+    return [
+        [
+            {
+                "device": FIRST,
+                "tasks": [
+                    task(dense, "forward", base, base + 1000 * slow),
+                    task(dense, "forward", base + 2000, base + 2000 + 1000 * slow),
+                    task(f"{dense}.weight", "update", base + 5000, base + 9000),
+                ],
+            }
+        ]
+        for base, slow in ((10_000, 1), (50_000, 2))
+    ]
+
+
+def test_a_row_sums_its_tasks_and_takes_the_median_of_the_steps(net: Net) -> None:
+    profile = Profile(net, two_steps(net), 2, [LIMITS])
+    assert [(r.phase, r.seconds) for r in profile.rows] == [
+        ("forward", pytest.approx(3e-6)),
+        ("update", pytest.approx(4e-6)),
+    ]
+    assert profile.seconds == pytest.approx(9e-6)  # from the first start to the last end
+    assert profile.share_of_products() == pytest.approx(3 / 7)
+
+
+def test_floors_are_operations_over_the_peak_and_bytes_over_the_rate(net: Net) -> None:
+    profile = Profile(net, two_steps(net), 2, [LIMITS])
+    forward, update = profile.rows
+    weights = net.params[f"{forward.layer}.weight"]
+    classes, features = weights.shape
+    assert forward.flops == 2 * 2 * classes * features
+    assert forward.arithmetic_floor == pytest.approx(forward.flops / 1e9)
+    moved = 4 * (2 * features + classes * features + classes + 2 * classes)
+    assert forward.memory_floor == pytest.approx(moved / 1e9)
+    assert forward.bound == ("arithmetic" if forward.flops >= moved else "memory")
+    # Of the weight and the bias: both have the layer's name.
+    assert update.bytes == 5 * 4 * (classes * features + classes)
+    assert (update.bound, update.flops) == ("memory", 0)
+
+
+def test_the_direct_floor_counts_arithmetic_and_the_weights_traffic(net: Net) -> None:
+    costs = net.native.costs(8)
+    flops = sum(2 * c["multiply_adds"] for c in costs)
+    needless = sum(2 * c["padding_multiply_adds"] for c in costs)
+    weights = 4 * sum(net.params[name].size for name in net.params)
+    floor = direct_floor(net, 8, [LIMITS])
+    assert floor is not None
+    assert floor.all_taps == pytest.approx((flops + 8 * weights) / 1e9)
+    assert floor.padding_skipped == pytest.approx((flops - needless + 8 * weights) / 1e9)
+    test = direct_floor(net, 8, [LIMITS], training=False)
+    assert test is not None and test.all_taps < floor.all_taps / 2
+    assert direct_floor(net, 8, [{**LIMITS, "fp32": 0.0}]) is None
+
+
+def test_a_trace_holds_every_task_in_microseconds(net: Net, tmp_path: Path) -> None:
+    Profile(net, two_steps(net), 2, [LIMITS]).write_trace(tmp_path / "trace.json")
+    events = json.loads((tmp_path / "trace.json").read_text())["traceEvents"]
+    assert [e["args"]["name"] for e in events if e["ph"] == "M"] == [FIRST]
+    tasks = [e for e in events if e["ph"] == "X"]
+    assert len(tasks) == 6
+    assert (tasks[0]["ts"], tasks[0]["dur"]) == (0, 1)
+    assert (tasks[3]["ts"], tasks[3]["dur"]) == (40, 2)
+
+
+def test_a_real_profile_names_every_layer_and_leaves_the_training_alone(
+    net: Net, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "peak_rates_of", lambda _: [LIMITS])
+    profile = profile_steps(net, step_of(net, 4, training=True), 2, 4, training=True)
+    text = str(profile)
+    for layer in net.native.layer_names():
+        assert layer in text or layer == "relu1"  # its pooling does its work
+    assert "direct floor" in text and "images/s" in text
+    other = Net(tmp_path / "net.toml", threads=1)
+    step = step_of(other, 4, training=True)
+    for _ in range(3):
+        step()
+    for name in net.params:
+        np.testing.assert_array_equal(net.params[name], other.params[name])
+
+
+def test_copies_between_devices_are_rows_with_bytes_and_times(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "peak_rates_of", lambda _: [LIMITS, LIMITS])
+    two = APART if len({*APART}) == 2 else (FIRST, "cpu:1")
+    net = Net("alexnet", classes=3, devices=two, threads=2)
+    profile = profile_steps(net, step_of(net, 1, training=False), 1, 1, training=False)
+    copies = [r for r in profile.rows if r.type == "copy"]
+    assert copies and all(r.bytes > 0 and r.seconds > 0 for r in copies)
+    assert {r.device for r in profile.rows} == {*two}
+    text = str(profile)
+    assert "forward MiB" in text
+    assert len(profile.edge_ms()) == len(profile.edges)
+    assert all(forward > 0 for forward, _ in profile.edge_ms())  # nothing goes back
+    assert all(f"\n{edge['value']} " in text for edge in profile.edges)
+
+
+def test_bench_measures_what_was_asked(tmp_path: Path) -> None:
+    tiny.write_net(tmp_path / "net.toml")
+    rows = list(measure([str(tmp_path / "net.toml")], [2, 1], threads=1, repeats=2))
+    assert [(r["task"], r["batch"]) for r in rows] == [
+        ("train", 2), ("train", 1), ("predict", 2), ("predict", 1),
+    ]  # fmt: skip
+    assert all(r["images_per_second"] > 0 for r in rows)
+    assert all(0 < r["floor"] <= r["floor_padding_skipped"] for r in rows)
+    assert "images/s" in bench_table(rows)
+
+
+def test_the_commands_profile_and_refuse_a_trace_that_cannot_be_written(tmp_path: Path) -> None:
+    tiny.write_net(tmp_path / "net.toml")
+    tiny.write_npz(tmp_path / "data.npz", train=80)
+    done = tiny.run(
+        "train", "--net", "net.toml", "--data", "data.npz", "--out", "run", "--epochs", 1,
+        "--threads", 1, "--profile", "trace.json", cwd=tmp_path,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "median of 5 steps" in done.stdout and "direct floor" in done.stdout
+    assert json.loads((tmp_path / "trace.json").read_text())["traceEvents"]
+    done = tiny.run("bench", "net.toml", "--batch", 1, "--threads", 1, "--json", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [row["task"] for row in json.loads(done.stdout)] == ["train", "predict"]
+    done = tiny.run("bench", "net.toml", "--engine", "winograd", cwd=tmp_path)
+    assert done.returncode == 1 and "layer 'conv1': engine winograd needs" in done.stderr
+    done = tiny.run("bench", "net.toml", "--profile", "no/trace.json", cwd=tmp_path)
+    assert done.returncode == 2 and "there is no folder no" in done.stderr
+    done = tiny.run("bench", "net.toml", "--batch", 0, cwd=tmp_path)
+    assert done.returncode == 1 and "at least 1" in done.stderr
