@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,7 @@ import numpy as np
 from alexnet_native import Net, _core, pinned_empty
 from alexnet_native.gpu_check.layers import convolutions
 from alexnet_native.models import Description
+from alexnet_native.net import Progress
 
 RULE = {"lr": 0.01, "momentum": 0.9, "decay": 5e-4}
 BATCH = 128
@@ -130,38 +132,35 @@ def standard_error() -> Iterator[Callable[[], str]]:
 def graph(device: str) -> str:
     losses = []
     with standard_error() as written:
-        for enqueue in (False, True):
+        for overlap in (False, True):
             net = net_of("cifar10-quick", device)
             images, labels = batch_of(net, 64)
             own = []
-            for step in range(6):
-                if enqueue and net.native.overlaps:
-                    net.native.enqueue_step(images, labels, step=step)
-                    own.append(net.native.next_result().loss)
-                else:
-                    own.append(net.native.train_step(images, labels, step=step).loss)
+            for _ in range(6):
+                own.append(net.train_step(images, labels, wait=not overlap).sums.loss)
             losses.append((own, [net.native.get(name, "value").tobytes() for name in net.params]))
         text = written()
     if text:
         raise AssertionError(text.strip())
     if losses[0] != losses[1]:
-        raise AssertionError(f"enqueued steps differ: {losses[0][0]} and {losses[1][0]}")
-    return "six enqueued steps and six plain ones give the same bits; nothing was said"
+        raise AssertionError(f"overlapping steps differ: {losses[0][0]} and {losses[1][0]}")
+    return "six overlapping steps and six plain ones give the same bits; nothing was said"
 
 
-def enqueue(net: Net, batch: Any, first: int, count: int) -> tuple[float, float]:
-    """Seconds of a step, and of its call of enqueue_step: the median over `count` steps."""
+def overlapping_steps(net: Net, batch: Any, count: int) -> tuple[float, float]:
+    """Seconds of a step, and of its call of train_step: the median over `count` steps."""
     images, labels = batch
     host = []
+    waiting: deque[Progress] = deque()
     start = time.perf_counter()
-    for step in range(first, first + count):
+    for _ in range(count):
         began = time.perf_counter()
-        net.native.enqueue_step(images, labels, step=step)
+        waiting.append(net.train_step(images, labels, wait=False))
         host.append(time.perf_counter() - began)
-        while net.native.waiting_steps > 1:
-            net.native.next_result()
-    while net.native.waiting_steps:
-        net.native.next_result()
+        while len(waiting) > 1:
+            _ = waiting.popleft().sums
+    for step in waiting:
+        _ = step.sums
     return (time.perf_counter() - start) / count, median(host)
 
 
@@ -170,7 +169,7 @@ def step_times(device: str) -> str:
     for precision in ("bf16", "fp32"):
         began = time.perf_counter()
         net = net_of("alexnet", device, precision)
-        net.native.train_step(*batch_of(net, BATCH), step=0)
+        net.train_step(*batch_of(net, BATCH))
         line = f"{precision}: {time.perf_counter() - began:.1f} s to the end of the first step"
         pageable = batch_of(net, BATCH)
         pinned = tuple(pinned_empty(part.shape, part.dtype, device=device) for part in pageable)
@@ -178,11 +177,11 @@ def step_times(device: str) -> str:
             to[:] = part
         for kind, batch in {"pageable": pageable, "pinned": pinned}.items():
             if net.native.overlaps:
-                enqueue(net, batch, 1, 5)
-                whole, call = enqueue(net, batch, 6, 20)
+                overlapping_steps(net, batch, 5)
+                whole, call = overlapping_steps(net, batch, 20)
                 line += (
                     f", {whole * 1e3:.2f} ms a step ({BATCH / whole:,.0f} images/s) from {kind} "
-                    f"memory, of it {call * 1e3:.2f} ms in enqueue_step"
+                    f"memory, of it {call * 1e3:.2f} ms in train_step"
                 )
         lines.append(line)
     return "; ".join(lines)
@@ -222,7 +221,7 @@ def uploads(device: str) -> str:
 def one(device: str) -> str:
     net = net_of("alexnet", device, "bf16")
     images, labels = batch_of(net, BATCH)
-    losses = [net.native.train_step(images, labels, step=step).loss for step in range(3)]
+    losses = [net.train_step(images, labels).sums.loss for _ in range(3)]
     return f"losses {losses}"
 
 

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from alexnet_native.net import Net
+from alexnet_native import Net
 from alexnet_native.reports.gradcheck import gradcheck
 from placements import DEVICES, FIRST
 

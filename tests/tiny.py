@@ -11,10 +11,10 @@ from typing import Any
 
 import alexnet_native
 import numpy as np
+from alexnet_native import Net
 from alexnet_native.data import Dataset
 from alexnet_native.data.arrays import from_arrays
 from alexnet_native.models import Description
-from alexnet_native.net import Net
 from placements import FIRST
 
 PACKAGE_ROOT = Path(alexnet_native.__file__).resolve().parents[1]  # the one under test

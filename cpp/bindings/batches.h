@@ -1,18 +1,28 @@
-// Python's arrays as a network's batches, borrowed.
+// A batch of Python's arrays, borrowed, as the core takes it.
 #pragma once
 
 #include "bindings/convert.h"
-#include "train/replica.h"
+#include "train/network.h"
 
 namespace alexnet {
 
+// Images as floats or as records that the devices augment, with labels. It keeps its arrays alive,
+// also for a step that has not been waited for.
+struct BoundBatch {
+  Batch batch;
+  Shape images;  // of floats: (N, C, H, W); of records: N and C
+  DType dtype = DType::f32;
+
+  static BoundBatch of_images(const py::array& images, const py::array& labels);
+  static BoundBatch of_records(const py::array& records, const py::array& labels,
+                               const py::array& offsets, const py::array& mirror,
+                               const py::object& color, float scale);
+  // Throws where the batch does not fit the network.
+  const Batch& for_network(const Replica& net) const;
+};
+
+// Images alone, for inference.
 Batch to_batch(const Replica& net, const py::array& images);
 Batch to_batch(const Replica& net, const py::array& images, const py::array& labels);
-// `raw`: as Loader.next() gives it, with on_device.
-Batch to_raw_batch(const Replica& net, const py::dict& raw, const py::array& labels);
-
-// Keeps the arrays of a batch for a step that is not waited for.
-Batch kept(Batch batch, const py::array& images, const py::array& labels);
-Batch kept(Batch batch, const py::dict& raw, const py::array& labels);
 
 }  // namespace alexnet

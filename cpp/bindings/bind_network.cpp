@@ -59,7 +59,24 @@ void bind_network(py::module_& m) {
       .def_readonly("top1", &StepResult::top1,
                     "Sum of the top-1 credits: 1 for a hit, 1/ties where a tie contains the label.")
       .def_readonly("top5", &StepResult::top5, "Sum of the top-5 credits, counted like top1.")
-      .def_readonly("images", &StepResult::images, "Number of images.");
+      .def_readonly("images", &StepResult::images, "Number of images.")
+      .def_readonly("updated", &StepResult::updated,
+                    "Whether a training step updated the parameters.");
+
+  py::class_<BoundBatch>(m, "Batch",
+                         "Images with labels: what a training step takes. The arrays are not\n"
+                         "copied; do not change them while a step uses them.")
+      .def(py::init(&BoundBatch::of_images), "images"_a, "labels"_a,
+           "images: float32 (float64 with precision \"fp64\") (N, C, H, W), C-contiguous.\n"
+           "labels: int32 (N,).\n"
+           "Raises ValueError where an array has another shape or dtype.")
+      .def_static("of_records", &BoundBatch::of_records, "records"_a, "labels"_a, py::kw_only(),
+                  "offsets"_a, "mirror"_a, "color"_a, "scale"_a,
+                  "Records that each device crops and augments: uint8 (N, H, W, C). offsets:\n"
+                  "int32 (N, 2), top and left of each crop; mirror: uint8 (N,); color: float32\n"
+                  "(N, C) or None; scale: factor of the finished pixels. As Loader.next()\n"
+                  "returns them with on_device=True.\n"
+                  "Raises ValueError where an array has another shape or dtype.");
 
   py::class_<Network> network(
       m, "Network",
@@ -168,28 +185,17 @@ void bind_network(py::module_& m) {
           "computed.")
       .def(
           "forward_backward",
-          [](Network& n, const py::array& images, const py::array& labels, uint64_t step,
-             int64_t first_image, int64_t total) {
-            const Batch batch = to_batch(n.first(), images, labels);
+          [](Network& n, const BoundBatch& bound, uint64_t step, int64_t first_image,
+             int64_t total) {
+            const Batch& batch = bound.for_network(n.first());
             const py::gil_scoped_release nogil;
             return n.forward_backward(batch, step, first_image, total);
           },
-          "images"_a, "labels"_a, py::kw_only(), "step"_a, "first_image"_a = 0, "total"_a = 0,
-          "Adds the gradients of sum(loss) / total and returns the StepResult. total 0:\n"
-          "the images given. Parts of a batch with the same step and total and their own\n"
-          "first_image give the gradients of the whole batch: step and first_image select\n"
-          "the random draws.")
-      .def(
-          "forward_backward_raw",
-          [](Network& n, const py::dict& raw, const py::array& labels, uint64_t step,
-             int64_t first_image, int64_t total) {
-            const Batch batch = to_raw_batch(n.first(), raw, labels);
-            const py::gil_scoped_release nogil;
-            return n.forward_backward(batch, step, first_image, total);
-          },
-          "raw"_a, "labels"_a, "step"_a, "first"_a, "total"_a,
-          "forward_backward() on the records of a batch of a Loader with on_device=True;\n"
-          "each device crops and augments them itself.")
+          "batch"_a, py::kw_only(), "step"_a, "first_image"_a = 0, "total"_a = 0,
+          "Adds the gradients of sum(loss) / total and returns the StepResult. total: 0 is\n"
+          "the number of images of the batch. Parts of a batch with the same step and total\n"
+          "and their own first_image give the gradients of the whole batch: step and\n"
+          "first_image select the random draws.")
       .def(
           "set_mean",
           [](Network& n, const std::optional<py::array_t<float, py::array::c_style>>& mean) {
@@ -208,56 +214,29 @@ void bind_network(py::module_& m) {
            "Applies the accumulated gradients as set_update() says, then sets them to\n"
            "zero.")
       .def(
-          "train_step",
-          [](Network& n, const py::array& images, const py::array& labels, uint64_t step) {
-            const Batch batch = to_batch(n.first(), images, labels);
+          "begin_step",
+          [](Network& n, const BoundBatch& bound, uint64_t step, int parts,
+             std::optional<bool> overlap) {
+            const Batch& batch = bound.for_network(n.first());
             const py::gil_scoped_release nogil;
-            return n.train_step(batch, step);
+            n.begin_step(batch, step, parts, overlap.value_or(n.overlaps()));
           },
-          "images"_a, "labels"_a, py::kw_only(), "step"_a,
-          "One training step: forward, backward and update, in one call. Returns the\n"
-          "StepResult from before the update. Where the loss is not finite no parameter\n"
-          "is changed.")
-      .def(
-          "train_step_raw",
-          [](Network& n, const py::dict& raw, const py::array& labels, uint64_t step) {
-            const Batch batch = to_raw_batch(n.first(), raw, labels);
-            const py::gil_scoped_release nogil;
-            return n.train_step(batch, step);
-          },
-          "raw"_a, "labels"_a, "step"_a,
-          "train_step() on the records of a batch of a Loader with on_device=True.")
-      .def(
-          "enqueue_step",
-          [](Network& n, const py::array& images, const py::array& labels, uint64_t step,
-             int64_t first_image, int64_t total) {
-            const Batch batch = kept(to_batch(n.first(), images, labels), images, labels);
-            const py::gil_scoped_release nogil;
-            n.enqueue_step(batch, step, first_image, total);
-          },
-          "images"_a, "labels"_a, py::kw_only(), "step"_a, "first_image"_a = 0, "total"_a = 0,
-          "train_step() that does not wait for its result; next_result() returns it. One\n"
-          "replica only. The update belongs to the part that ends at total. Do not write\n"
-          "to arrays in memory of host_memory() or of a Loader before the result is read;\n"
-          "other arrays are copied.")
-      .def(
-          "enqueue_step_raw",
-          [](Network& n, const py::dict& given, const py::array& labels, uint64_t step,
-             int64_t first_image, int64_t total) {
-            const Batch batch = kept(to_raw_batch(n.first(), given, labels), given, labels);
-            const py::gil_scoped_release nogil;
-            n.enqueue_step(batch, step, first_image, total);
-          },
-          "raw"_a, "labels"_a, "step"_a, "first"_a, "total"_a,
-          "enqueue_step() on the records of a batch of a Loader with on_device=True.")
+          "batch"_a, py::kw_only(), "step"_a, "parts"_a = 1, "overlap"_a = py::none(),
+          "Begins a training step: forward, backward and update. next_result() returns its\n"
+          "result; at most two steps may be waiting. step: selects the random draws.\n"
+          "parts: the batch is computed in this number of parts, to save memory; the\n"
+          "result is that of the whole batch.\n"
+          "overlap: with False the step is complete on return, and a loss that is not\n"
+          "finite changes no parameter. With True it is only enqueued: arrays in memory of\n"
+          "host_memory() or of a Loader must not be written to before the result is read\n"
+          "(other arrays are copied), and the update is made whatever the loss. None:\n"
+          "True on GPUs, False on CPUs and with several replicas.")
       .def("next_result", &Network::next_result, py::call_guard<py::gil_scoped_release>(),
-           "Waits for the oldest enqueued step, or part of one, and returns its\n"
-           "StepResult.")
-      .def_property_readonly(
-          "waiting_steps", &Network::waiting_steps,
-          "Number of enqueued steps, or parts, whose results have not been read.")
+           "Waits for the oldest step and returns its StepResult.")
+      .def_property_readonly("waiting_steps", &Network::waiting_steps,
+                             "Number of steps whose results have not been read.")
       .def_property_readonly("overlaps", &Network::overlaps,
-                             "Whether enqueue_step() is faster than train_step(): true on a GPU.")
+                             "Whether steps overlap by default: true on GPUs.")
       .def(
           "predict",
           [](Network& n, const py::array& images) {

@@ -1,5 +1,5 @@
-// A barrier for the threads of all ranks. Unlike std::barrier it can be aborted, so that a rank that
-// fails does not leave the others waiting.
+// A barrier for the threads of all ranks. Unlike std::barrier it can be aborted, so that a rank
+// that fails does not leave the others waiting.
 #pragma once
 
 #include <condition_variable>

@@ -60,6 +60,15 @@ Network::Share Network::share(int rank, int images) const {
   return {rank * each + std::min(rank, more), each + (rank < more ? 1 : 0)};
 }
 
+// Consecutive parts of equal size; the last may be smaller.
+std::vector<Network::Share> Network::parts_of(int images, int parts) {
+  const int size = (images + parts - 1) / parts;
+  std::vector<Share> shares;
+  for (int first = 0; first < images; first += size)
+    shares.push_back({first, std::min(size, images - first)});
+  return shares;
+}
+
 Batch Network::part(const Batch& batch, const Share& share) const {
   const int64_t skipped = share.first, channels = first().input().c;
   Batch part = batch;
@@ -129,12 +138,7 @@ StepResult Network::sum_of(F&& work) {
   std::vector<StepResult> results(replicas_.size());
   each([&](int rank) { results[size_t(rank)] = work(rank); });
   StepResult sum;
-  for (const StepResult& r : results) {
-    sum.loss += r.loss;
-    sum.top1 += r.top1;
-    sum.top5 += r.top5;
-    sum.images += r.images;
-  }
+  for (const StepResult& result : results) sum += result;
   return sum;
 }
 
@@ -204,16 +208,67 @@ void Network::update() {
   });
 }
 
-StepResult Network::train_step(const Batch& batch, uint64_t step) {
-  if (!threads_) return first().train_step(batch, step);
-  const StepResult result = forward_backward(batch, step, 0, 0);
-  if (std::isfinite(result.loss)) update();
-  return result;
+void Network::begin_step(const Batch& batch, uint64_t step, int parts, bool overlap) {
+  constexpr size_t kWaiting = 2;
+  require<ConfigError>(begun_.size() < kWaiting,
+                       "{} steps wait already: read the results of the oldest", begun_.size());
+  require<ConfigError>(parts >= 1, "a batch cannot be computed in {} parts", parts);
+  require<ConfigError>(!overlap || !threads_, "steps of {} replicas cannot overlap", count());
+  first().check_labels(batch);
+  if (!overlap) {
+    while (!begun_.empty() && begun_.back().parts > 0) collect();
+    begun_.push_back({complete_step(batch, step, parts), 0});
+    return;
+  }
+  begun_.push_back({{.updated = true}, 0});
+  try {
+    for (const Share& own : parts_of(batch.count, parts)) {
+      // One part runs while the data of the next arrive.
+      while (first().waiting_steps() >= int(kWaiting)) collect();
+      first().enqueue_step(part(batch, own), step, own.first, batch.count);
+      ++begun_.back().parts;
+    }
+  } catch (...) {
+    first().drop_steps();  // this one is not complete, and those before it share its streams
+    begun_.clear();
+    throw;
+  }
 }
 
-void Network::enqueue_step(const Batch& batch, uint64_t step, int64_t first_image, int64_t total) {
-  require<ConfigError>(!threads_, "steps of {} replicas cannot be enqueued", count());
-  first().enqueue_step(batch, step, first_image, total);
+// Blocking.
+StepResult Network::complete_step(const Batch& batch, uint64_t step, int parts) {
+  StepResult sum;
+  if (parts == 1 && !threads_) {
+    sum = first().train_step(batch, step);
+    sum.updated = std::isfinite(sum.loss);
+    return sum;
+  }
+  for (const Share& own : parts_of(batch.count, parts))
+    sum += forward_backward(part(batch, own), step, own.first, batch.count);
+  sum.updated = std::isfinite(sum.loss);
+  if (sum.updated) update();
+  return sum;
+}
+
+// Adds the result of the oldest part that waits to the sum of its step.
+void Network::collect() {
+  const auto step = std::find_if(begun_.begin(), begun_.end(),
+                                 [](const BegunStep& begun) { return begun.parts > 0; });
+  try {
+    step->sum += first().next_result();
+  } catch (...) {
+    begun_.clear();
+    throw;
+  }
+  --step->parts;
+}
+
+StepResult Network::next_result() {
+  require<ConfigError>(!begun_.empty(), "no step waits for its results to be read");
+  while (begun_.front().parts > 0) collect();
+  const StepResult result = begun_.front().sum;
+  begun_.pop_front();
+  return result;
 }
 
 void Network::predict(const Batch& batch, void* out) {

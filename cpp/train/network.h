@@ -5,6 +5,8 @@
 // With one replica this is the network itself.
 #pragma once
 
+#include <deque>
+
 #include "train/gradient_reducer.h"
 #include "train/replica.h"
 #include "train/replica_threads.h"
@@ -40,12 +42,19 @@ class Network {
   StepResult forward_backward(const Batch& batch, uint64_t step, int64_t first_image,
                               int64_t total);
   void update();
-  StepResult train_step(const Batch& batch, uint64_t step);
-  // Of one replica. Several take blocking steps: a replay of a step holds no sums of gradients.
-  bool overlaps() const { return !threads_ && first().overlaps(); }
-  void enqueue_step(const Batch& batch, uint64_t step, int64_t first_image, int64_t total);
-  StepResult next_result() { return first().next_result(); }
-  int waiting_steps() const { return first().waiting_steps(); }
+
+  // One training step on a batch, which is computed in `parts` to save memory: the result is that
+  // of the whole batch. next_result() returns the results of the steps in their order; at most two
+  // steps may be waiting.
+  //
+  // Without `overlap` the step is complete on return, and a loss that is not finite changes no
+  // parameter. With it the step is only enqueued: memory of the batch that the devices reach must
+  // not be changed before the result is read, and the update is made whatever the loss. Several
+  // replicas cannot overlap steps: a recorded step contains no sums of gradients.
+  void begin_step(const Batch& batch, uint64_t step, int parts, bool overlap);
+  StepResult next_result();  // blocking
+  int waiting_steps() const { return int(begun_.size()); }
+  bool overlaps() const { return !threads_ && first().overlaps(); }  // whether the devices gain
   void predict(const Batch& batch, void* out);
   StepResult evaluate(const Batch& batch);
   void features(const Batch& batch, const std::string& layer, void* out);
@@ -66,7 +75,10 @@ class Network {
     int first = 0, count = 0;
   };
   Share share(int rank, int images) const;
+  static std::vector<Share> parts_of(int images, int parts);
   Batch part(const Batch& batch, const Share& share) const;
+  StepResult complete_step(const Batch& batch, uint64_t step, int parts);
+  void collect();
   void each(const std::function<void(int)>& work);
   template <class F>
   StepResult sum_of(F&& work);
@@ -80,6 +92,11 @@ class Network {
   std::vector<std::unique_ptr<Replica>> replicas_;
   std::vector<std::unique_ptr<GradientReducer>> reducers_;
   std::unique_ptr<ReplicaThreads> threads_;
+  struct BegunStep {
+    StepResult sum;
+    int parts = 0;  // whose results have not been collected
+  };
+  std::deque<BegunStep> begun_;  // the oldest first
   bool profiling_ = false;
 };
 

@@ -310,12 +310,19 @@ void Replica::enqueue_step(const Batch& batch, uint64_t step, int64_t first_imag
   } catch (...) {
     for (Compiled::Recorded& recorded : c.recorded)
       if (recorded.graph) recorded.graph->cancel();
-    queue_->forget();
-    parameters_->drop_gradients();
-    synchronize();
+    drop_steps();
     throw;
   }
   if (profiling_) synchronize();
+}
+
+void Replica::drop_steps() noexcept {
+  if (queue_) queue_->forget();
+  parameters_->drop_gradients();
+  try {
+    synchronize();
+  } catch (const Error&) {  // the failure that led here is known
+  }
 }
 
 void Replica::run_step(Compiled& c, const StepContext& context, bool updates) {

@@ -20,6 +20,15 @@ namespace alexnet {
 struct StepResult {  // sums over the images
   double loss = 0, top1 = 0, top5 = 0;
   int64_t images = 0;
+  bool updated = false;  // of a training step: the parameters were updated
+
+  StepResult& operator+=(const StepResult& part) {
+    loss += part.loss;
+    top1 += part.top1;
+    top5 += part.top5;
+    images += part.images;
+    return *this;
+  }
 };
 
 // Borrowed host memory: images of the network's compute type, labels or null. So are all results.
@@ -116,7 +125,8 @@ class Replica {
   void enqueue_step(const Batch& batch, uint64_t step, int64_t first_image, int64_t total);
   StepResult next_result();
   int waiting_steps() const;
-  bool overlaps() const;  // whether the devices gain by it
+  void drop_steps() noexcept;  // those that wait, and their gradients; blocking
+  bool overlaps() const;       // whether the devices gain by it
 
   // Test mode. `out`: (count, classes).
   void predict(const Batch& batch, void* out);

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from alexnet_native._core import __version__
-    from alexnet_native.net import Net, pinned_empty
+    from alexnet_native.api import Net
+    from alexnet_native.net import pinned_empty
 
 __all__ = ["Net", "__version__", "pinned_empty"]
 
@@ -14,7 +15,7 @@ __all__ = ["Net", "__version__", "pinned_empty"]
 def __getattr__(name: str) -> Any:
     """Loads the native core on first use, so that help and configuration work without it."""
     if name == "Net":
-        from alexnet_native.net import Net
+        from alexnet_native.api import Net
 
         return Net
     if name == "pinned_empty":

@@ -67,11 +67,25 @@ class StepResult:
     top1: float  # sum of top-1 credits: 1 for a hit, 1/ties where ties contain the label
     top5: float
     images: int
+    updated: bool  # whether a training step updated the parameters
 
 Kind = Literal["value", "momentum", "gradient"]
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.int32]
 Bytes = NDArray[np.uint8]
+
+class Batch:  # images with labels; the arrays are borrowed and kept
+    def __init__(self, images: Floats, labels: Ints) -> None: ...
+    @staticmethod
+    def of_records(  # which each device crops and augments
+        records: Bytes,
+        labels: Ints,
+        *,
+        offsets: Ints,
+        mirror: Bytes,
+        color: NDArray[np.float32] | None,
+        scale: float,
+    ) -> Batch: ...
 
 class Network:
     def __init__(
@@ -105,31 +119,22 @@ class Network:
     # Adds gradients of sum(loss) / total. `step` and `first_image` select the random draws, so that
     # parts of a batch with the same `step`, `total` and their own `first_image` equal the whole.
     def forward_backward(
-        self, images: Floats, labels: Ints, *, step: int, first_image: int = 0, total: int = 0
-    ) -> StepResult: ...  # total 0: the images in this call
-    def forward_backward_raw(
-        self, raw: dict[str, Any], labels: Ints, step: int, first: int, total: int
-    ) -> StepResult: ...  # on the records of a LoaderBatch, which each device augments
+        self, batch: Batch, *, step: int, first_image: int = 0, total: int = 0
+    ) -> StepResult: ...  # total 0: the number of images of the batch
     def set_mean(self, mean: NDArray[np.float32] | None) -> None: ...  # as augment() takes it
-    def update(self) -> None: ...  # applies the rules and zeroes the gradients
-    # Both, where the loss is finite.
-    def train_step(self, images: Floats, labels: Ints, *, step: int) -> StepResult: ...
-    def train_step_raw(self, raw: dict[str, Any], labels: Ints, step: int) -> StepResult: ...
-    # The same without waiting, of one replica: the update comes with the part that ends at `total`.
-    # The arrays are copied, except for those in memory that the device reaches (host_memory(), a
-    # Loader's batches): these are kept, and must not be written to, until the step's result is
-    # read. At most two steps, or parts, wait.
-    def enqueue_step(
-        self, images: Floats, labels: Ints, *, step: int, first_image: int = 0, total: int = 0
+    def update(self) -> None: ...  # applies the rules and sets the gradients to zero
+    # A training step, computed in `parts`; next_result() returns its result. At most two may wait.
+    # overlap False: complete on return, and a loss that is not finite changes nothing. True: only
+    # enqueued; arrays in memory that the device reaches (host_memory(), a Loader's batches) must
+    # not be written to before the result is read, others are copied. None: as `overlaps` says.
+    def begin_step(
+        self, batch: Batch, *, step: int, parts: int = 1, overlap: bool | None = None
     ) -> None: ...
-    def enqueue_step_raw(
-        self, raw: dict[str, Any], labels: Ints, step: int, first: int, total: int
-    ) -> None: ...
-    def next_result(self) -> StepResult: ...  # of the oldest; blocks
+    def next_result(self) -> StepResult: ...  # of the oldest step; blocks
     @property
-    def waiting_steps(self) -> int: ...
+    def waiting_steps(self) -> int: ...  # whose results have not been read
     @property
-    def overlaps(self) -> bool: ...  # whether enqueue_step() is worth its copies: on a GPU
+    def overlaps(self) -> bool: ...  # whether steps overlap by default: on a GPU
     def predict(self, images: Floats) -> Floats: ...
     def evaluate(self, images: Floats, labels: Ints) -> StepResult: ...
     def features(self, images: Floats, layer: str) -> Floats: ...  # (N, C, H, W), test mode

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny
+from alexnet_native import Net
 from alexnet_native.config import TrainConfig
-from alexnet_native.net import Net
 from PIL import Image
 
 

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny
+from alexnet_native import Net
 from alexnet_native.cli import main
 from alexnet_native.data.arrays import from_arrays
-from alexnet_native.net import Net
-from alexnet_native.net.scores import score
+from alexnet_native.net.metrics import score
 from alexnet_native.recipes import read_recipe
+from alexnet_native.reports.predictions import Predictions
 from alexnet_native.training import fit, prepare
-from alexnet_native.training.predictions import Predictions
 from PIL import Image
 
 

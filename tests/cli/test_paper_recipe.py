@@ -25,14 +25,14 @@ STEPS_AN_EPOCH = 10
 DRIVER = """
 import os, signal, sys
 from alexnet_native.cli import main
-from alexnet_native.training import final, progress
+from alexnet_native.training import evaluation, progress
 
 def die(*args, **words):
     os.kill(os.getpid(), signal.SIGKILL)
 
 at = sys.argv[1]
 if at == "end":
-    final.examine = die
+    evaluation.measure_split = die
 else:
     progress.Lines.step = lambda self, now, last: die() if now.step == int(at) else None
 sys.exit(main(sys.argv[2:]))

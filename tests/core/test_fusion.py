@@ -38,7 +38,8 @@ def test_a_fused_network_computes_the_same_bits(channels: int, precision: str) -
     ]
     for net in nets:
         for step in range(3):
-            net.train_step(images, labels, step=step)
+            net.begin_step(_core.Batch(images, labels), step=step)
+            net.next_result()
     for name in nets[0].param_names():
         np.testing.assert_array_equal(nets[0].get(name), nets[1].get(name))
     for layer in ("conv1", "relu1", "conv2", "relu2", "fc3", "relu3", "prob"):
@@ -88,7 +89,8 @@ def test_normalisation_and_pooling_in_one_pass_compute_the_same_bits(
     nets = [_core.Network(description, (3, 15, 14), seed=1, fuse=fuse) for fuse in (True, False)]
     for net in nets:
         for step in range(3):
-            net.train_step(images, labels, step=step)
+            net.begin_step(_core.Batch(images, labels), step=step)
+            net.next_result()
     for name in nets[0].param_names():
         np.testing.assert_array_equal(nets[0].get(name), nets[1].get(name))
     for layer in ("norm1", "pool1", "prob"):

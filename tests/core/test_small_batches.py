@@ -40,7 +40,8 @@ def test_predictions_follow_the_weights() -> None:
     written = net.predict(IMAGES[:1])
     for name in net.param_names():
         net.set_update(name, lr=0.5, momentum=0.9, decay=0.0)
-    net.train_step(IMAGES, LABELS, step=0)
+    net.begin_step(_core.Batch(IMAGES, LABELS), step=0)
+    net.next_result()
     trained = net.predict(IMAGES[:1])
     for old, kept in ((before, written), (written, trained)):
         assert np.abs(old - kept).max() > 1e-3

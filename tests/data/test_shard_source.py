@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from alexnet_native import Net
 from alexnet_native.cli import main
 from alexnet_native.data import ArraySource, Dataset, open_data
 from alexnet_native.data.augment import Augmentation
@@ -17,7 +18,6 @@ from alexnet_native.data.shards.source import ShardSource
 from alexnet_native.data.statistics import statistics
 from alexnet_native.errors import DataError
 from alexnet_native.models import describe
-from alexnet_native.net import Net
 from alexnet_native.training import fit
 from PIL import Image
 from prepared import jpeg, prepare, records, write

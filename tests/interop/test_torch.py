@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 import reference
-from alexnet_native import Net
-from alexnet_native.net.finite import drop_gradients
+from alexnet_native import Net, _core
+from alexnet_native.net.params import zero_gradients
 from numpy.typing import NDArray
 
 torch = pytest.importorskip("torch", reason="the comparison needs PyTorch: pip install torch")
@@ -146,12 +146,12 @@ def compare(case: Case, precision: str, *, steps: int, rel: float) -> None:
 
     images, labels = inputs(case, 0, dtype)
     want = theirs.loss(images, labels, 0)
-    result = net.native.forward_backward(images, labels, step=0)
+    result = net.native.forward_backward(_core.Batch(images, labels), step=0)
     assert result.loss / IMAGES == pytest.approx(want, rel=rel)
     for name, w in theirs.params.items():
         assert error(net.native.get(name, "gradient"), w.grad.numpy()) <= rel, name
         w.grad = None
-    drop_gradients(net.native)
+    zero_gradients(net.native)
 
     for step in range(steps):
         images, labels = inputs(case, step % 2, dtype)

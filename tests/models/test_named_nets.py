@@ -188,7 +188,7 @@ def test_cifar_nets_start_and_decay_as_published(
     assert tuple(rules[layer["name"]].weight_decay for layer in weighted) == decays
     assert {rules[layer["name"]].bias_lr for layer in weighted} == {2.0}
     assert {rules[layer["name"]].bias_decay for layer in weighted} == {None}
-    assert describe(name).hints.lr == 0.001
+    assert describe(name).default_config["lr"] == 0.001
 
 
 def test_the_order_in_the_first_layers_is_the_one_that_gives_the_nets_their_names() -> None:
@@ -266,7 +266,7 @@ def test_an_option_that_a_net_does_not_have_is_refused() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_hints_of_every_net_are_settings_of_a_training(name: str) -> None:
-    hints = describe(name).hints.values()
+    hints = describe(name).default_config
     config = TrainConfig(**hints)
     assert {setting: getattr(config, setting) for setting in hints} == hints
     make_schedule(config)

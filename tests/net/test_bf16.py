@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny
-from alexnet_native import _core
+from alexnet_native import Net, _core
 from alexnet_native.models import Description
-from alexnet_native.net import Net
 from helpers import held
 from safetensors import safe_open
 

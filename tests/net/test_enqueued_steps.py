@@ -12,11 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 import tiny
-from alexnet_native import _core
+from alexnet_native import Net, _core
 from alexnet_native.models import Description
-from alexnet_native.net import Net
-from alexnet_native.training import fit, trainer
-from alexnet_native.training.step import Steps
+from alexnet_native.training import fit
 
 LAYERS = (
     {"name": "conv1", "type": "conv", "channels": 6, "kernel": 3, "weight_std": 0.3, "towers": 2},
@@ -58,8 +56,14 @@ def waited_for(net: Net, precision: str = "fp32") -> list[float]:
     for step, (images, labels) in enumerate(batches(precision)):
         if step == 4:
             net.set_rates(0.01)
-        losses.append(net.native.train_step(images, labels, step=step).loss)
+        net.native.begin_step(_core.Batch(images, labels), step=step, overlap=False)
+        losses.append(net.native.next_result().loss)
     return losses
+
+
+def enqueue(net: Net, images: np.ndarray, labels: np.ndarray, step: int, parts: int = 1) -> None:
+    batch = _core.Batch(images, labels)
+    net.native.begin_step(batch, step=step, parts=parts, overlap=True)
 
 
 def enqueued(net: Net, precision: str = "fp32") -> list[float]:
@@ -67,7 +71,7 @@ def enqueued(net: Net, precision: str = "fp32") -> list[float]:
     for step, (images, labels) in enumerate(batches(precision)):
         if step == 4:
             net.set_rates(0.01)
-        net.native.enqueue_step(images, labels, step=step)
+        enqueue(net, images, labels, step)
         images[:] = 1e9  # it was copied
         if net.native.waiting_steps == 2:
             losses.append(net.native.next_result().loss)
@@ -94,7 +98,7 @@ def test_they_run_on_two_devices(device: str) -> None:
 
 
 class Late:
-    """Reads the results of steps, or of their parts, one late."""
+    """Reads the results of steps one late."""
 
     def __init__(self, net: Net) -> None:
         self.native = net.native
@@ -105,7 +109,7 @@ class Late:
             self.losses.append(self.native.next_result().loss)
 
 
-PARTS = ((0, 2), (2, 4), (4, 5))  # of the five images of a batch
+PARTS = ((0, 2), (2, 4), (4, 5))  # the five images of a batch in three parts
 
 
 @pytest.mark.parametrize("two", [False, True], ids=["one device", "two devices"])
@@ -118,14 +122,16 @@ def test_parts_of_a_batch_give_the_bits_of_parts_that_are_waited_for(
     for step, (images, labels) in enumerate(batches(precision)):
         for net in (one, other):
             net.set_rates(0.05 if step < 4 else 0.01)
+        loss = 0.0
         for first, last in PARTS:
-            x, y = images[first:last].copy(), labels[first:last].copy()
-            result = other.native.forward_backward(x, y, step=step, first_image=first, total=5)
-            waited.append(result.loss)
-            one.native.enqueue_step(x, y, step=step, first_image=first, total=5)
-            x[:] = 1e9  # it was copied
-            late.read()
+            part = _core.Batch(images[first:last], labels[first:last])
+            result = other.native.forward_backward(part, step=step, first_image=first, total=5)
+            loss += result.loss
+        waited.append(loss)
         other.native.update()
+        enqueue(one, images, labels, step, parts=3)
+        images[:] = 1e9  # it was copied
+        late.read()
     late.read(leave=0)
     assert late.losses == waited
     assert bits(one) == bits(other)
@@ -157,16 +163,18 @@ def test_images_that_the_device_augments_give_the_bits_of_those_that_are_waited_
                 net.native.set_mean(mean + step)
         count = 4 if step == 5 else 7
         raw, labels = records(count, step), np.arange(count, dtype=np.int32) % 4
-        for first, last in ((0, 3), (3, count)):
-            part = {k: v[first:last].copy() if isinstance(v, np.ndarray) else v
-                    for k, v in raw.items()}  # fmt: skip
-            y = labels[first:last].copy()
-            result = other.native.forward_backward_raw(part, y, step, first, count)
-            waited.append(result.loss)
-            one.native.enqueue_step_raw(part, y, step, first, count)
-            part["records"][:] = 0  # it was copied
-            late.read()
+        loss, half = 0.0, -(-count // 2)
+        for first, last in ((0, half), (half, count)):
+            part = {k: v[first:last] if isinstance(v, np.ndarray) else v for k, v in raw.items()}
+            batch = _core.Batch.of_records(labels=labels[first:last], **part)
+            result = other.native.forward_backward(batch, step=step, first_image=first, total=count)
+            loss += result.loss
+        waited.append(loss)
         other.native.update()
+        whole = _core.Batch.of_records(labels=labels, **raw)
+        one.native.begin_step(whole, step=step, parts=2, overlap=True)
+        raw["records"][:] = 0  # it was copied
+        late.read()
     late.read(leave=0)
     assert late.losses == waited
     assert bits(one) == bits(other)
@@ -177,7 +185,8 @@ def test_a_window_outside_its_record_is_refused_and_leaves_nothing_behind(device
     raw = records(3, 0)
     raw["offsets"][1] = (0, 4)
     with pytest.raises(ValueError, match=r"the window of image 1 at \(0, 4\) leaves its record"):
-        one.native.enqueue_step_raw(raw, np.zeros(3, np.int32), 0, 0, 3)
+        batch = _core.Batch.of_records(labels=np.zeros(3, np.int32), **raw)
+        one.native.begin_step(batch, step=0, overlap=True)
     assert one.native.waiting_steps == 0
     assert enqueued(one) == waited_for(other)
 
@@ -187,7 +196,7 @@ def test_an_evaluation_of_a_larger_batch_between_them_changes_nothing(device: st
     images, labels = np.ones((40, 2, 9, 9), np.float32), np.zeros(40, np.int32)
     losses = []
     for step, (x, y) in enumerate(batches()):
-        one.native.enqueue_step(x, y, step=step)
+        enqueue(one, x, y, step)
         one.native.evaluate(images[: 8 * (step % 3 + 1)], labels[: 8 * (step % 3 + 1)])
         losses.append(one.native.next_result().loss)
     one.set_rates(0.01)
@@ -199,10 +208,10 @@ def test_a_third_step_and_a_result_too_many_are_refused(device: str) -> None:
     (x, y), *_ = batches()
     with pytest.raises(ValueError, match="no step waits for its results to be read"):
         net.native.next_result()
-    net.native.enqueue_step(x, y, step=0)
-    net.native.enqueue_step(x, y, step=1)
+    enqueue(net, x, y, 0)
+    enqueue(net, x, y, 1)
     with pytest.raises(ValueError, match="2 steps wait already"):
-        net.native.enqueue_step(x, y, step=2)
+        enqueue(net, x, y, 2)
     assert net.native.next_result().images == 5
 
 
@@ -210,7 +219,7 @@ def test_a_wrong_label_is_refused_and_leaves_nothing_behind(device: str) -> None
     one, other = small(device), small(device)
     (x, y), *_ = batches()
     with pytest.raises(ValueError, match=r"label 9 of image 0 is outside 0\.\.3"):
-        one.native.enqueue_step(x, np.full_like(y, 9), step=0)
+        enqueue(one, x, np.full_like(y, 9), 0)
     assert one.native.waiting_steps == 0
     assert enqueued(one) == waited_for(other)
 
@@ -218,13 +227,23 @@ def test_a_wrong_label_is_refused_and_leaves_nothing_behind(device: str) -> None
 def test_a_network_may_go_while_steps_wait(device: str) -> None:
     net = small(device)
     (x, y), *_ = batches()
-    net.native.enqueue_step(x, y, step=0)
+    enqueue(net, x, y, 0)
 
 
-def late(net: Net, parts: int) -> Steps:
-    steps = Steps(net, parts)
-    steps._late = True
-    return steps
+class Overlapping:
+    """A native network that says that its steps overlap, which they do on any device."""
+
+    overlaps = True
+
+    def __init__(self, native: _core.Network) -> None:
+        self._native = native
+
+    def begin_step(self, batch: _core.Batch, *, overlap: bool, **settings: Any) -> None:
+        assert overlap
+        self._native.begin_step(batch, overlap=True, **settings)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._native, name)
 
 
 @pytest.mark.parametrize(
@@ -239,16 +258,17 @@ def late(net: Net, parts: int) -> Steps:
     ids=str,
 )
 def test_a_training_whose_losses_come_late_writes_the_same_files(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any]
+    tmp_path: Path, settings: dict[str, Any]
 ) -> None:
     images, labels = tiny.arrays(50)
     files = []
     for name in ("waits", "late"):
         net = tiny.net()
+        if name == "late":
+            net.native = Overlapping(net.native)  # type: ignore[assignment]
         fit(net, (images, labels), out=tmp_path / name, epochs=2, batch_size=8, lr=0.01, **settings)
         lines = (tmp_path / name / "metrics.jsonl").read_text().splitlines()
         files.append([line.partition('"images_per_second"')[0] for line in lines] + bits(net))
-        monkeypatch.setattr(trainer, "Steps", late)
     assert files[0] == files[1]
 
 
@@ -301,9 +321,9 @@ def test_where_a_graph_fails_training_continues_without_it_and_says_so_once(
         assert re.search(r"\([\w/]+ on cuda:\d: cublas\w+ failed: ", line)
 
 
-@pytest.mark.parametrize("enqueue", [False, True], ids=["waited for", "enqueued"])
+@pytest.mark.parametrize("overlap", [False, True], ids=["waited for", "enqueued"])
 def test_a_step_that_fails_can_be_made_again(
-    device: str, enqueue: bool, monkeypatch: pytest.MonkeyPatch
+    device: str, overlap: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ALEXNET_CUDA_GRAPH", "0")  # with a graph the failure only ends the capture
     want = small(simulated(device))
@@ -318,14 +338,14 @@ def test_a_step_that_fails_can_be_made_again(
             if step == 1:
                 monkeypatch.setenv("ALEXNET_SIM_PRODUCT_FAILS", str(product))
                 try:
-                    one_step(net, images, labels, step, enqueue)
+                    one_step(net, images, labels, step, overlap)
                 except _core.DeviceError as error:
                     assert "cublas" in str(error)
                     failed = True
                 else:
                     monkeypatch.delenv("ALEXNET_SIM_PRODUCT_FAILS")
                     continue
-            one_step(net, images, labels, step, enqueue)
+            one_step(net, images, labels, step, overlap)
         assert bits(net) == bits(want)
         if not failed:
             break
@@ -333,12 +353,9 @@ def test_a_step_that_fails_can_be_made_again(
     assert failures > 5  # three products forward, and more backward
 
 
-def one_step(net: Net, images: np.ndarray, labels: np.ndarray, step: int, enqueue: bool) -> None:
-    if enqueue:
-        net.native.enqueue_step(images, labels, step=step)
-        net.native.next_result()
-    else:
-        net.native.train_step(images, labels, step=step)
+def one_step(net: Net, images: np.ndarray, labels: np.ndarray, step: int, overlap: bool) -> None:
+    net.native.begin_step(_core.Batch(images, labels), step=step, overlap=overlap)
+    net.native.next_result()
 
 
 def test_graphs_can_be_switched_off(device: str) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from alexnet_native import Net
+from alexnet_native import Net, _core
 from numpy.typing import NDArray
 from placements import FIRST, TOWERS
 from tiny_nets import batch, two_towers
@@ -24,7 +24,7 @@ def network(devices: tuple[str, ...], precision: str) -> Net:
 
 def gradients(net: Net, precision: str) -> dict[str, NDArray[Any]]:
     images, labels = batch(IMAGES, dtype=np.float64 if precision == "fp64" else np.float32)
-    net.native.forward_backward(images, labels, step=0)
+    net.native.forward_backward(_core.Batch(images, labels), step=0)
     return {name: net.native.get(name, "gradient") for name in net.params}
 
 

@@ -13,9 +13,8 @@ from pathlib import Path
 import alexnet_native
 import pytest
 import tiny
-from alexnet_native import _core
+from alexnet_native import Net, _core
 from alexnet_native.errors import ModelError
-from alexnet_native.net import Net
 from placements import DEVICES
 from tiny_nets import two_towers
 

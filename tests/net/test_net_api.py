@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from alexnet_native import Net
-from alexnet_native.net.scores import score
+from alexnet_native import Net, _core
+from alexnet_native.net.metrics import score
 from placements import APART, TOGETHER
 from tiny_nets import CLASSES, HEIGHT, INPUT, WIDTH, batch, mean_image, photos, two_towers
 
@@ -31,7 +31,7 @@ def test_a_step_is_the_papers_update_with_each_layers_rule() -> None:
     before = dict(net.params.items())
     velocity = {name: np.zeros_like(value) for name, value in before.items()}
     for step in range(3):
-        net.native.forward_backward(images.astype(float), labels, step=step)
+        net.native.forward_backward(_core.Batch(images.astype(float), labels), step=step)
         gradients = {name: net.native.get(name, "gradient") for name in before}
         for name in before:
             net.native.set(name, "gradient", np.zeros_like(gradients[name]))

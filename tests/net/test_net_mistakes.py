@@ -96,7 +96,7 @@ def test_divergence_names_the_layer_and_changes_nothing() -> None:
     weight[:] = 1e38
     net.params["conv3.weight"] = weight
     before = dict(net.params.items())
-    with pytest.raises(DivergedError, match=r"step 0: conv3 is the first layer to overflow"):
+    with pytest.raises(DivergedError, match=r"step 1; the first layer to overflow is conv3"):
         net.train_step(images, labels, lr=0.1)
     assert all(np.array_equal(net.params[name], before[name]) for name in before)
     assert all(not net.native.get(name, "gradient").any() for name in before)

@@ -13,11 +13,11 @@ import alexnet_native
 import numpy as np
 import pytest
 import tiny
-from alexnet_native import _core, pinned_empty
-from alexnet_native.net import Net, pinned_like
-from alexnet_native.reports.bench import TrainSteps
+from alexnet_native import Net, _core, pinned_empty
+from alexnet_native.net import pinned_like
+from alexnet_native.reports.bench import RepeatedStep
 from alexnet_native.training import fit
-from test_enqueued_steps import PARTS, Late, batches, bits, both, records, small
+from test_enqueued_steps import Late, batches, bits, both, enqueue, records, small
 
 IS_SIMULATED = any("simulated" in device["description"] for device in _core.devices())
 
@@ -70,7 +70,7 @@ def test_a_cpu_needs_no_copy_of_what_is_there() -> None:
 def late_losses(net: Net, given: list[tuple[Any, Any]]) -> list[float]:
     late = Late(net)
     for step, (images, labels) in enumerate(given):
-        net.native.enqueue_step(images, labels, step=step)
+        enqueue(net, images, labels, step)
         late.read()
     late.read(leave=0)
     return late.losses
@@ -96,7 +96,7 @@ def test_two_that_take_turns_give_the_same(device: str) -> None:
     for step, batch in enumerate(batches()):
         for to, value in zip(turns[step % 2], batch, strict=True):
             to[...] = value  # the result of the step before the last is read
-        one.native.enqueue_step(*turns[step % 2], step=step)
+        enqueue(one, *turns[step % 2], step)
         late.read()
     late.read(leave=0)
     assert late.losses == late_losses(other, batches())
@@ -111,14 +111,10 @@ def test_parts_of_one_and_records_give_the_same(device: str) -> None:
     losses = []
     for net, x, r in ((one, pinned_like(images, [device]), pinned), (other, images, raw)):
         late = Late(net)
-        for first, last in PARTS:
-            part = x[first:last], labels[first:last]
-            net.native.enqueue_step(*part, step=0, first_image=first, total=5)
-            late.read()
-        for first, last in PARTS:
-            part = {k: v[first:last] if isinstance(v, np.ndarray) else v for k, v in r.items()}
-            net.native.enqueue_step_raw(part, labels[first:last], 1, first, 5)
-            late.read()
+        enqueue(net, x, labels, 0, parts=3)
+        late.read()
+        batch = _core.Batch.of_records(labels=labels, **r)
+        net.native.begin_step(batch, step=1, parts=3, overlap=True)
         late.read(leave=0)
         losses.append(late.losses)
     assert losses[0] == losses[1]
@@ -138,7 +134,7 @@ def watched(device: str) -> tuple[Any, Any, weakref.ref[Any]]:
 def test_a_step_keeps_them_until_its_result_is_read(device: str) -> None:
     net = small(cuda(device))
     images, y, alive = watched(device)
-    net.native.enqueue_step(images, y, step=0)
+    enqueue(net, images, y, 0)
     del images
     gc.collect()
     assert alive() is not None
@@ -149,7 +145,7 @@ def test_a_step_keeps_them_until_its_result_is_read(device: str) -> None:
 def test_a_step_on_a_cpu_keeps_nothing() -> None:
     net = small("cpu:0")
     images, y, alive = watched("cpu:0")
-    net.native.enqueue_step(images, y, step=0)
+    enqueue(net, images, y, 0)
     del images
     assert alive() is None
     net.native.next_result()
@@ -159,8 +155,8 @@ def test_a_step_that_fails_and_a_network_that_goes_give_them_back(device: str) -
     net = small(device)
     images, y, alive = watched(device)
     with pytest.raises(ValueError, match="label 9"):
-        net.native.enqueue_step(images, np.full_like(y, 9), step=0)
-    net.native.enqueue_step(images, y, step=0)
+        enqueue(net, images, np.full_like(y, 9), 0)
+    enqueue(net, images, y, 0)
     del images, net
     gc.collect()
     assert alive() is None
@@ -170,7 +166,7 @@ def test_an_array_outlives_the_network(device: str) -> None:
     net = small(device)
     images, y, _ = watched(device)
     want = images.copy()
-    net.native.enqueue_step(images, y, step=0)
+    enqueue(net, images, y, 0)
     part = images[1:3]
     del net, images
     gc.collect()
@@ -181,7 +177,7 @@ def test_an_array_outlives_the_network(device: str) -> None:
 def test_the_steps_of_bench_are_those_of_the_given_batch(device: str) -> None:
     one, other = small(device), small(device)
     (x, y), *_ = batches()
-    steps = TrainSteps(one.native, x, y)
+    steps = RepeatedStep(one, x, y)
     for _ in range(4):
         steps.step()
     steps.finish()
@@ -193,13 +189,13 @@ CHANGED = """
 import sys
 import numpy as np
 from alexnet_native import Net, pinned_empty
-from test_enqueued_steps import batches, small
+from test_enqueued_steps import batches, enqueue, small
 net = small(sys.argv[1])
 (x, y), *_ = batches()
 images = pinned_empty(x.shape, device=sys.argv[1])
 images[...] = x
 for step in range(2):
-    net.native.enqueue_step(images, y, step=step)
+    enqueue(net, images, y, step)
 if sys.argv[2] == "early":
     images[...] = 7
 print(net.native.next_result().loss, net.native.next_result().loss)

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 import tiny
-from alexnet_native import Net
+from alexnet_native import Net, _core
 from alexnet_native.errors import DivergedError, ModelError
 from alexnet_native.recipes.recipe import parse_recipe
 from alexnet_native.training import prepare, resume
-from alexnet_native.training.setup import set_up
+from alexnet_native.training.build import set_up
 from helpers import assert_close
 from placements import DEVICES
 from safetensors.numpy import load_file
@@ -150,7 +150,7 @@ def test_images_that_are_not_finite_for_one_replica_end_the_training_of_all() ->
     before = weights(net)
     spoilt = images.copy()
     spoilt[5, 0, 0, 0] = np.nan  # in the second replica's share
-    with pytest.raises(DivergedError, match="data is the first layer to overflow"):
+    with pytest.raises(DivergedError, match="the first layer to overflow is data"):
         net.train_step(spoilt, labels, lr=0.01)
     assert weights(net) == before
     fresh = Net(two_towers(), devices=PAIR, replicas=2)
@@ -160,12 +160,12 @@ def test_images_that_are_not_finite_for_one_replica_end_the_training_of_all() ->
     assert weights(net) == weights(fresh)  # nothing is left of the failed step
 
 
-def test_replicas_take_no_step_that_nobody_waits_for() -> None:
+def test_steps_of_replicas_do_not_overlap() -> None:
     net = Net(two_towers(), devices=PAIR, replicas=2)
     images, labels = np.zeros((4, *INPUT), np.float32), np.zeros(4, np.int32)
     assert not net.native.overlaps
-    with pytest.raises(ValueError, match="steps of 2 replicas cannot be enqueued"):
-        net.native.enqueue_step(images, labels, step=0)
+    with pytest.raises(ValueError, match="steps of 2 replicas cannot overlap"):
+        net.native.begin_step(_core.Batch(images, labels), step=0, overlap=True)
     assert net.native.waiting_steps == 0
 
 

@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny
-from alexnet_native import _core
-from alexnet_native.net import Net
+from alexnet_native import Net, _core
 
 LAYERS = [{"name": "fc", "type": "dense", "channels": 2}, {"name": "prob", "type": "softmax"}]
 

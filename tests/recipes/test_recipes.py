@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 import tiny
+from alexnet_native import checkpoint
 from alexnet_native.config import TrainConfig
 from alexnet_native.errors import ConfigError
 from alexnet_native.models import describe
-from alexnet_native.net.rules import rates
+from alexnet_native.net.parameter_groups import rates
 from alexnet_native.recipes import ENSEMBLES, NAMES, FollowedRecipe, follow, read_recipe
 from alexnet_native.recipes.recipe import figures_for, find_for_net, parse_recipe
-from alexnet_native.training import checkpoint, prepare, resume
-from alexnet_native.training.rate_events import rate_events, rates_at
-from alexnet_native.training.schedule import freezes, make_schedule
+from alexnet_native.training import prepare, resume
+from alexnet_native.training.schedule import freezes, make_schedule, rate_events, rates_at
 from safetensors import safe_open
 
 
@@ -82,7 +82,7 @@ def test_every_recipe_can_be_trained_and_agrees_with_the_hints_of_its_net(name: 
     rate_events(
         config.rates, [f"{layer}.{kind}" for layer in layers for kind in ("weight", "bias")]
     )
-    for setting, value in network.hints.values().items():
+    for setting, value in network.default_config.items():
         assert recipe.values.get(setting, value) == value, setting
     assert recipe.about and recipe.published
     assert {"data", "classes", "seed", "devices"}.isdisjoint(recipe.values)

@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from alexnet_native import Net
+from alexnet_native import Net, _core
 from alexnet_native.errors import ModelError
 from alexnet_native.reports.gradcheck import GradientCheck, check_gradients, gradcheck
-from numpy.typing import NDArray
 from placements import FIRST, TOWERS
 from tiny_nets import batch, two_towers
 
@@ -24,9 +23,9 @@ class WrongBackward:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._right, name)
 
-    def forward_backward(self, images: NDArray[Any], labels: NDArray[Any], *, step: int) -> Any:
-        self._wrong.forward_backward(images, labels, step=step + self._wrong_step)
-        return self._right.forward_backward(images, labels, step=step)
+    def forward_backward(self, batch: _core.Batch, *, step: int) -> Any:
+        self._wrong.forward_backward(batch, step=step + self._wrong_step)
+        return self._right.forward_backward(batch, step=step)
 
     def get(self, name: str, kind: str = "value") -> Any:
         return (self._wrong if kind == "gradient" else self._right).get(name, kind)

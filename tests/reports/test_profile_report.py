@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny
-from alexnet_native import _core
-from alexnet_native.net import Net
+from alexnet_native import Net, _core
 from alexnet_native.reports import profile as module
 from alexnet_native.reports.bench import bench_table, measure, step_of
 from alexnet_native.reports.profile import Profile, profile_steps

@@ -8,22 +8,27 @@ from typing import Any
 import numpy as np
 import pytest
 import tiny
+from alexnet_native import Net
 from alexnet_native.config import TrainConfig
 from alexnet_native.data import Dataset, open_data
 from alexnet_native.errors import CheckpointError, ConfigError, DataError
-from alexnet_native.net import Net
 from alexnet_native.recipes import read_recipe
 from alexnet_native.training import dry_run, fit, prepare
-from alexnet_native.training.measure import Measured, measure
-from alexnet_native.training.plan import TrainingPlan, duration, size
+from alexnet_native.training.cost_estimate import (
+    CostEstimate,
+    StepTime,
+    duration,
+    measure_step_time,
+    size,
+)
 from alexnet_native.training.progress import Silent
 from placements import FIRST
 
 IMAGENET = Dataset("ilsvrc", ("a",), tiny.Many(1_281_167), tiny.Many(50_000))
 
 
-def plan(done: int = 0, **settings: Any) -> TrainingPlan:
-    return TrainingPlan(tiny.net(), IMAGENET, TrainConfig(**settings), done)
+def plan(done: int = 0, **settings: Any) -> CostEstimate:
+    return CostEstimate(tiny.net(), IMAGENET, TrainConfig(**settings), done)
 
 
 def test_the_papers_training_has_900900_steps() -> None:
@@ -56,7 +61,7 @@ def test_the_rest_of_a_training_by_hand(
 
 
 def test_time_is_that_of_steps_validations_and_the_end(tmp_path: Path) -> None:
-    measured = Measured(steps=3, step=0.5, images=128, validation=0.01, decoding=0.0)
+    measured = StepTime(steps=3, step=0.5, images=128, validation=0.01, decoding=0.0)
     *_, told, time = plan(epochs=2, batch_size=128, final_views=10).lines(tmp_path, measured)
     assert told == "measured: 3 steps of 128 images, 0.5 s each: 256 images/s"
     # 20,020 steps of 0.5 s; 2 times 50,000 images of 0.01 s; 11 times as many at the end.
@@ -72,7 +77,7 @@ def test_a_checkpoint_is_as_large_as_planned(tmp_path: Path) -> None:
     pictures = rng.integers(0, 256, (20, 40, 36, 3), np.uint8), np.arange(20) % 10
     fit(net, pictures, epochs=1, out=tmp_path, verbose=False)
     file = (tmp_path / "checkpoints" / "latest").resolve()
-    planned = TrainingPlan(net, open_data(pictures), TrainConfig()).checkpoint_bytes
+    planned = CostEstimate(net, open_data(pictures), TrainConfig()).checkpoint_bytes
     assert 0 < file.stat().st_size - planned < 16_384  # the names and settings
 
 
@@ -163,11 +168,11 @@ def test_a_recipe_on_drawn_pictures_counts_their_memory() -> None:
 def test_steps_are_measured_with_the_settings_of_the_training() -> None:
     config = TrainConfig(batch_size=8, accumulate=3, crop=(8, 8), freeze=("conv1",), scale=0.02)
     net, data = tiny.net(), tiny.data()
-    found = measure(net, data, config)
+    found = measure_step_time(net, data, config)
     assert 3 <= found.steps <= 10 and found.images == 8
     assert found.step > 0 and found.validation > 0 and found.decoding == 0.0
     assert net.params["conv1.weight"].tobytes() == tiny.net().params["conv1.weight"].tobytes()
-    few = measure(tiny.net(), tiny.data(train=5), config)
+    few = measure_step_time(tiny.net(), tiny.data(train=5), config)
     assert few.images == 5
 
 

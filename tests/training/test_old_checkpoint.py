@@ -148,4 +148,4 @@ def test_the_training_words_of_a_network_of_02ebf10_are_read(tmp_path: Path) -> 
     text = (OLD / "net.toml").read_text()
     file = tmp_path / "net.toml"
     file.write_text(text.replace("[[layers]]", f"[training]\n{words}\n[[layers]]", 1))
-    assert describe(file).hints.values() == HINTS
+    assert describe(file).default_config == HINTS

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 from alexnet_native.training import progress
-from alexnet_native.training.metrics import Metrics
+from alexnet_native.training.progress import Metrics
 
 
 def at(step: int) -> Metrics:

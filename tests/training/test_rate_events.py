@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 import tiny
+from alexnet_native import Net
 from alexnet_native.errors import ConfigError, ModelError
-from alexnet_native.net import Net
 from alexnet_native.training import Outcome, fit
-from alexnet_native.training.rate_events import rate_events, rates_at
+from alexnet_native.training.schedule import rate_events, rates_at
 
 NAMES = ("conv1.weight", "conv1.bias", "fc2.weight", "fc2.bias")
 

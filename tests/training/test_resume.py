@@ -111,7 +111,8 @@ def test_a_training_resumed_into_another_folder_ends_in_the_same_weights(
 DRIVER = """
 import os, signal, sys
 from pathlib import Path
-from alexnet_native.training import prepare, tensor_file
+from alexnet_native.checkpoint import safetensors_io
+from alexnet_native.training import prepare
 from alexnet_native.training.progress import Silent
 
 given, out, when, step = eval(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
@@ -125,13 +126,13 @@ class Killer(Silent):
             die()
 
 if when == "write":
-    def header(tensors, metadata, checksums, real=tensor_file._header):
+    def header(tensors, metadata, checksums, real=safetensors_io._header):
         if any(checksums.values()) and out.joinpath(
             "checkpoints", f".step-{step:08d}.safetensors.partial"
         ).exists():
             die()
         return real(tensors, metadata, checksums)
-    tensor_file._header = header
+    safetensors_io._header = header
 
 prepare(given, out=out, show=Killer()).trainer.run()
 """

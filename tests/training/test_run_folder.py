@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 from alexnet_native.errors import ConfigError
-from alexnet_native.training.run_folder import RunFolder
-from alexnet_native.training.state import RunState
+from alexnet_native.training.run_folder import RunFolder, RunState
 
 
 def start(path: Path, keep: int = 2) -> RunFolder:
@@ -79,7 +78,7 @@ def test_going_on_drops_what_came_after_the_checkpoint(tmp_path: Path) -> None:
         folder.metrics.append({"n": step})
         save(folder, step, best=step == 3)
     (folder.checkpoints / ".step-00000004.safetensors.partial").write_text("half")
-    RunFolder(tmp_path / "run", 5).go_on(
+    RunFolder(tmp_path / "run", 5).continue_at(
         "config",
         "net",
         state=RunState(metrics_lines=2),

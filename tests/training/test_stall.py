@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from alexnet_native.training.stall import StallWatch
+from alexnet_native.training.trainer import StallWatch
 
 
 def warnings(losses: list[float], *, classes: int = 10, after: int = 20) -> list[tuple[int, str]]:

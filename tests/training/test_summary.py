@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 import tiny
 from alexnet_native.training import prepare, resume
-from alexnet_native.training.start import Run
-from alexnet_native.training.summary import summary
+from alexnet_native.training.banner import summary
+from alexnet_native.training.trainer import Run
 from PIL import Image
 from placements import FIRST
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny
+from alexnet_native import Net
 from alexnet_native.data.augment import Augmentation
 from alexnet_native.data.loader import TrainLoader
 from alexnet_native.data.statistics import statistics
 from alexnet_native.errors import ConfigError, DivergedError
-from alexnet_native.net import Net
 from alexnet_native.training import Outcome, fit
-from alexnet_native.training.metrics import Metrics
+from alexnet_native.training.progress import Metrics
 
 
 def train(net: Net | None = None, **settings: object) -> tuple[Net, Outcome]:
@@ -180,8 +180,8 @@ def test_a_loss_that_is_not_finite_stops_and_names_the_layer(tmp_path: Path) -> 
     net = tiny.net()
     first = train(net, out=tmp_path, epochs=1)[1]
     net.params["fc2.weight"] = np.full((4, 96), 3e38, np.float32)
-    # On GPUs the loss is read when the update is made, and the weights are not finite either.
-    where = "its update is made, so the layer" if net.native.overlaps else ".*overflow is fc2"
+    # On GPUs the loss is read after the update, and the weights are not finite either.
+    where = "the update has already been applied" if net.native.overlaps else ".*overflow is fc2"
     with pytest.raises(DivergedError, match=rf"not finite at step 6; {where}.*--lr"):
         train(net, out=tmp_path / "next", epochs=1)
     assert first.checkpoint is not None and first.checkpoint.is_file()
@@ -219,7 +219,7 @@ class Listener:
 
 def test_a_loss_that_stays_at_guessing_is_warned_of_once(monkeypatch: pytest.MonkeyPatch) -> None:
     listener = Listener()
-    monkeypatch.setattr("alexnet_native.training.fitting.reporter", lambda: listener)
+    monkeypatch.setattr("alexnet_native.training.build.reporter", lambda: listener)
     net = tiny.net()
     fit(net, tiny.data(), lr=1e-12, stall_steps=6, scale=1e-6)
     [warning] = listener.warnings

@@ -9,8 +9,8 @@
 
 namespace alexnet {
 
-// The direct convolution's kernels: direct/register_tiles.h says what each does. x, w, dy and y are of one
-// type, float or bf16; numbers that are packed take four bytes or two.
+// The direct convolution's kernels: direct/register_tiles.h says what each does. x, w, dy and y are
+// of one type, float or bf16; numbers that are packed take four bytes or two.
 struct DirectKernels {
   int lanes, pair;  // channels of a vector, vectors of a tile
   int width;        // numbers of a term

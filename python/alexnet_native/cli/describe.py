@@ -11,7 +11,7 @@ from alexnet_native.cli.parser import Commands, add_communicator_option, add_dev
 from alexnet_native.errors import ConfigError
 
 if TYPE_CHECKING:
-    from alexnet_native.net import Net
+    from alexnet_native.net import BaseNet
 
 __all__ = ["add", "add_net", "net_options"]
 
@@ -49,11 +49,12 @@ def net_options(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _run(args: argparse.Namespace) -> None:
-    from alexnet_native.net import Net
+    from alexnet_native.net import BaseNet
+    from alexnet_native.reports.describe import summarise
 
     if args.batch is not None and args.batch < 1:
         raise ConfigError(f"--batch is {args.batch}; it must be at least 1")
-    net = Net(
+    net = BaseNet(
         args.net,
         classes=args.classes,
         devices=args.devices,
@@ -62,12 +63,12 @@ def _run(args: argparse.Namespace) -> None:
         communicator=args.communicator,
         **net_options(args),
     )
-    batch = args.batch or net.description.hints.batch_size
+    batch = args.batch or net.description.default_config["batch_size"]
     if args.program:
         lines = net.native.program(batch, not args.predict)
         log.line(json.dumps(lines, indent=1) if args.json else "\n".join(lines))
         return
-    summary = net.describe(batch, training=not args.predict)
+    summary = summarise(net, batch, training=not args.predict)
     if args.measure:
         if not summary["cross_edges"]:
             raise ConfigError(
@@ -78,7 +79,7 @@ def _run(args: argparse.Namespace) -> None:
     log.line(json.dumps(summary, indent=1) if args.json else str(summary))
 
 
-def _timed(net: Net, batch: int, *, training: bool) -> list[dict[str, Any]]:
+def _timed(net: BaseNet, batch: int, *, training: bool) -> list[dict[str, Any]]:
     """The cross edges with the medians of five steps on random images."""
     from alexnet_native.reports.bench import step_of
     from alexnet_native.reports.describe import timed

@@ -40,11 +40,11 @@ def _numbers(text: str) -> list[float]:
 
 
 def _run(args: argparse.Namespace) -> None:
-    from alexnet_native.net.scores import score
+    from alexnet_native.net.metrics import score
     from alexnet_native.recipes import ENSEMBLES
     from alexnet_native.reports.error_table import ensemble_table
     from alexnet_native.reports.per_class import PerClass
-    from alexnet_native.training.predictions import Predictions, average
+    from alexnet_native.reports.predictions import Predictions, average
 
     parts = [Predictions.load(path) for path in args.files]
     names = [str(path) for path in args.files]

@@ -12,11 +12,11 @@ from alexnet_native.cli.parser import Commands, add_device_options
 from alexnet_native.errors import ConfigError
 
 if TYPE_CHECKING:
+    from alexnet_native.checkpoint import Checkpoint
     from alexnet_native.config import TrainConfig
     from alexnet_native.data import Dataset, Source
-    from alexnet_native.net import Net
-    from alexnet_native.training.checkpoint import Checkpoint
-    from alexnet_native.training.evaluation import Examination
+    from alexnet_native.net import BaseNet
+    from alexnet_native.training.evaluation import SplitResult
 
 __all__ = ["add", "add_csv_option", "write_csv"]
 
@@ -65,32 +65,34 @@ def add_csv_option(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
+    from alexnet_native import checkpoint
     from alexnet_native.config import TrainConfig
     from alexnet_native.data import open_data
-    from alexnet_native.net import Net
+    from alexnet_native.net import BaseNet
     from alexnet_native.reports.per_class import PerClass
-    from alexnet_native.training import checkpoint
-    from alexnet_native.training.evaluation import examine, said_now_and_then
+    from alexnet_native.training.evaluation import measure_split, progress_lines
 
     saved = checkpoint.load(args.checkpoint)
     if args.data is None and not saved.config:
         raise ConfigError(f"{saved.path} does not say what data it is for; name it with --data")
     config = TrainConfig.from_toml(saved.config, str(saved.path)) if saved.config else None
     data = open_data(args.data or (config.data if config else ""))
-    net = Net.load(saved.path, devices=args.devices, threads=args.threads, replicas=args.replicas)
+    net = BaseNet.load(
+        saved.path, devices=args.devices, threads=args.threads, replicas=args.replicas
+    )
     _require_same_classes(net, data)
     source = data.splits.get(args.split)
     if source is None:
         raise ConfigError(
             f"{data.name} has no {args.split} images; there are --split {' and '.join(data.splits)}"
         )
-    found = examine(
+    found = measure_split(
         net,
         source,
         views=args.views,
         per_class=PerClass(_names(net)) if args.csv else None,
         keep=args.save_probabilities is not None,
-        tell=said_now_and_then(log.line, len(source)) if not args.json else lambda done: None,
+        tell=progress_lines(log.line, len(source)) if not args.json else lambda done: None,
     )
     assert found is not None  # nothing stops it
     if args.save_probabilities:
@@ -103,7 +105,7 @@ def _run(args: argparse.Namespace) -> None:
     _say(found, saved, config, f"{Path(data.name).name}, {args.split}")
 
 
-def _say(found: Examination, saved: Checkpoint, config: TrainConfig | None, name: str) -> None:
+def _say(found: SplitResult, saved: Checkpoint, config: TrainConfig | None, name: str) -> None:
     from alexnet_native.reports.error_table import compared, measured_row
 
     total = found.total
@@ -117,8 +119,8 @@ def _say(found: Examination, saved: Checkpoint, config: TrainConfig | None, name
         log.line(text)
 
 
-def _as_json(found: Examination, saved: Checkpoint, config: TrainConfig | None) -> dict[str, Any]:
-    from alexnet_native.training.final import as_json
+def _as_json(found: SplitResult, saved: Checkpoint, config: TrainConfig | None) -> dict[str, Any]:
+    from alexnet_native.training.evaluation import as_json
 
     total = found.total
     return {
@@ -132,9 +134,9 @@ def _as_json(found: Examination, saved: Checkpoint, config: TrainConfig | None) 
 
 
 def _save_probabilities(
-    path: Path, found: Examination, net: Net, saved: Checkpoint, source: Source, data: Dataset
+    path: Path, found: SplitResult, net: BaseNet, saved: Checkpoint, source: Source, data: Dataset
 ) -> None:
-    from alexnet_native.training.predictions import Predictions, item_names
+    from alexnet_native.reports.predictions import Predictions, item_names
 
     assert found.probabilities is not None  # they were asked for
     Predictions(
@@ -158,11 +160,11 @@ def write_csv(folder: Path, per_class: Any) -> None:
     write_text(folder / "confusion.csv", per_class.matrix())
 
 
-def _names(net: Net) -> tuple[str, ...]:
+def _names(net: BaseNet) -> tuple[str, ...]:
     return net.class_names or tuple(str(index) for index in range(net.classes))
 
 
-def _require_same_classes(net: Net, data: Dataset) -> None:
+def _require_same_classes(net: BaseNet, data: Dataset) -> None:
     """Names must agree where the data has names, not just numbers."""
     known = net.class_names or ()
     if len(data.classes) > net.classes:

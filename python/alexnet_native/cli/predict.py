@@ -13,7 +13,7 @@ from alexnet_native import log
 from alexnet_native.cli.parser import Commands, add_device_options
 
 if TYPE_CHECKING:
-    from alexnet_native.net import Net
+    from alexnet_native.net import BaseNet
 
 __all__ = ["add"]
 
@@ -39,9 +39,9 @@ def add(commands: Commands) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
-    from alexnet_native.net import Net
+    from alexnet_native.net import BaseNet
 
-    net = Net.load(
+    net = BaseNet.load(
         args.checkpoint, devices=args.devices, threads=args.threads, replicas=args.replicas
     )
     results: list[dict[str, Any]] = []
@@ -56,7 +56,7 @@ def _run(args: argparse.Namespace) -> None:
             log.line(f"  {100 * entry['probability']:6.2f} %  {entry['class']}")
 
 
-def _predict(net: Net, files: list[Path], views: int, top: int) -> list[dict[str, Any]]:
+def _predict(net: BaseNet, files: list[Path], views: int, top: int) -> list[dict[str, Any]]:
     from alexnet_native.data.images import read_image
 
     channels, height, width = net.input_shape

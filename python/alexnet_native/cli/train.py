@@ -82,9 +82,9 @@ def _reader(name: str, old: str = "") -> Callable[[str], Any]:
 def _run(args: argparse.Namespace) -> None:
     from alexnet_native.recipes import read_recipe
     from alexnet_native.training import dry_run, prepare, resume
+    from alexnet_native.training.banner import summary
     from alexnet_native.training.profiling import Profiling
     from alexnet_native.training.progress import Reporter, reporter
-    from alexnet_native.training.summary import summary
 
     given = {
         name: value for name in SETTINGS if (value := getattr(args, f"setting_{name}")) is not None

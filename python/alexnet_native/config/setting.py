@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from alexnet_native.errors import ConfigError
 
-__all__ = ["Setting", "check", "parse"]
+__all__ = ["Setting", "check", "parse", "setting"]
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,11 @@ class Setting:
     choices: tuple[str | int, ...] = ()
     optional: bool = False  # None is allowed: left out of the TOML
     on_resume: bool = False  # may be changed when a training is resumed
+
+
+def setting(default: Any, section: str, help: str, kind: str = "text", **limits: Any) -> Any:
+    """A field of a dataclass of settings; `limits`: see `Setting`."""
+    return field(default=default, metadata={"setting": Setting(section, help, kind, **limits)})
 
 
 def check(name: str, setting: Setting, value: Any) -> None:

@@ -1,68 +1,18 @@
-"""Training images: random crop, mirror image, mean subtraction and color noise.
-
-Section 4.1 of the paper, and what the 2012 source did where the two differ. The native core draws
-the numbers and makes the pixels; this file says what they mean.
-"""
+"""Training images: what the native core draws and computes for an `Augmentation`."""
 
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from alexnet_native import _core
+from alexnet_native.config.augmentation import Augmentation, MeanMode
 from alexnet_native.data.statistics import Statistics
 from alexnet_native.errors import DataError
 
-__all__ = ["Augmentation", "Augmenter", "ColorAxes", "MeanMode", "Offsets"]
-
-ColorAxes = Literal["sqrt", "eigenvalue"]
-MeanMode = Literal["matched", "centre", "none"]
-Offsets = Literal["inclusive", "exclusive"]
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """How training images are varied.
-
-    Attributes:
-        crop: height and width of the window, at most those of the images.
-        mirror: mirror left and right with probability 1/2.
-        random_crop: False always takes the central window.
-        color_std: standard deviation of the factor alpha of each principal component, one draw
-            per image use; 0.1 in the paper, 0 switches color noise off. With one channel there
-            is one component, and the noise is a change of brightness.
-        color_axes: alpha times the component's standard deviation ("sqrt", what the 2012 source
-            ran) or times its eigenvalue ("eigenvalue", the paper's formula). On pixels of 0 to
-            255 the latter has a deviation of some 1500 grey levels, so "sqrt" is the default.
-        mean: subtract the part of the mean image under the window, mirrored with it ("matched"),
-            its central part whatever the window and never mirrored ("centre", the 2012 source),
-            or nothing ("none"). Windows of the whole image are always "matched".
-        color_divisor: divides training images that got color noise, and no others, so that
-            training and test images keep one scale (2012 source: 1.1).
-        color_off: finished epochs from which there is no color noise; None: never. The 2012
-            source trained its last third without.
-        scale: multiplies the finished training image.
-        offsets: windows of 224 in 256 start at 0 to 32 ("inclusive", the 2012 source) or 0 to 31
-            ("exclusive", the paper's count of 32 * 32 * 2).
-        draw_group: images in a row, of the epoch's order, that share one window and one mirroring
-            (2012 source: 32). Color noise is always drawn for each image.
-    """
-
-    crop: tuple[int, int]
-    mirror: bool = True
-    random_crop: bool = True
-    color_std: float = 0.1
-    color_axes: ColorAxes = "sqrt"
-    mean: MeanMode = "matched"
-    scale: float = 1.0
-    offsets: Offsets = "exclusive"
-    color_divisor: float = 1.0
-    color_off: int | None = None
-    draw_group: int = 1
+__all__ = ["Augmenter", "check_crop", "color_axes", "mean_for"]
 
 
 class Augmenter:
@@ -75,8 +25,8 @@ class Augmenter:
         statistics: of the training images; None where neither mean nor color noise is asked for.
 
     Raises:
-        DataError: the window does not fit, a word is unknown, statistics are missing or of images
-            of another shape.
+        DataError: the window does not fit, or the statistics are missing or of images of another
+            shape.
     """
 
     def __init__(
@@ -88,7 +38,6 @@ class Augmenter:
         seed: int,
     ) -> None:
         a = augmentation
-        _check_words(a)
         check_crop(a.crop, image_shape)
         if statistics is None and (a.mean != "none" or a.color_std != 0):
             raise DataError("mean subtraction and color noise need the statistics of the images")
@@ -155,20 +104,6 @@ def check_crop(crop: tuple[int, int], image_shape: tuple[int, int, int]) -> None
             f"the network takes {crop[0]} x {crop[1]} pixels, the images have {height} x {width}; "
             "use larger images or a network for this size"
         )
-
-
-def _check_words(a: Augmentation) -> None:
-    for field, value, known in (
-        ("color_axes", a.color_axes, ("sqrt", "eigenvalue")),
-        ("mean", a.mean, ("matched", "centre", "none")),
-        ("offsets", a.offsets, ("inclusive", "exclusive")),
-    ):
-        if value not in known:
-            raise DataError(f'{field} is "{value}"; it can be {" or ".join(known)}.')
-    if not (np.isfinite(a.color_std) and a.color_std >= 0):
-        raise DataError(f"color_std is {a.color_std}; it must be 0 or more")
-    if a.draw_group < 1:
-        raise DataError(f"draw_group is {a.draw_group}; it must be 1 or more")
 
 
 def _size(shape: tuple[int, int, int]) -> str:

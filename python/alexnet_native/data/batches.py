@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,22 +47,23 @@ class RawImages:
         _core.augment(self.records, out, self.offsets, self.mirror, mean, self.color, self.scale)
         return out
 
-    def part(self, first: int, last: int) -> dict[str, Any]:
-        """Images first to last - 1, as the native network takes them."""
-        return {
-            "records": self.records[first:last],
-            "offsets": self.offsets[first:last],
-            "mirror": self.mirror[first:last],
-            "color": None if self.color is None else self.color[first:last],
-            "scale": self.scale,
-        }
+    def native(self, labels: NDArray[np.int32]) -> _core.Batch:
+        """As the native network takes them."""
+        return _core.Batch.of_records(
+            self.records,
+            labels,
+            offsets=self.offsets,
+            mirror=self.mirror,
+            color=self.color,
+            scale=self.scale,
+        )
 
 
 @dataclass(frozen=True)
 class Batch:
     """One mini-batch. Its arrays lie in a buffer that is used again when all of them are gone.
 
-    A step that is enqueued with them keeps them until its result is read.
+    A step that is not waited for keeps them until its result is read.
 
     Attributes:
         images: float32 (N, C, h, w), C-contiguous; where the device augments, :class:`RawImages`.

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alexnet_native import _core
-from alexnet_native.data.augment import Augmentation, Augmenter
+from alexnet_native.config.augmentation import Augmentation
+from alexnet_native.data.augment import Augmenter
 from alexnet_native.data.batches import Batch, Position, RawImages
 from alexnet_native.data.meter import Meter
 from alexnet_native.data.source import Source

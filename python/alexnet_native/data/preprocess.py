@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alexnet_native import _core
-from alexnet_native.data.augment import MeanMode, check_crop, mean_for
+from alexnet_native.config.augmentation import MeanMode
+from alexnet_native.data.augment import check_crop, mean_for
 from alexnet_native.data.statistics import Statistics
 from alexnet_native.errors import DataError
 

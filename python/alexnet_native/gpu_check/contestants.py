@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alexnet_native.models import describe
-from alexnet_native.net import Net
-from alexnet_native.reports.bench import TrainSteps
+from alexnet_native.net import BaseNet
+from alexnet_native.reports.bench import RepeatedStep
 
 __all__ = ["PEERS", "Batch", "Contestant", "is_compiled", "ours", "release_memory", "torchs"]
 
@@ -81,10 +81,10 @@ class Batch:
         return self._values[: self._count * prod(shape)].reshape(self._count, *shape)
 
 
-def ours(net: Net, batch: Batch) -> Contestant:
+def ours(net: BaseNet, batch: Batch) -> Contestant:
     for name in net.params:
         net.native.set_update(name, _LR, _MOMENTUM, _DECAY)
-    steps = TrainSteps(net.native, batch.images(net.input_shape), batch.labels)
+    steps = RepeatedStep(net, batch.images(net.input_shape), batch.labels)
     return Contestant(steps.step, steps.finish, "pinned" if net.native.overlaps else "in place")
 
 

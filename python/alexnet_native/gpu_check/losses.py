@@ -10,9 +10,9 @@ import numpy as np
 from alexnet_native import _core
 from alexnet_native.gpu_check.rows import Row, Settings, row
 from alexnet_native.models import Description, describe
-from alexnet_native.net import Net
-from alexnet_native.reports.bench import TrainSteps
-from alexnet_native.training.initial import with_he_weights
+from alexnet_native.net import BaseNet
+from alexnet_native.net.kaiming import with_kaiming_weights
+from alexnet_native.reports.bench import RepeatedStep
 
 __all__ = ["loss"]
 
@@ -64,7 +64,7 @@ def _compare(what: str, got: Sequence[float], want: Sequence[float]) -> Row:
 
 def _network(name: str, *, dropout: bool = True) -> Description:
     # He's weights: with the nets' own, the first losses are ln(classes) whatever the layers do.
-    description = with_he_weights(describe(name, classes=_CLASSES))
+    description = with_kaiming_weights(describe(name, classes=_CLASSES))
     if dropout:
         return description
     layers = tuple(words for words in description.layers if words["type"] != "dropout")
@@ -81,7 +81,7 @@ class _Ours:
         replicas: int = 1,
         communicator: str = "built-in",
     ) -> None:
-        self.net = Net(
+        self.net = BaseNet(
             description, devices=devices, seed=3, replicas=replicas, communicator=communicator
         )
         rng = np.random.default_rng(3)
@@ -91,7 +91,7 @@ class _Ours:
             self.net.native.set_update(name, _LR, _MOMENTUM, 0.0)
 
     def losses(self) -> list[float]:
-        steps = TrainSteps(self.net.native, self.images, self.labels)
+        steps = RepeatedStep(self.net, self.images, self.labels)
         for _ in range(_STEPS):
             steps.step()
         steps.finish()

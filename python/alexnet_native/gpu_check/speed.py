@@ -26,7 +26,7 @@ from alexnet_native.gpu_check.contestants import (
     torchs,
 )
 from alexnet_native.gpu_check.rows import Row, Settings, row
-from alexnet_native.net import Net
+from alexnet_native.net import BaseNet
 from alexnet_native.reports.roofline import Floor, direct_floor
 
 __all__ = ["COMPILED", "TARGET", "speed"]
@@ -105,7 +105,7 @@ class _Cells:
     def rows(self, cell: Cell, groups: Sequence[Sequence[str]]) -> Iterator[Row]:
         """Ours beside each group of PyTorch's forms, a row for each."""
         try:
-            net = Net(cell.net, devices=(self._device,), precision=cell.precision)
+            net = BaseNet(cell.net, devices=(self._device,), precision=cell.precision)
         except (ModelError, _core.UnavailableError) as error:
             yield row(str(cell), None, str(error))
             return

@@ -9,21 +9,21 @@ from pathlib import Path
 from typing import Any
 
 from alexnet_native.errors import ModelError
-from alexnet_native.models import alexnet, cifar10, relatives
+from alexnet_native.models import alexnet, cifar10, variants
+from alexnet_native.models.default_config import default_config
 from alexnet_native.models.description import Description, ParamRule
-from alexnet_native.models.hints import Hints
 
-__all__ = ["NAMES", "Description", "Hints", "ParamRule", "describe"]
+__all__ = ["NAMES", "Description", "ParamRule", "default_config", "describe"]
 
 _NETS: dict[str, Callable[..., Description]] = {
     "alexnet": alexnet.alexnet,
     "alexnet-2012": alexnet.alexnet_2012,
     "alexnet-6conv": alexnet.alexnet_6conv,
     "alexnet-one-gpu": alexnet.alexnet_one_gpu,
-    "alexnet-single": relatives.alexnet_single,
-    "caffe-alexnet": relatives.caffe_alexnet,
-    "caffenet": relatives.caffenet,
-    "torchvision-alexnet": relatives.torchvision_alexnet,
+    "alexnet-single": variants.alexnet_single,
+    "caffe-alexnet": variants.caffe_alexnet,
+    "caffenet": variants.caffenet,
+    "torchvision-alexnet": variants.torchvision_alexnet,
     "cifar10-quick": cifar10.cifar10_quick,
     "cifar10-19pct": cifar10.cifar10_19pct,
     "cifar10-18pct": cifar10.cifar10_18pct,

@@ -22,8 +22,8 @@ from alexnet_native.models.builders import (
     softmax,
     split,
 )
+from alexnet_native.models.default_config import default_config
 from alexnet_native.models.description import Description
-from alexnet_native.models.hints import Hints
 
 __all__ = ["alexnet", "alexnet_6conv", "alexnet_2012", "alexnet_one_gpu"]
 
@@ -123,7 +123,7 @@ def alexnet_2012(classes: int = 1000, *, top_device: int = 0) -> Description:
             ),
             *_top(top_device, **rule),
         ),
-        hints=_hints_2012(epochs=91, schedule="step@25,51,79"),
+        default_config=_as_in_2012(epochs=91, schedule="step@25,51,79"),
     )
 
 
@@ -175,7 +175,7 @@ def alexnet_one_gpu(classes: int = 1000) -> Description:
             dropout("drop7"),
             *_top(0, **rule),
         ),
-        hints=_hints_2012(epochs=96, schedule="step@20,48"),
+        default_config=_as_in_2012(epochs=96, schedule="step@20,48"),
     )
 
 
@@ -185,9 +185,9 @@ def _top(device: int, **attributes: Any) -> tuple[Layer, ...]:
     return dense("fc8", "classes", **attributes, **place), softmax(**place)
 
 
-def _hints_2012(*, epochs: int, schedule: str) -> Hints:
+def _as_in_2012(*, epochs: int, schedule: str) -> dict[str, Any]:
     """The logged runs: rates were lowered by hand, the centre of the mean image was subtracted."""
-    return Hints(
+    return default_config(
         epochs=epochs,
         schedule=schedule,
         offsets="inclusive",

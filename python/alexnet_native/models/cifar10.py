@@ -23,8 +23,8 @@ from alexnet_native.models.builders import (
     softmax,
     unit,
 )
+from alexnet_native.models.default_config import default_config
 from alexnet_native.models.description import Description
-from alexnet_native.models.hints import Hints
 
 __all__ = ["ACTIVATIONS", "cifar10_11pct", "cifar10_13pct", "cifar10_18pct", "cifar10_19pct",
            "cifar10_quick", "figure1"]  # fmt: skip
@@ -38,12 +38,12 @@ def _learn(decay: float) -> dict[str, float]:
     return {"bias_lr": 2.0, "weight_decay": decay}
 
 
-def _hints(**changes: Any) -> Hints:
+def _defaults(**changes: Any) -> dict[str, Any]:
     plain: dict[str, Any] = {
         "lr": 0.001, "weight_decay": 0.0, "random_crop": False, "mirror": False,
         "offsets": "inclusive", "mean": "centre", "color_std": 0.0,
     }  # fmt: skip
-    return Hints(**{**plain, **changes})
+    return default_config(**{**plain, **changes})
 
 
 def cifar10_quick(classes: int = 10) -> Description:
@@ -68,7 +68,7 @@ def cifar10_quick(classes: int = 10) -> Description:
             dense("fc10", "classes", weight_std=0.1, **large),
             softmax(),
         ),
-        hints=_hints(epochs=10, schedule="step@8"),
+        default_config=_defaults(epochs=10, schedule="step@8"),
     )
 
 
@@ -119,7 +119,7 @@ def _three_convolutions(
             dense("fc10", "classes", weight_std=0.01, **_learn(top_decay)),
             softmax(),
         ),
-        hints=_hints(epochs=140, schedule="step@120,130"),
+        default_config=_defaults(epochs=140, schedule="step@120,130"),
     )
 
 
@@ -174,7 +174,9 @@ def _local_net(
             softmax(),
         ),
         # ReferenceResult: about 450 epochs, then 10 at a tenth and 10 at a hundredth of the rate.
-        hints=_hints(epochs=470, schedule="step@450,460", random_crop=True, mirror=True),
+        default_config=_defaults(
+            epochs=470, schedule="step@450,460", random_crop=True, mirror=True
+        ),
     )
 
 
@@ -209,5 +211,5 @@ def figure1(classes: int = 10, *, activation: str = "relu") -> Description:
             dense("fc10", "classes", weight_decay=0.0),
             softmax(),
         ),
-        hints=_hints(lr=0.01, epochs=40, schedule="constant", scale=1 / 62),
+        default_config=_defaults(lr=0.01, epochs=40, schedule="constant", scale=1 / 62),
     )

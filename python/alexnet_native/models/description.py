@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from alexnet_native.errors import ModelError
-from alexnet_native.models.hints import Hints
+from alexnet_native.models.default_config import default_config
 
 __all__ = ["Description", "ParamRule"]
 
@@ -45,7 +45,8 @@ class Description:
             and the words of the type; also ``weight_lr``, ``bias_lr``, ``weight_decay`` and
             ``bias_decay``, which only training reads. The first layer reads "data", every other one
             the layer before it, unless ``input`` names others.
-        hints: the defaults of a training run.
+        default_config: settings of a training run, unless the run has its own; made by
+            ``models.default_config``.
 
     Raises:
         ModelError: a field is missing or wrong; the message names it.
@@ -55,7 +56,7 @@ class Description:
     input_shape: tuple[int, int, int]
     classes: int
     layers: tuple[Mapping[str, Any], ...]
-    hints: Hints = field(default_factory=Hints)
+    default_config: Mapping[str, Any] = field(default_factory=default_config)
 
     def __post_init__(self) -> None:
         _require(isinstance(self.name, str) and self.name != "", "name must be a text")

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from alexnet_native.errors import ModelError
+from alexnet_native.models.default_config import read_table, to_table
 from alexnet_native.models.description import Description
-from alexnet_native.models.hints import Hints
 from alexnet_native.toml_value import in_toml
 
 if sys.version_info >= (3, 11):
@@ -22,15 +22,15 @@ _REQUIRED = ("name", "input", "classes", "layers")
 
 
 def write_description(description: Description) -> str:
-    """One line per word, the layers in order, and the hints that differ from the defaults."""
+    """One line per word, the layers in order, and the settings that differ from the paper's."""
     head = {
         "name": description.name,
         "input": list(description.input_shape),
         "classes": description.classes,
     }
     parts = [_lines(head)]
-    if hints := description.hints.to_table():
-        parts.append("[training]\n" + _lines(hints))
+    if defaults := to_table(description.default_config):
+        parts.append("[training]\n" + _lines(defaults))
     parts += ["[[layers]]\n" + _lines(layer) for layer in description.layers]
     return "\n".join(parts)
 
@@ -60,7 +60,7 @@ def read_description(text: str, source: str) -> Description:
             input_shape=document["input"],
             classes=document["classes"],
             layers=document["layers"],
-            hints=Hints.from_table(training),
+            default_config=read_table(training),
         )
     except ModelError as error:
         raise ModelError(f"{source}: {error}") from error

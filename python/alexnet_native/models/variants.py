@@ -18,8 +18,8 @@ from alexnet_native.models.builders import (
     softmax,
     unit,
 )
+from alexnet_native.models.default_config import default_config
 from alexnet_native.models.description import Description
-from alexnet_native.models.hints import Hints
 
 __all__ = ["alexnet_single", "caffe_alexnet", "caffenet", "torchvision_alexnet"]
 
@@ -67,7 +67,7 @@ def alexnet_single(classes: int = 1000) -> Description:
             dense("fc8", "classes"),
             softmax(),
         ),
-        hints=_hints_scaled(),
+        default_config=_as_pytorch(),
     )
 
 
@@ -103,7 +103,7 @@ def torchvision_alexnet(classes: int = 1000) -> Description:
             dense("fc8", "classes"),
             softmax(),
         ),
-        hints=_hints_scaled(),
+        default_config=_as_pytorch(),
     )
 
 
@@ -151,10 +151,10 @@ def _caffe(name: str, classes: int, *, pool_first: bool, bias: float) -> Descrip
             dense("fc8", "classes", **rule),
             softmax(),
         ),
-        hints=Hints(batch_size=256, schedule="step@20,40,60,80", color_std=0.0),
+        default_config=default_config(batch_size=256, schedule="step@20,40,60,80", color_std=0.0),
     )
 
 
-def _hints_scaled() -> Hints:
+def _as_pytorch() -> dict[str, Any]:
     """What PyTorch's example trains with: pixels of SD about 1, no color noise, decay 1e-4."""
-    return Hints(weight_decay=1e-4, schedule="step@30,60", color_std=0.0, scale=1 / 58)
+    return default_config(weight_decay=1e-4, schedule="step@30,60", color_std=0.0, scale=1 / 58)

@@ -1,37 +1,43 @@
-"""Net: a network by name, its training step, its answers, its parameters."""
+"""A network by name: its training step, its predictions, its parameters, its checkpoints."""
 
 from __future__ import annotations
 
 import math
 import threading
+from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from alexnet_native import _core, checkpoint
+from alexnet_native.data.batches import Batch, RawImages
 from alexnet_native.data.preprocess import Preprocess
-from alexnet_native.errors import ModelError
+from alexnet_native.errors import DataError, ModelError
 from alexnet_native.models import Description, describe
-from alexnet_native.net.finite import diverged, first_nonfinite
-from alexnet_native.net.inputs import (
+from alexnet_native.net.batch import (
     as_batch,
     as_labels,
     checked_images,
     in_parts,
     neutral_preprocess,
 )
+from alexnet_native.net.devices import device_text, native_network
+from alexnet_native.net.metrics import Evaluation, Progress, Sums, score
+from alexnet_native.net.nan_check import diverged, first_nonfinite
+from alexnet_native.net.parameter_groups import rates
 from alexnet_native.net.params import Params
-from alexnet_native.net.places import native_network, places
-from alexnet_native.net.rules import rates
-from alexnet_native.net.scores import Evaluation, Progress, Sums, score
 
-__all__ = ["Net"]
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["BaseNet"]
 
 
-class Net:
-    """A network on its devices.
+class BaseNet:
+    """A network on its devices; `alexnet_native.Net` adds `fit` and `describe`.
 
     Images are uint8 RGB (N, H, W, C), centre-cropped to the network's input, with the mean of
     `preprocess` subtracted; or floats (N, C, H, W) of exactly the input's size, taken as they are
@@ -95,6 +101,9 @@ class Net:
         self.preprocess: Preprocess | None = None
         self.class_names: tuple[str, ...] | None = None
         self._lock = threading.RLock()
+        self._waiting: deque[Progress] = deque()  # steps whose results have not been read
+        self._mean: NDArray[np.float32] | None = None  # that devices subtract
+        self._lr = 0.0
 
     @property
     def classes(self) -> int:
@@ -105,23 +114,38 @@ class Net:
         """Channels, height, width."""
         return self.description.input_shape
 
+    @property
+    def steps_ahead(self) -> int:
+        """How many steps may begin before the result of one is read, without making it slower."""
+        return 1 if self.native.overlaps and not self.native.is_profiled else 0
+
     def train_step(
         self,
-        images: ArrayLike,
-        labels: ArrayLike,
+        images: ArrayLike | RawImages | Batch,
+        labels: ArrayLike | None = None,
         *,
-        lr: float,
+        lr: float | None = None,
         momentum: float = 0.9,
         weight_decay: float = 5e-4,
         bias_lr: float | None = None,
         frozen: Collection[str] = (),
+        parts: int = 1,
+        wait: bool = True,
     ) -> Progress:
         """Trains on one batch: v <- momentum v - weight_decay lr w - lr g, then w <- w + v.
 
         Args:
-            images: see the class.
-            labels: (N,) whole numbers in [0, classes).
-            lr, momentum, weight_decay, bias_lr, frozen: see `set_rates`.
+            images: see the class; or what a loader gives: images that the device augments, or a
+                whole batch with its labels.
+            labels: (N,) integers in [0, classes).
+            lr, momentum, weight_decay, bias_lr, frozen: see `set_rates`. Without `lr` the rates
+                that `set_rates` has set are kept.
+            parts: the batch is computed in this number of parts, to save memory; the result is
+                that of the whole batch.
+            wait: False lets a GPU compute this step while the caller prepares the next one: read
+                the result after the next step has begun. At most two steps may be waiting, arrays
+                of `pinned_empty` must not be written to before the result is read, and the update
+                is made even if the loss is not finite. On a CPU it makes no difference.
 
         Returns:
             The mean loss and the hits before the update.
@@ -130,17 +154,35 @@ class Net:
             DataError: images or labels do not fit the network.
             DivergedError: the loss is not finite; nothing has been updated.
         """
-        batch = self._batch(images)
-        targets = as_labels(labels, len(batch), self.classes)
+        given, targets = (
+            (images.images, images.labels) if isinstance(images, Batch) else (images, labels)
+        )
         with self._lock:
-            self.set_rates(
-                lr, bias_lr=bias_lr, momentum=momentum, weight_decay=weight_decay, frozen=frozen
-            )
-            result = self.native.train_step(batch, targets, step=self.step)
-            if not math.isfinite(result.loss):
-                raise diverged(self.native, batch, loss=result.loss, step=self.step, lr=lr)
+            if lr is not None:
+                self.set_rates(
+                    lr, bias_lr=bias_lr, momentum=momentum, weight_decay=weight_decay, frozen=frozen
+                )
+            overlap = not wait and self.native.overlaps
+            batch = self._native_batch(given, targets)
+            self.native.begin_step(batch, step=self.step, parts=parts, overlap=overlap)
+            progress = Progress(self.step + 1, self._read)
+            self._waiting.append(progress)
+            if not overlap:
+                self._read(progress, given)
             self.step += 1
-            return Progress(self.step, result.loss / result.images, result.top1)
+            return progress
+
+    def _read(self, progress: Progress, images: ArrayLike | RawImages | None = None) -> Sums:
+        """Reads the results of all steps up to that of `progress`, in their order."""
+        with self._lock:
+            while any(progress is step for step in self._waiting):
+                result = self.native.next_result()
+                self._waiting.popleft().complete(result)
+            sums, updated = progress.result
+            if not math.isfinite(sums.loss):
+                batch = None if updated or images is None else self._diagnosed(images)
+                raise diverged(self.native, batch, step=progress.step, lr=self._lr, updated=updated)
+            return sums
 
     def set_rates(
         self,
@@ -175,6 +217,7 @@ class Net:
             fixed=fixed or {},
         )
         with self._lock:
+            self._lr = lr
             for name, (rate, decay) in found.items():
                 self.native.set_update(name, rate, momentum, decay)
 
@@ -215,7 +258,11 @@ class Net:
         return total
 
     def features(self, images: ArrayLike, layer: str) -> NDArray[np.floating[Any]]:
-        """What a layer gives in test mode, (N, C, H, W). Raises ModelError on an unknown layer."""
+        """The output of a layer in inference mode, (N, C, H, W).
+
+        Raises:
+            ModelError: there is no such layer.
+        """
         names = self.native.layer_names()
         if layer not in names:
             raise ModelError(f"there is no layer {layer!r}; there is {', '.join(names)}")
@@ -231,20 +278,12 @@ class Net:
         with self._lock:
             return first_nonfinite(self.native, batch)
 
-    def fit(self, data: Any, **settings: Any) -> Any:
-        """Trains on a data set; see :func:`alexnet_native.training.fit` for data and settings."""
-        from alexnet_native.training import fit
-
-        return fit(self, data, **settings)
-
     def save(self, path: str | Path) -> None:
         """Writes weights, momentum, step, description and preprocessing as one checkpoint.
 
         Raises:
             OSError: full disk, no permission, no such folder; an older file stays whole.
         """
-        from alexnet_native.training import checkpoint
-
         with self._lock:
             checkpoint.save(path, self)
 
@@ -257,14 +296,12 @@ class Net:
         threads: int = 0,
         precision: str | None = None,
         replicas: int = 1,
-    ) -> Net:
+    ) -> Self:
         """Builds the network of a checkpoint, in the precision it was saved in (tf32: in fp32).
 
         Raises:
             CheckpointError: the file is missing, damaged, or no checkpoint.
         """
-        from alexnet_native.training import checkpoint
-
         saved = checkpoint.load(path)
         net = cls(
             saved.description,
@@ -277,22 +314,34 @@ class Net:
         checkpoint.restore(net, saved)
         return net
 
-    def describe(self, batch: int = 128, *, training: bool = True) -> dict[str, Any]:
-        """Layers, totals, memory and traffic between devices, planned for steps of `batch` images.
-
-        Returns a :class:`alexnet_native.reports.describe.Summary`, which prints as a table.
-        """
-        from alexnet_native.reports.describe import summarise
-
-        return summarise(self, batch, training=training)
-
     def __repr__(self) -> str:
         size = " x ".join(map(str, self.input_shape))
-        where = places(self.devices, self.replicas)
+        where = device_text(self.devices, self.replicas)
         return f"<Net {self.description.name}: {size} to {self.classes} classes, on {where}>"
+
+    def set_mean(self, mean: NDArray[np.float32] | None) -> None:
+        """Sets what the devices subtract where they augment: (C, H, W) or (C, h, w), or None."""
+        with self._lock:
+            self._mean = mean
+            self.native.set_mean(mean)
+
+    def _native_batch(self, images: ArrayLike | RawImages, labels: ArrayLike | None) -> _core.Batch:
+        if labels is None:
+            raise DataError("labels are missing: give one for each image")
+        if isinstance(images, RawImages):
+            return images.native(as_labels(labels, len(images.records), self.classes))
+        batch = self._batch(images)
+        return _core.Batch(batch, as_labels(labels, len(batch), self.classes))
+
+    def _diagnosed(self, images: ArrayLike | RawImages) -> NDArray[np.floating[Any]]:
+        """The images of a step, as the first layer reads them."""
+        if isinstance(images, RawImages):
+            _, *crop = self.input_shape
+            images = images.augmented((crop[0], crop[1]), self._mean)
+        return self._batch(images)
 
     def _batch(self, images: ArrayLike, views: int = 1) -> NDArray[np.floating[Any]]:
         preprocess = self.preprocess or neutral_preprocess(
-            images, self.input_shape, self.description.hints.scale
+            images, self.input_shape, self.description.default_config["scale"]
         )
         return as_batch(images, self.input_shape, self._dtype, preprocess, views)

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from alexnet_native import _core
 
-__all__ = ["Params"]
+__all__ = ["Params", "zero_gradients"]
 
 
 class Params(MutableMapping[str, NDArray[Any]]):
@@ -61,3 +61,9 @@ class Params(MutableMapping[str, NDArray[Any]]):
         if name not in self._names:
             near = difflib.get_close_matches(str(name), self._names, n=3) or self._names
             raise KeyError(f"there is no parameter {name!r}; there is {', '.join(near)}")
+
+
+def zero_gradients(native: _core.Network) -> None:
+    """Sets the gradients that have been accumulated since the last update to zero."""
+    for name in native.param_names():
+        native.set(name, "gradient", np.zeros_like(native.get(name, "gradient")))

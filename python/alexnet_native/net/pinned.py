@@ -21,8 +21,8 @@ def pinned_empty(
 
     A batch in such arrays, or in contiguous parts of them, is not copied on the host: use them
     again and again, as pinning memory takes long. A step that is not waited for
-    (``net.native.enqueue_step``) reads them while it runs: do not write to them until its result
-    is read (``net.native.next_result``). ``Net.train_step`` waits itself.
+    (``Net.train_step`` with ``wait=False``) reads them while it runs: do not write to them before
+    its result has been read.
 
     The memory is that of all GPUs, and stays as long as an array lies in it, also without any Net.
     Where the machine can pin no more, it is ordinary memory, which is copied, and one line on

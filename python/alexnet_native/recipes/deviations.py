@@ -43,7 +43,8 @@ class FollowedRecipe:
 
     Attributes:
         recipe: as it was read when the training began.
-        wanted: settings by name: the recipe's own, its network's hints, then the defaults.
+        wanted: settings by name: the recipe's own, then those of its network's default
+            configuration, then the defaults.
     """
 
     recipe: Recipe
@@ -109,7 +110,7 @@ def follow(recipe: Recipe, net: str) -> FollowedRecipe:
     values = {
         **TrainConfig().values(),
         "net": network.name,
-        **network.hints.values(),
+        **network.default_config,
         "crop": tuple(crop),
         **recipe.values,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from statistics import median
 from typing import Any
@@ -12,54 +13,50 @@ from numpy.typing import NDArray
 
 from alexnet_native import _core
 from alexnet_native.models import Description
-from alexnet_native.net import Net, pinned_like
+from alexnet_native.net import BaseNet, Progress, pinned_like
 from alexnet_native.reports.describe import table
 from alexnet_native.reports.profile import Profile, profile_steps
 from alexnet_native.reports.roofline import direct_floor, peak_rates_of
 
-__all__ = ["TrainSteps", "bench_table", "measure", "profile", "step_of"]
+__all__ = ["RepeatedStep", "bench_table", "measure", "profile", "step_of"]
 
 _RULE = {"lr": 0.01, "momentum": 0.9, "decay": 5e-4}
 
 
-class TrainSteps:
-    """Steps on one batch as `train` makes them: on GPUs a loss is read while the next step runs.
+class RepeatedStep:
+    """Steps on one batch as the trainer makes them: a GPU's result is read one step late.
 
     Args:
-        native: with the rules of its updates.
-        images, labels: as the network takes them; for GPUs, as a loader's batches do, a copy lies
-            in memory that they reach.
+        net: trained in place, with the rates that it has.
+        images, labels: as the network takes them; for a GPU they are copied to pinned memory, where
+            the batches of a loader are.
 
     Attributes:
-        losses: sums over the images, of the steps that are done.
+        losses: sums over the images, of the steps that are complete.
     """
 
     def __init__(
-        self, native: _core.Network, images: NDArray[np.floating[Any]], labels: NDArray[np.int32]
+        self, net: BaseNet, images: NDArray[np.floating[Any]], labels: NDArray[np.int32]
     ) -> None:
-        self._native = native
-        self._batch = pinned_like(images, native.devices), pinned_like(labels, native.devices)
-        self._begun = 0
+        self._net = net
+        self._batch = pinned_like(images, net.devices), pinned_like(labels, net.devices)
+        self._waiting: deque[Progress] = deque()
         self.losses: list[float] = []
 
     def step(self) -> None:
-        if self._native.overlaps:
-            self._native.enqueue_step(*self._batch, step=self._begun)
-            self._read(1)
-        else:
-            self.losses.append(self._native.train_step(*self._batch, step=self._begun).loss)
-        self._begun += 1
+        self._waiting.append(self._net.train_step(*self._batch, wait=False))
+        self._read(self._net.steps_ahead)
 
     def finish(self) -> None:
-        """Waits for the steps that are not done."""
+        """Waits for the steps that are not complete."""
         self._read(0)
 
-    def _read(self, late: int) -> None:
-        while self._native.waiting_steps > late:
-            self.losses.append(self._native.next_result().loss)
+    def _read(self, ahead: int) -> None:
+        while len(self._waiting) > ahead:
+            self.losses.append(self._waiting.popleft().sums.loss)
 
 
-def step_of(net: Net, batch: int, *, training: bool) -> Callable[[], object]:
+def step_of(net: BaseNet, batch: int, *, training: bool) -> Callable[[], object]:
     """One step on random images, to be called again and again."""
     rng = np.random.default_rng(1)
     dtype = np.float64 if net.precision == "fp64" else np.float32
@@ -70,7 +67,7 @@ def step_of(net: Net, batch: int, *, training: bool) -> Callable[[], object]:
         return lambda: native.predict(images)
     for name in native.param_names():
         native.set_update(name, **_RULE)
-    return TrainSteps(native, images, labels).step
+    return RepeatedStep(net, images, labels).step
 
 
 def measure(
@@ -94,7 +91,7 @@ def measure(
     limits: list[_core.PeakRates] | None = None
     for model in nets:
         for task in tasks:
-            net = Net(
+            net = BaseNet(
                 model,
                 devices=devices,
                 threads=threads,
@@ -134,7 +131,7 @@ def _times(step: Callable[[], object], repeats: int, warm_up: int) -> list[float
 
 def profile(net: str | Description, batch: int, *, training: bool, **where: Any) -> Profile:
     """The profile of five steps on random images; `where`: keywords of `Net`."""
-    model = Net(net, **where)
+    model = BaseNet(net, **where)
     step = step_of(model, batch, training=training)
     return profile_steps(model, step, 5, batch, training=training)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from alexnet_native.net import Net
+from alexnet_native.net import BaseNet
 
 __all__ = ["Summary", "edge_table", "summarise", "table", "timed"]
 
@@ -30,7 +30,7 @@ class Summary(dict[str, Any]):
     __repr__ = __str__
 
 
-def summarise(net: Net, batch: int, *, training: bool = True) -> Summary:
+def summarise(net: BaseNet, batch: int, *, training: bool = True) -> Summary:
     """What the native core plans for steps of `batch` images.
 
     Raises:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from alexnet_native.config import TrainConfig
-from alexnet_native.net.scores import Sums
+from alexnet_native.net.metrics import Sums
 from alexnet_native.recipes import FollowedRecipe, ReferenceResult, figures_for, find_for_net
 from alexnet_native.reports.describe import table
 

@@ -18,10 +18,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from alexnet_native import _core
 from alexnet_native.errors import ModelError
 from alexnet_native.models import Description
-from alexnet_native.net import Net
-from alexnet_native.net.finite import drop_gradients
+from alexnet_native.net import BaseNet
+from alexnet_native.net.params import zero_gradients
 
 __all__ = ["GradientCheck", "ParameterCheck", "check_gradients", "gradcheck"]
 
@@ -124,7 +125,7 @@ def gradcheck(
     Raises:
         ModelError: the network cannot be built, or its loss is not finite.
     """
-    net = Net(
+    net = BaseNet(
         model,
         classes=classes,
         devices=devices,
@@ -136,7 +137,9 @@ def gradcheck(
     )
     rng = np.random.default_rng(seed)
     # As pixels 0..255 minus a mean: their SD is about 60.
-    batch = rng.normal(0.0, 60.0 * net.description.hints.scale, (images, *net.input_shape))
+    batch = rng.normal(
+        0.0, 60.0 * net.description.default_config["scale"], (images, *net.input_shape)
+    )
     labels = rng.integers(0, net.classes, images, dtype=np.int32)
     _spread_weights(net, batch, rng)
     return check_gradients(
@@ -144,7 +147,7 @@ def gradcheck(
     )
 
 
-def _spread_weights(net: Net, images: NDArray[np.float64], rng: np.random.Generator) -> None:
+def _spread_weights(net: BaseNet, images: NDArray[np.float64], rng: np.random.Generator) -> None:
     types = {layer["name"]: layer["type"] for layer in net.description.layers}
     layer = ""
     for name in net.params:
@@ -163,7 +166,7 @@ def _spread_weights(net: Net, images: NDArray[np.float64], rng: np.random.Genera
 
 
 def check_gradients(
-    net: Net,
+    net: BaseNet,
     images: NDArray[np.float64],
     labels: NDArray[np.int32],
     *,
@@ -190,11 +193,13 @@ def check_gradients(
     if not net.params:
         raise ModelError(f"network {net.description.name} has no parameters to check")
 
+    batch = _core.Batch(images, labels)
+
     def loss() -> float:
-        result = net.native.forward_backward(images, labels, step=_STEP)
+        result = net.native.forward_backward(batch, step=_STEP)
         return result.loss / len(labels)
 
-    drop_gradients(net.native)
+    zero_gradients(net.native)
     if not np.isfinite(loss()):
         raise ModelError(f"network {net.description.name}: the loss of random images is not finite")
     gradients = {name: net.native.get(name, "gradient") for name in net.params}
@@ -221,7 +226,7 @@ def _choose(
 
 
 def _check(
-    net: Net,
+    net: BaseNet,
     name: str,
     gradient: NDArray[np.floating[Any]],
     entries: NDArray[np.int64],

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from alexnet_native.net.scores import credits_of
+from alexnet_native.net.metrics import top_k_accuracy
 
 __all__ = ["PerClass"]
 
@@ -36,8 +36,8 @@ class PerClass:
         Where several classes are first, each gets its share of the image.
         """
         self.images += np.bincount(labels, minlength=len(self._names))
-        np.add.at(self._top1, labels, credits_of(probabilities, labels, 1))
-        np.add.at(self._top5, labels, credits_of(probabilities, labels, 5))
+        np.add.at(self._top1, labels, top_k_accuracy(probabilities, labels, 1))
+        np.add.at(self._top5, labels, top_k_accuracy(probabilities, labels, 5))
         first = probabilities == probabilities.max(axis=1, keepdims=True)
         np.add.at(self.confusion, labels, first / first.sum(axis=1, keepdims=True))
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from alexnet_native import _core
 from alexnet_native.atomic import write_text
-from alexnet_native.net import Net
+from alexnet_native.net import BaseNet
 from alexnet_native.reports.describe import edge_table, table, timed
 from alexnet_native.reports.roofline import Row, best_peak_rates, direct_floor, peak, peak_rates_of
 
@@ -34,7 +34,7 @@ class Profile:
 
     def __init__(
         self,
-        net: Net,
+        net: BaseNet,
         steps: Sequence[list[_core.Lane]],
         batch: int,
         limits: Sequence[_core.PeakRates],
@@ -61,7 +61,9 @@ class Profile:
             )
         )
 
-    def _row(self, net: Net, key: tuple[int, str, str], costs: list[_core.Cost], parts: int) -> Row:
+    def _row(
+        self, net: BaseNet, key: tuple[int, str, str], costs: list[_core.Cost], parts: int
+    ) -> Row:
         lane, layer, phase = key
         own = [c for c in costs if (c["lane"], _layer(c), c["phase"]) == key]
         if (layer, phase) == ("update", "update"):
@@ -208,7 +210,7 @@ class Profile:
 
 
 def profile_steps(
-    net: Net, step: Callable[[], object], steps: int, batch: int, *, training: bool
+    net: BaseNet, step: Callable[[], object], steps: int, batch: int, *, training: bool
 ) -> Profile:
     """Profiles `steps` calls of `step`, after one that is not counted."""
     step()

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from alexnet_native import _core
-from alexnet_native.net import Net
+from alexnet_native.net import BaseNet
 
 __all__ = ["Floor", "Row", "best_peak_rates", "direct_floor", "peak", "peak_rates_of"]
 
@@ -68,7 +68,7 @@ class Floor:
     padding_skipped: float
 
 
-def peak_rates_of(net: Net) -> list[_core.PeakRates]:
+def peak_rates_of(net: BaseNet) -> list[_core.PeakRates]:
     """What each device of the network can do at best with its share of the threads; measured."""
     devices = list(dict.fromkeys(net.devices))
     share = max(1, (net.threads or _core.available_threads()) // len(devices))
@@ -95,7 +95,7 @@ def peak(limits: _core.PeakRates, precision: str) -> float:
 
 
 def direct_floor(
-    net: Net, batch: int, limits: Sequence[_core.PeakRates], *, training: bool = True
+    net: BaseNet, batch: int, limits: Sequence[_core.PeakRates], *, training: bool = True
 ) -> Floor | None:
     """The floor of a step of `batch` images; None where the peak is not known."""
     rate = sum(peak(one, net.precision) for one in limits)

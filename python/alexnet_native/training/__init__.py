@@ -1,10 +1,9 @@
-"""Training: settings, schedules, the trainer, checkpoints, logs."""
+"""Training: the loop, schedules, run folders, and what is printed."""
 
 from __future__ import annotations
 
+from alexnet_native.training.build import fit, prepare, resume
 from alexnet_native.training.dry_run import dry_run
-from alexnet_native.training.fitting import fit
-from alexnet_native.training.start import Run, prepare, resume
-from alexnet_native.training.trainer import Outcome, Trainer
+from alexnet_native.training.trainer import Outcome, Run, Trainer
 
 __all__ = ["Outcome", "Run", "Trainer", "dry_run", "fit", "prepare", "resume"]

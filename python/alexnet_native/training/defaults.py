@@ -1,4 +1,4 @@
-"""What a training takes where nothing is said: from the network's hints, then from the data."""
+"""The settings that are not given: from the network's default configuration and the data."""
 
 from __future__ import annotations
 
@@ -59,13 +59,13 @@ def choose_network(given: Mapping[str, Any], data: Dataset) -> Description:
 
 
 def quick_start(given: Mapping[str, Any], network: Description, data: Dataset) -> dict[str, Any]:
-    """Settings in place of the network's hints where its own start would take too long.
+    """Settings for a quick start where the network's own would take too long.
 
     A network from a file starts as the file says.
     """
     named = given.get("net", network.name) in NAMES
     large = min(network.input_shape[1:]) >= _PICTURE
-    scaled = network.hints.scale != 1.0  # to inputs near 1, with weights that fit them
+    scaled = network.default_config["scale"] != 1.0  # to inputs near 1, with weights that fit them
     if not named or not large or scaled or len(data.train) >= FEW_IMAGES:
         return {}
     return DEMO if data.name == "demo" else FEW
@@ -77,7 +77,7 @@ def resolve(
     data: Dataset,
     start: Mapping[str, Any] | None = None,
 ) -> TrainConfig:
-    """All settings: the given ones, then `start`, then the network's hints.
+    """All settings: the given ones, then `start`, then the network's default configuration.
 
     Raises:
         ConfigError: a given setting is unknown or out of range.
@@ -89,7 +89,7 @@ def resolve(
         "crop": (height, width),
         "data": data.name,
     }
-    values = {**network.hints.values(), **(start or {}), **found, **given}
+    values = {**network.default_config, **(start or {}), **found, **given}
     unknown = [name for name in values if name not in SETTINGS]
     if unknown:
         raise ConfigError(f"there is no setting {unknown[0]}; there are {', '.join(SETTINGS)}")

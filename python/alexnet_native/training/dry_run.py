@@ -6,17 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from alexnet_native import checkpoint
 from alexnet_native.recipes import Recipe
-from alexnet_native.training import checkpoint
-from alexnet_native.training.announce import announcement, every_setting
-from alexnet_native.training.measure import measure
-from alexnet_native.training.plan import TrainingPlan
+from alexnet_native.training.banner import banner, every_setting
+from alexnet_native.training.build import place_of, reopen, set_up
+from alexnet_native.training.cost_estimate import CostEstimate, measure_step_time
+from alexnet_native.training.load_pretrained import load_pretrained
 from alexnet_native.training.progress import Reporter
-from alexnet_native.training.run_folder import RunFolder
-from alexnet_native.training.setup import reopen, set_up
-from alexnet_native.training.start import place_of
-from alexnet_native.training.state import RunState
-from alexnet_native.training.warm_start import take_weights
+from alexnet_native.training.run_folder import RunFolder, RunState
 
 __all__ = ["dry_run"]
 
@@ -29,7 +26,7 @@ def dry_run(
     out: Path | None = None,
     show: Reporter,
     verbose: bool = False,
-) -> TrainingPlan:
+) -> CostEstimate:
     """Says what `prepare` or `resume` would begin, and trains a few steps to see how long it takes.
 
     Only the pictures of those steps are read.
@@ -45,12 +42,12 @@ def dry_run(
     else:
         setup = set_up(given, recipe)
         place = place_of(out, setup)
-    plan = TrainingPlan.of(setup.net, setup.data, setup.config, state)
+    plan = CostEstimate.of(setup.net, setup.data, setup.config, state)
     net, data, config, followed = setup.net, setup.data, setup.config, setup.followed
     taken = None
     if config.init_from and not resume:
-        taken = take_weights(net, checkpoint.load(config.init_from))
-    lines = announcement(
+        taken = load_pretrained(net, checkpoint.load(config.init_from))
+    lines = banner(
         net,
         data,
         config,
@@ -66,6 +63,6 @@ def dry_run(
         for line in every_setting(config, followed, taken):
             show.line(line)
     show.line("measuring a few steps")
-    for line in plan.lines(place, measure(net, data, config)):
+    for line in plan.lines(place, measure_step_time(net, data, config)):
         show.line(line)
     return plan

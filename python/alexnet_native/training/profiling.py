@@ -7,11 +7,10 @@ from types import TracebackType
 
 from alexnet_native import _core
 from alexnet_native.config import TrainConfig
-from alexnet_native.net import Net
+from alexnet_native.net import BaseNet
 from alexnet_native.reports.profile import Profile
 from alexnet_native.reports.roofline import peak_rates_of
-from alexnet_native.training.metrics import Metrics
-from alexnet_native.training.progress import Reporter
+from alexnet_native.training.progress import Metrics, Reporter
 
 __all__ = ["Profiling"]
 
@@ -30,13 +29,13 @@ class Profiling:
 
     def __init__(self, reporter: Reporter, file: Path | None) -> None:
         self._reporter, self._file = reporter, file
-        self._net: Net | None = None
+        self._net: BaseNet | None = None
         self._config: TrainConfig | None = None
         self._steps: list[list[_core.Lane]] = []
         self._epoch = 0  # of the step before; 0: nothing is recorded yet
         self._limits: list[_core.PeakRates] = []
 
-    def watch(self, net: Net, config: TrainConfig) -> None:
+    def watch(self, net: BaseNet, config: TrainConfig) -> None:
         """Says what is trained, before the first step."""
         self._net, self._config = net, config
         self._limits = peak_rates_of(net)

@@ -4,18 +4,77 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import asdict, dataclass
 from types import TracebackType
-from typing import Protocol
+from typing import Any, Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from alexnet_native import log
-from alexnet_native.training.metrics import Metrics
+from alexnet_native.data.meter import Meter
+from alexnet_native.net.metrics import Sums
 
-__all__ = ["Bar", "Lines", "Reporter", "Silent", "reporter"]
+__all__ = ["Bar", "Lines", "Loading", "Metrics", "Reporter", "Silent", "reporter"]
 
 _SECONDS_BETWEEN_LINES = 10.0
+
+
+@dataclass(frozen=True)
+class Loading:
+    """How the loader kept up with the training; the entry "loader" of a line."""
+
+    images_per_second: float  # while it had room: its own speed
+    ring: float  # batches ready when one was asked for, of those that can be: 0 to 1
+    waited: float  # seconds that the training waited for a batch
+    bottleneck: str  # "loader" or "device": the one that the other waited for longer
+
+    @classmethod
+    def of(cls, meter: Meter) -> Loading:
+        return cls(
+            images_per_second=round(meter.images_per_second, 1),
+            ring=round(meter.fullness, 3),
+            waited=round(meter.consumer_waited, 4),
+            bottleneck=meter.bottleneck,
+        )
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """A line of metrics.jsonl. Errors are fractions; `epoch` counts from 1, `step` updates done."""
+
+    split: str  # "train": the steps since the line before, during training; "val": all of it
+    epoch: int
+    step: int
+    loss: float  # nats for an image
+    top1_error: float
+    top5_error: float
+    images_per_second: float
+    loader: Loading | None = None  # of the same steps
+
+    @classmethod
+    def of(
+        cls,
+        sums: Sums,
+        split: str,
+        epoch: int,
+        step: int,
+        images_per_second: float = 0.0,
+        loader: Loading | None = None,
+    ) -> Metrics:
+        return cls(
+            split=split,
+            epoch=epoch,
+            step=step,
+            loss=sums.mean_loss,
+            top1_error=sums.top1_error,
+            top5_error=sums.top5_error,
+            images_per_second=round(images_per_second, 2),
+            loader=loader,
+        )
+
+    def record(self) -> dict[str, Any]:
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 class Reporter(Protocol):

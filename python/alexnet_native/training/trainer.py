@@ -1,50 +1,46 @@
-"""Epochs of SGD with validation, logs and checkpoints."""
+"""The training loop: epochs of SGD with validation, logs and checkpoints."""
 
 from __future__ import annotations
 
 import math
+import signal
+import threading
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
+from types import FrameType
 
+from alexnet_native._core import available_threads
 from alexnet_native.config import TrainConfig
-from alexnet_native.data import Dataset
-from alexnet_native.data.augment import MeanMode, mean_for
-from alexnet_native.data.batches import Batch, RawImages
+from alexnet_native.data import Dataset, Source
+from alexnet_native.data.augment import mean_for
+from alexnet_native.data.batches import Batch, Position
 from alexnet_native.data.loader import TrainLoader
 from alexnet_native.data.meter import Meter
 from alexnet_native.data.statistics import Statistics
 from alexnet_native.errors import DivergedError
-from alexnet_native.net import Net
-from alexnet_native.net.scores import Sums
+from alexnet_native.net import BaseNet, Progress
+from alexnet_native.net.metrics import Sums
 from alexnet_native.recipes import FollowedRecipe
-from alexnet_native.training.evaluation import evaluate
-from alexnet_native.training.feed import make_loader
-from alexnet_native.training.final import evaluate_at_the_end
-from alexnet_native.training.interrupt import StopRequest, stop_request
-from alexnet_native.training.metrics import Loading, Metrics
-from alexnet_native.training.progress import Reporter, Silent
-from alexnet_native.training.rates import Rates
-from alexnet_native.training.recorder import Recorder
-from alexnet_native.training.run_folder import RunFolder
-from alexnet_native.training.schedule import make_schedule
-from alexnet_native.training.stall import StallWatch
-from alexnet_native.training.state import RunState
-from alexnet_native.training.step import Done, Steps
+from alexnet_native.training.evaluation import evaluate, evaluate_at_the_end
+from alexnet_native.training.progress import Loading, Metrics, Reporter, Silent
+from alexnet_native.training.run_folder import RunFolder, RunLogger, RunState
+from alexnet_native.training.schedule import ParameterGroups, make_schedule
 
-__all__ = ["Outcome", "Trainer"]
+__all__ = ["Outcome", "Run", "StallWatch", "StopRequest", "Trainer", "make_loader", "stop_request"]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a training came to."""
+    """The result of a training."""
 
-    step: int  # updates done
+    step: int  # number of updates
     updates: int = 0  # of them in this process
     interrupted: bool = False  # by Ctrl-C or SIGTERM, after saving
-    evaluated: bool = False  # at the end, as `final_views` asks
+    evaluated: bool = False  # at the end, as `final_views` says
     checkpoint: Path | None = None  # the last one
     records: list[Metrics] = field(default_factory=list)  # the lines of metrics.jsonl, of this run
 
@@ -54,15 +50,18 @@ class Outcome:
 
 
 class Trainer:
-    """Starts or continues a training. Equal settings give equal bytes, also when the process was
-    killed and resumed in between: every draw is a function of seed, epoch and step.
+    """Starts or continues a training.
+
+    Equal settings give equal bytes, also when the process was killed and the training resumed:
+    every random draw is a function of seed, epoch and step.
 
     Args:
         net: with preprocessing; trained in place.
-        data: its training split is shuffled each epoch, its validation split measured after each.
+        data: its training split is shuffled each epoch, its validation split is evaluated after
+            each.
         statistics: of the training images.
         config: all settings.
-        folder: takes logs and checkpoints; None writes nothing.
+        folder: where logs and checkpoints are written; None writes nothing.
         reporter: shows progress; None shows warnings only.
         state: of the checkpoint that `net` was restored from; None starts anew.
         followed: the recipe of the training, which its checkpoints keep.
@@ -73,7 +72,7 @@ class Trainer:
 
     def __init__(
         self,
-        net: Net,
+        net: BaseNet,
         data: Dataset,
         statistics: Statistics,
         config: TrainConfig,
@@ -83,17 +82,18 @@ class Trainer:
         state: RunState | None = None,
         followed: FollowedRecipe | None = None,
     ) -> None:
-        self.state = state or RunState(train_images=len(data.train), first_step=net.step)
         self._net, self._data, self._statistics, self._config = net, data, statistics, config
-        self._reporter = reporter or Silent()
         self._followed = followed
-        self._recorder = Recorder(net, config, folder, followed)
+        self._logger = RunLogger(net, config, folder, followed)
+        self._reporter = reporter or Silent()
+        self.state = state or RunState(train_images=len(data.train), first_step=net.step)
         self._schedule = make_schedule(config)
         self._schedule.restore(self.state.schedule)
-        self._rates = Rates(net, config)
+        self._groups = ParameterGroups(net, config)
         self._stall = StallWatch(net.classes, config.stall_steps)
-        self._steps = Steps(net, config.accumulate)
+        self._waiting: deque[Progress] = deque()  # steps whose results have not been read
         self._seconds, self._images = 0.0, 0  # of the steps since the last line, in this process
+        self._begun = 0.0  # when the present step began to wait for its batch
         self._meter: Meter | None = None  # of the loader, when these steps began
         self._loading: Loading | None = None
         self._unsaved = state is None
@@ -102,40 +102,144 @@ class Trainer:
         """Trains until the epochs or steps are done, or until Ctrl-C.
 
         Raises:
-            DivergedError: the loss is not finite; names the layer, unless its update is made.
-            CheckpointError: a checkpoint or log cannot be written; the ones of before stay.
+            DivergedError: the loss is not finite; names the layer, unless the update was made.
+            CheckpointError: a checkpoint or log cannot be written; earlier ones are kept.
             DataError: a picture is damaged.
         """
-        state, first = self.state, self._net.step
+        net, config, state = self._net, self._config, self.state
+        first_step = net.step
         with (
+            self._naming_the_checkpoint(),
             self._reporter,
             stop_request(self._reporter.line) as stop,
-            make_loader(
-                self._net, self._data.train, self._statistics, self._config, state
-            ) as loader,
+            make_loader(net, self._data.train, self._statistics, config, state) as loader,
         ):
-            batches = iter(loader)
-            while True:
-                if self._epoch_is_over() and not self._end_epoch(stop):
+            for epoch in range(state.epoch, config.epochs):
+                self._groups.apply(self._schedule.factor(epoch), epoch)
+                for batch in self._rest_of_epoch(loader, stop):
+                    step = net.train_step(batch, parts=config.accumulate, wait=False)
+                    self._waiting.append(step)
+                    self._after_step(batch, loader)
+                if not self._epoch_is_over():  # Ctrl-C, or the last of --steps
                     break
-                if self._is_done() or stop.requested:
+                val = self._validate(stop)
+                if stop.requested and val is None:
                     break
-                start = time.perf_counter()
-                self._meter = self._meter or loader.meter
-                self._step(next(batches), start, loader)
-            self._count(self._steps.finish(), None)
+                self._end_epoch(val)
+                if self._is_done():
+                    break
+            self._read_results(0)
             if self._unsaved:
                 self._save()
             if not stop.requested and state.offset > 0:
-                self._measure_between_epochs(stop)
+                self._validate_between_epochs(stop)
             end = self._evaluate_at_the_end(stop) if self._is_done() else "skipped"
         return Outcome(
-            step=self._net.step,
-            updates=self._net.step - first,
+            step=net.step,
+            updates=net.step - first_step,
             interrupted=stop.requested and (end == "stopped" or not self._is_done()),
             evaluated=end == "done",
-            checkpoint=self._recorder.last_saved(),
-            records=self._recorder.records,
+            checkpoint=self._logger.last_saved(),
+            records=self._logger.records,
+        )
+
+    def _rest_of_epoch(self, loader: TrainLoader, stop: StopRequest) -> Iterator[Batch]:
+        """The batches of the epoch that are left, until the training has to stop."""
+        while not (self._epoch_is_over() or self._is_done() or stop.requested):
+            self._begun = time.perf_counter()
+            self._meter = self._meter or loader.meter
+            yield next(loader)
+
+    def _after_step(self, batch: Batch, loader: TrainLoader) -> None:
+        """Counts the images, reads results, and logs and saves where it is time for it.
+
+        Where the device gains by it, a result is read one step late, so that the next step is
+        ready when this one ends. Logs and checkpoints are of complete steps.
+        """
+        config, state, step = self._config, self.state, self._net.step
+        state.offset += len(batch.labels)
+        self._images += len(batch.labels)
+        self._unsaved = True
+        log = step % config.log_every == 0
+        save = config.checkpoint_every > 0 and step % config.checkpoint_every == 0
+        complete = log or save or self._epoch_is_over() or self._is_done()
+        self._read_results(0 if complete else self._net.steps_ahead)
+        self._seconds += time.perf_counter() - self._begun
+        if self._meter:
+            self._loading = Loading.of(loader.meter - self._meter)
+        if state.interval.images:
+            self._reporter.step(self._interval_metrics(), self._last_step())
+        if self._epoch_is_over():  # its end logs and saves
+            return
+        if log:
+            self._log_interval()
+        if save:
+            self._save()
+
+    def _read_results(self, ahead: int) -> None:
+        """Reads the results of all steps but the last `ahead`."""
+        while len(self._waiting) > ahead:
+            step = self._waiting.popleft()
+            self.state.interval.add(step.sums)
+            self.state.so_far.add(step.sums)
+            if warning := self._stall.observe(step.step, step.loss):
+                self._reporter.warning(warning)
+
+    def _end_epoch(self, val: Metrics | None) -> None:
+        """Logs, moves the schedule and the state on, and saves."""
+        state = self.state
+        train = Metrics.of(state.so_far, "train", state.epoch + 1, self._net.step)
+        self._log_interval()
+        if val:
+            self._logger.metrics(state, val)
+        self._logger.parameters(state, self._lr())
+        self._reporter.line(self._epoch_line(train, val))
+        error = val.top1_error if val else train.top1_error
+        before = self._schedule.factor(state.epoch)
+        self._schedule.observe(error)
+        best = state.best_error is None or error < state.best_error
+        state.best_error = error if best else state.best_error
+        state.epoch, state.offset, state.so_far = state.epoch + 1, 0, Sums()
+        self._save(best=best)
+        if not self._is_done():
+            factor = self._schedule.factor(state.epoch)
+            for change in self._groups.changes(before, factor, state.epoch):
+                self._reporter.line(change)
+
+    def _validate(self, stop: StopRequest) -> Metrics | None:
+        """The validation split's line; None without one, or when stopped."""
+        if self._data.val is None:
+            return None
+        start = time.perf_counter()
+        sums = evaluate(self._net, self._data.val, stop=lambda: stop.requested)
+        if sums is None:
+            return None
+        speed = sums.images / (time.perf_counter() - start)
+        return Metrics.of(sums, "val", self.state.epoch + 1, self._net.step, speed)
+
+    def _validate_between_epochs(self, stop: StopRequest) -> None:
+        """Logs the validation error where the steps ended within an epoch.
+
+        The checkpoint is written before and does not count these lines: a resumed training
+        replaces them by those that an uninterrupted one has.
+        """
+        self._log_interval()
+        if val := self._validate(stop):
+            self._logger.metrics(self.state, val)
+            self._reporter.line(
+                f"after {val.step} steps: validation loss {val.loss:.4f}, "
+                f"error {100 * val.top1_error:.2f} %, top-5 error {100 * val.top5_error:.2f} %"
+            )
+
+    def _evaluate_at_the_end(self, stop: StopRequest) -> str:
+        return evaluate_at_the_end(
+            self._net,
+            self._data,
+            self._config,
+            self._followed,
+            file=self._logger.evaluation_file(),
+            stop=lambda: stop.requested,
+            say=self._reporter.line,
         )
 
     def _epoch_is_over(self) -> bool:
@@ -150,59 +254,8 @@ class Trainer:
         total = each * self._config.epochs
         return self.state.first_step + min(total, self._config.steps or total)
 
-    def _rate(self) -> float:
+    def _lr(self) -> float:
         return self._config.lr * self._schedule.factor(self.state.epoch)
-
-    def _step(self, batch: Batch, start: float, loader: TrainLoader) -> None:
-        config, state = self._config, self.state
-        self._rates.apply(self._schedule.factor(state.epoch), state.epoch)
-        done = self._steps.run(batch)
-        step = self._net.step
-        self._images += len(batch.labels)
-        state.offset += len(batch.labels)
-        self._unsaved = True
-        log = step % config.log_every == 0
-        save = config.checkpoint_every > 0 and step % config.checkpoint_every == 0
-        if self._epoch_is_over() or self._is_done() or log or save:
-            done += self._steps.finish()
-        self._count(done, batch)
-        self._seconds += time.perf_counter() - start
-        if self._meter:
-            self._loading = Loading.of(loader.meter - self._meter)
-        if state.interval.images:
-            self._reporter.step(self._interval_metrics(), self._last_step())
-        if self._epoch_is_over():
-            return
-        if log:
-            self._log_interval()
-        if save:
-            self._save()
-
-    def _count(self, done: Sequence[Done], batch: Batch | None) -> None:
-        """Adds up the results of steps; `batch`: of the last step that was begun, if at hand."""
-        for one in done:
-            if not math.isfinite(one.sums.loss):
-                self._diverged(batch, one)
-            self.state.interval.add(one.sums)
-            self.state.so_far.add(one.sums)
-            if warning := self._stall.observe(one.step, one.sums.loss / one.sums.images):
-                self._reporter.warning(warning)
-
-    def _diverged(self, batch: Batch | None, step: Done) -> None:
-        images = batch.images if batch else None
-        if isinstance(images, RawImages):
-            mean = mean_for(self._statistics, self._config.crop, cast(MeanMode, self._config.mean))
-            images = images.augmented(self._config.crop, mean)
-        where = "its update is made, so the layer where it began is not known"
-        if not step.updated:
-            layer = self._net.find_nonfinite(images) or "the loss"
-            where = f"the first layer to overflow is {layer}"
-        last = self._recorder.last_saved()
-        kept = f"; the last checkpoint, {last}, is from before" if last else ""
-        raise DivergedError(
-            f"the loss is not finite at step {step.step}; {where}: "
-            f"lower the learning rate, now {self._rate():g}, with --lr{kept}"
-        )
 
     def _interval_metrics(self) -> Metrics:
         speed = self._images / self._seconds if self._seconds else 0.0
@@ -217,81 +270,30 @@ class Trainer:
 
     def _log_interval(self) -> None:
         if self.state.interval.images:
-            self._recorder.metrics(self.state, self._interval_metrics())
+            self._logger.metrics(self.state, self._interval_metrics())
         self.state.interval = Sums()
         self._seconds, self._images = 0.0, 0
         self._meter = self._loading = None
 
-    def _end_epoch(self, stop: StopRequest) -> bool:
-        """Validates, logs, saves and moves on; False when stopped in the validation."""
-        state = self.state
-        val = self._validate(stop)
-        if val is None and stop.requested:
-            return False
-        train = Metrics.of(state.so_far, "train", state.epoch + 1, self._net.step)
-        self._log_interval()
-        if val:
-            self._recorder.metrics(state, val)
-        self._recorder.parameters(state, self._rate())
-        self._reporter.line(self._epoch_line(train, val))
-        error = val.top1_error if val else train.top1_error
-        before = self._schedule.factor(state.epoch)
-        self._schedule.observe(error)
-        best = state.best_error is None or error < state.best_error
-        state.best_error = error if best else state.best_error
-        state.epoch, state.offset, state.so_far = state.epoch + 1, 0, Sums()
-        self._save(best=best)
-        if not self._is_done():
-            factor = self._schedule.factor(state.epoch)
-            for change in self._rates.changes(before, factor, state.epoch):
-                self._reporter.line(change)
-        return True
-
-    def _validate(self, stop: StopRequest) -> Metrics | None:
-        """The validation split's line; None without one, or when stopped."""
-        if self._data.val is None:
-            return None
-        start = time.perf_counter()
-        sums = evaluate(self._net, self._data.val, stop=lambda: stop.requested)
-        if sums is None:
-            return None
-        speed = sums.images / (time.perf_counter() - start)
-        return Metrics.of(sums, "val", self.state.epoch + 1, self._net.step, speed)
-
-    def _measure_between_epochs(self, stop: StopRequest) -> None:
-        """Logs where the steps ended within an epoch.
-
-        The checkpoint is written before and does not count these lines: a resumed training
-        replaces them by those that an uninterrupted one has.
-        """
-        self._log_interval()
-        if val := self._validate(stop):
-            self._recorder.metrics(self.state, val)
-            self._reporter.line(
-                f"after {val.step} steps: validation loss {val.loss:.4f}, "
-                f"error {100 * val.top1_error:.2f} %, top-5 error {100 * val.top5_error:.2f} %"
-            )
-
-    def _evaluate_at_the_end(self, stop: StopRequest) -> str:
-        return evaluate_at_the_end(
-            self._net,
-            self._data,
-            self._config,
-            self._followed,
-            file=self._recorder.evaluation_file(),
-            stop=lambda: stop.requested,
-            say=self._reporter.line,
-        )
-
     def _save(self, *, best: bool = False) -> None:
         self.state.schedule = self._schedule.state()
-        self._recorder.save(self.state, best=best)
+        self._logger.save(self.state, best=best)
         self._unsaved = False
+
+    @contextmanager
+    def _naming_the_checkpoint(self) -> Iterator[None]:
+        """Adds the last checkpoint to the error message of a training that diverges."""
+        try:
+            yield
+        except DivergedError as error:
+            if last := self._logger.last_saved():
+                raise DivergedError(f"{error}; the last checkpoint is {last}") from error
+            raise
 
     def _epoch_line(self, train: Metrics, val: Metrics | None) -> str:
         text = (
             f"epoch {train.epoch} of {self._config.epochs}, step {train.step}, rate "
-            f"{self._rate():g}: training loss {train.loss:.4f}, "
+            f"{self._lr():g}: training loss {train.loss:.4f}, "
             f"error {100 * train.top1_error:.2f} %"
         )
         if val is None:
@@ -299,4 +301,111 @@ class Trainer:
         return (
             f"{text}; validation loss {val.loss:.4f}, error {100 * val.top1_error:.2f} %, "
             f"top-5 error {100 * val.top5_error:.2f} %"
+        )
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training that is ready to run."""
+
+    net: BaseNet
+    config: TrainConfig
+    data: Dataset
+    trainer: Trainer
+    folder: RunFolder | None
+
+
+def make_loader(
+    net: BaseNet, source: Source, statistics: Statistics, config: TrainConfig, state: RunState
+) -> TrainLoader:
+    """Starts the loader at the position of the training.
+
+    Where the device augments, the network is given the mean.
+
+    Raises:
+        DataError: a setting does not fit the images.
+    """
+    on_device = config.augment == "device"
+    if on_device:
+        net.set_mean(mean_for(statistics, config.crop, config.mean))
+    over = state.offset >= len(source)
+    return TrainLoader(
+        source,
+        batch_size=config.batch_size,
+        augmentation=config,
+        statistics=statistics,
+        seed=config.seed,
+        position=Position(state.epoch + 1, 0) if over else Position(state.epoch, state.offset),
+        threads=config.loader_threads or _loader_threads(config.devices),
+        device=next((n for n in config.devices if n.startswith("cuda")), config.devices[0]),
+        on_device=on_device,
+    )
+
+
+def _loader_threads(devices: Sequence[str]) -> int:
+    """Training on the CPU takes far longer than loading, and needs the processors itself."""
+    return 1 if any(name.startswith("cpu") for name in devices) else available_threads()
+
+
+class StopRequest:
+    """Whether the training has been asked to stop."""
+
+    def __init__(self) -> None:
+        self.requested = False
+
+
+@contextmanager
+def stop_request(announce: Callable[[str], None]) -> Iterator[StopRequest]:
+    """Within the block, the first SIGINT or SIGTERM only sets ``requested``.
+
+    In a thread other than the main one no signal can be caught: the block then runs without.
+    """
+    request = StopRequest()
+    if threading.current_thread() is not threading.main_thread():
+        yield request
+        return
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if request.requested:
+            raise KeyboardInterrupt
+        request.requested = True
+        announce(
+            f"{signal.Signals(number).name}: stopping after this step, then saving; "
+            "once more stops immediately"
+        )
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield request
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+_WINDOW = 50  # losses that are averaged
+_MARGIN = 0.01  # of ln(classes)
+
+
+class StallWatch:
+    """Gives one warning when the mean loss around step `after` is still that of guessing."""
+
+    def __init__(self, classes: int, after: int) -> None:
+        self._guess = math.log(classes)
+        self._after = after
+        self._losses: deque[float] = deque(maxlen=min(_WINDOW, max(after, 1)))
+
+    def observe(self, step: int, loss: float) -> str | None:
+        """Takes the mean loss of a step; returns the warning when it is time for one."""
+        if self._after == 0 or step > self._after or self._guess == 0.0:
+            return None
+        self._losses.append(loss)
+        mean = sum(self._losses) / len(self._losses)
+        if step < self._after or mean < (1 - _MARGIN) * self._guess:
+            return None
+        return (
+            f"after {step} steps the loss is {mean:.3f}, still that of guessing (ln of the number "
+            f"of classes is {self._guess:.3f}); likely causes: labels that do not belong to the "
+            "pictures, a learning rate that is too low or too high (try --lr 10 times smaller and "
+            "larger), initial weights too small for the depth (alexnet-2012 starts conv3 to conv5 "
+            "at 0.03 instead of 0.01), or pixels scaled to 0..1 where the network expects 0..255"
         )

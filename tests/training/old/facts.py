@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from alexnet_native.net import Net
+from alexnet_native import Net
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 

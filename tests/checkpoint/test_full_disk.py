@@ -7,15 +7,17 @@ from pathlib import Path
 
 import pytest
 import tiny
+from alexnet_native import checkpoint
+from alexnet_native.checkpoint import safetensors_io
 from alexnet_native.errors import CheckpointError
-from alexnet_native.training import checkpoint, fit, run_folder, tensor_file
+from alexnet_native.training import fit, run_folder
 
 
 @pytest.mark.parametrize("failing", [1, 2, 3])
 def test_the_last_good_checkpoint_stays_when_the_disk_is_full(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: int
 ) -> None:
-    real, written = tensor_file.write, []
+    real, written = safetensors_io.write, []
 
     def full(path: Path, *rest: object) -> None:
         written.append(path)
@@ -23,7 +25,7 @@ def test_the_last_good_checkpoint_stays_when_the_disk_is_full(
             raise OSError(28, os.strerror(28), str(path))
         real(path, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(checkpoint, "write", full)
+    monkeypatch.setattr("alexnet_native.checkpoint.checkpoint.write", full)
     with pytest.raises(CheckpointError) as caught:
         fit(tiny.net(), tiny.data(), out=tmp_path, epochs=3, verbose=False)
     message = str(caught.value)

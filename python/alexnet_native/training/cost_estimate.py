@@ -1,28 +1,59 @@
-"""What a training takes, by arithmetic: steps, bytes, memory, and time from a measured step."""
+"""What a training takes: steps, bytes and memory by arithmetic, time from a few real steps."""
 
 from __future__ import annotations
 
 import math
 import shutil
+import time
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from alexnet_native.config import TrainConfig
-from alexnet_native.data import Dataset
+from alexnet_native.data import ArraySource, Dataset, Source
+from alexnet_native.data.preprocess import Preprocess
 from alexnet_native.data.source import LazySource
-from alexnet_native.net import Net
-from alexnet_native.training.measure import Measured
-from alexnet_native.training.state import RunState
+from alexnet_native.data.statistics import Statistics, statistics
+from alexnet_native.net import BaseNet, Progress
+from alexnet_native.training.run_folder import RunState
+from alexnet_native.training.schedule import ParameterGroups
+from alexnet_native.training.trainer import make_loader
 
-__all__ = ["TrainingPlan", "duration", "size"]
+__all__ = ["CostEstimate", "StepTime", "duration", "measure_step_time", "size"]
 
+_FEWEST, _MOST = 3, 10  # steps that are timed
+_ENOUGH = 5.0  # seconds of them
+_IMAGES = 128  # of a timed validation; of the mean image
 _BATCHES_AHEAD = 5  # that the loader holds at most, with the one in use
 
 
 @dataclass(frozen=True)
-class TrainingPlan:
+class StepTime:
+    """Seconds, by the clock on the wall.
+
+    Attributes:
+        steps: that were timed, after one more.
+        step: of one step, with the wait for its batch.
+        images: of a step.
+        validation: for one image of one view; 0 without validation images.
+        decoding: of one picture, where pictures are kept in memory once they are decoded; else 0:
+            it is part of a step.
+    """
+
+    steps: int
+    step: float
+    images: int
+    validation: float
+    decoding: float
+
+
+@dataclass(frozen=True)
+class CostEstimate:
     """The counts of a training, of which some steps may be done.
 
     Args:
@@ -30,13 +61,13 @@ class TrainingPlan:
         done: steps that are done.
     """
 
-    net: Net
+    net: BaseNet
     data: Dataset
     config: TrainConfig
     done: int = 0
 
     @classmethod
-    def of(cls, net: Net, data: Dataset, config: TrainConfig, state: RunState) -> TrainingPlan:
+    def of(cls, net: BaseNet, data: Dataset, config: TrainConfig, state: RunState) -> CostEstimate:
         return cls(net, data, config, net.step - state.first_step)
 
     @property
@@ -94,7 +125,7 @@ class TrainingPlan:
         """At one time: those to keep, the best, and the one that is being written."""
         return self.config.keep + 2
 
-    def lines(self, place: Path, measured: Measured) -> Iterator[str]:
+    def lines(self, place: Path, measured: StepTime) -> Iterator[str]:
         """For people.
 
         Args:
@@ -152,7 +183,7 @@ class TrainingPlan:
             f"at {place}"
         )
 
-    def _times(self, measured: Measured) -> Iterator[str]:
+    def _times(self, measured: StepTime) -> Iterator[str]:
         speed = measured.images / measured.step
         yield (
             f"measured: {measured.steps} steps of {measured.images} images, {measured.step:.3g} s "
@@ -205,3 +236,77 @@ def _some(count: int, word: str) -> str:
 def _existing(place: Path) -> Path:
     place = place.absolute()
     return next(folder for folder in (place, *place.parents) if folder.exists())
+
+
+def measure_step_time(net: BaseNet, data: Dataset, config: TrainConfig) -> StepTime:
+    """Trains the network for a few steps and times them; its weights are of no use afterwards.
+
+    The images come from the loader of a training. Where a training would have them in memory, they
+    are put there before.
+
+    Args:
+        net: without preprocessing, or with that of its training.
+    """
+    source, decoding = _in_memory(data.train, 2 * config.batch_size)
+    if net.preprocess is None:
+        known = statistics(ArraySource(*_gathered(source, _IMAGES)))
+        net.preprocess = Preprocess(known, config.crop, scale=config.scale)
+    ParameterGroups(net, config).apply(1.0, 0)
+    seconds, images = _steps(net, source, net.preprocess.statistics, config)
+    return StepTime(
+        steps=len(seconds),
+        step=sum(seconds) / len(seconds),
+        images=images,
+        validation=_validation(net, data.val) if data.val else 0.0,
+        decoding=decoding,
+    )
+
+
+def _steps(
+    net: BaseNet, source: Source, known: Statistics, config: TrainConfig
+) -> tuple[list[float], int]:
+    """Seconds of each timed step, and its images."""
+    images = min(config.batch_size, len(source))
+    seconds: list[float] = []
+    waiting: deque[Progress] = deque()
+    warm = False
+    with make_loader(net, source, known, config, RunState()) as loader:
+        while len(seconds) < _FEWEST or (sum(seconds) < _ENOUGH and len(seconds) < _MOST):
+            start = time.perf_counter()
+            batch = next(loader)
+            if len(batch.labels) < images:  # the last of an epoch
+                continue
+            waiting.append(net.train_step(batch, parts=config.accumulate, wait=False))
+            while len(waiting) > net.steps_ahead:
+                _ = waiting.popleft().sums
+            if warm:
+                seconds.append(time.perf_counter() - start)
+            warm = True
+    for step in waiting:
+        _ = step.sums
+    return seconds, images
+
+
+def _validation(net: BaseNet, source: Source) -> float:
+    source, _ = _in_memory(source, _IMAGES)
+    net.measure(*_gathered(source, _IMAGES))
+    start = time.perf_counter()
+    images, labels = _gathered(source, _IMAGES)
+    net.measure(images, labels)
+    return (time.perf_counter() - start) / len(images)
+
+
+def _in_memory(source: Source, count: int) -> tuple[Source, float]:
+    """A source as fast as the training's, and the seconds that each picture's decoding takes."""
+    if not isinstance(source, LazySource) or not source.keeps:
+        return source, 0.0
+    start = time.perf_counter()
+    images, labels = _gathered(source, count)
+    return ArraySource(images, labels), (time.perf_counter() - start) / len(images)
+
+
+def _gathered(source: Source, count: int) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+    """So many images, evenly spread, or all."""
+    count = min(count, len(source))
+    indices = np.arange(count, dtype=np.int64) * len(source) // count
+    return source.gather(indices), source.labels[indices]

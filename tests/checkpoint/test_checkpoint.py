@@ -8,12 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny
+from alexnet_native import Net, checkpoint
 from alexnet_native.data.preprocess import Preprocess
 from alexnet_native.data.statistics import Statistics, statistics
 from alexnet_native.errors import CheckpointError
 from alexnet_native.models import Description
-from alexnet_native.net import Net
-from alexnet_native.training import checkpoint
 from placements import APART
 from safetensors import safe_open
 
@@ -108,7 +107,9 @@ def with_layer(word: str, value: object, layer: int = 0) -> Description:
     plain = tiny.description()
     layers = [dict(entry) for entry in plain.layers]
     layers[layer][word] = value
-    return Description(plain.name, plain.input_shape, plain.classes, tuple(layers), plain.hints)
+    return Description(
+        plain.name, plain.input_shape, plain.classes, tuple(layers), plain.default_config
+    )
 
 
 @pytest.mark.parametrize(

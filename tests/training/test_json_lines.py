@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 from alexnet_native.errors import CheckpointError
-from alexnet_native.net.scores import Sums
-from alexnet_native.training.metrics import JsonLines, Metrics
+from alexnet_native.net.metrics import Sums
+from alexnet_native.training.progress import Metrics
+from alexnet_native.training.run_folder import JsonLines
 
 
 def test_metrics_are_means_over_images_with_errors_as_fractions() -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from alexnet_native.checkpoint.safetensors_io import Entry, TensorFile, write
 from alexnet_native.errors import CheckpointError
-from alexnet_native.training.tensor_file import Entry, TensorFile, write
 from safetensors import safe_open
 from safetensors.numpy import load_file
 

@@ -8,7 +8,7 @@ from alexnet_native import _core
 from alexnet_native.errors import ModelError
 from alexnet_native.models import Description
 
-__all__ = ["native_network", "places"]
+__all__ = ["device_text", "native_network"]
 
 
 def native_network(
@@ -64,7 +64,7 @@ def _require_own_devices(devices: Sequence[str], replicas: int) -> None:
             )
 
 
-def places(devices: Sequence[str], replicas: int) -> str:
+def device_text(devices: Sequence[str], replicas: int) -> str:
     """For people: "cpu:0, cpu:1 (2 replicas)"."""
     where = ", ".join(devices)
     return f"{where} ({replicas} replicas)" if replicas > 1 else where

@@ -1,4 +1,4 @@
-"""Initial weights from another checkpoint: train on one set, go on with another.
+"""Initial weights from another checkpoint: train on one data set, continue on another.
 
 The paper's last row began so: pre-trained on the whole of ImageNet's Fall 2011 release, then
 fine-tuned on the 1000 classes.
@@ -10,22 +10,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from alexnet_native.checkpoint import Checkpoint
 from alexnet_native.errors import CheckpointError
 from alexnet_native.models import Description
-from alexnet_native.net import Net
-from alexnet_native.training.checkpoint import Checkpoint
+from alexnet_native.net import BaseNet
 
-__all__ = ["Taken", "take_weights"]
+__all__ = ["Pretrained", "load_pretrained"]
 
 # Words of a layer that do not change what its weights mean.
-_OF_NO_MATTER = {
+_IRRELEVANT = {
     "weight_lr", "bias_lr", "weight_decay", "bias_decay", "weight_std", "bias_value", "engine",
     "device", "towers", "input",
 }  # fmt: skip
 
 
 @dataclass(frozen=True)
-class Taken:
+class Pretrained:
     """What came from a checkpoint; `lines` say all of it: taken, new, not used, what differs."""
 
     lines: tuple[str, ...]
@@ -41,7 +41,7 @@ class Taken:
         return "; ".join([head, *rest])
 
 
-def take_weights(net: Net, saved: Checkpoint) -> Taken:
+def load_pretrained(net: BaseNet, saved: Checkpoint) -> Pretrained:
     """Sets the parameters that the checkpoint has too; the others stay, and so does the step.
 
     The layer of the classes is new where the classes are others.
@@ -80,11 +80,11 @@ def take_weights(net: Net, saved: Checkpoint) -> Taken:
     for name in taken:
         value = saved.file.read(f"value/{name}")
         net.params[name] = value
-    return Taken(tuple(_lines(net, saved, here, there, taken)))
+    return Pretrained(tuple(_lines(net, saved, here, there, taken)))
 
 
 def _lines(
-    net: Net, saved: Checkpoint, here: dict[str, Any], there: dict[str, Any], taken: list[str]
+    net: BaseNet, saved: Checkpoint, here: dict[str, Any], there: dict[str, Any], taken: list[str]
 ) -> Iterator[str]:
     yield f"initial weights from {saved.path}, of {saved.description.name} at step {saved.step}"
     used = _layers(taken)
@@ -97,12 +97,12 @@ def _lines(
         yield f"  note: {difference}"
 
 
-def _differences(net: Net, saved: Checkpoint) -> Iterator[str]:
+def _differences(net: BaseNet, saved: Checkpoint) -> Iterator[str]:
     ours = {layer["name"]: layer for layer in net.description.layers}
     theirs = {layer["name"]: layer for layer in saved.description.layers}
     common = [name for name in ours if name in theirs]
     for name in common:
-        for word in sorted({*ours[name], *theirs[name]} - _OF_NO_MATTER):
+        for word in sorted({*ours[name], *theirs[name]} - _IRRELEVANT):
             there, here = theirs[name].get(word), ours[name].get(word)
             if there != here:
                 yield f"{name} has {word} = {there!r} there and {here!r} here"

@@ -15,10 +15,10 @@ from typing import Any
 from alexnet_native import _core
 from alexnet_native.models import Description
 
-__all__ = ["with_he_weights"]
+__all__ = ["with_kaiming_weights"]
 
 
-def with_he_weights(network: Description) -> Description:
+def with_kaiming_weights(network: Description) -> Description:
     """The network with weights of deviation sqrt(2 / inputs of a unit) and biases of 0."""
     native = _core.Network(network.native_layers(), network.input_shape, devices=("cpu:0",))
 

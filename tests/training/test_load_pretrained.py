@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 import tiny
+from alexnet_native import Net, checkpoint
 from alexnet_native.errors import CheckpointError
 from alexnet_native.models import Description
-from alexnet_native.net import Net
-from alexnet_native.training import checkpoint, fit, prepare, resume
-from alexnet_native.training.warm_start import take_weights
+from alexnet_native.training import fit, prepare, resume
+from alexnet_native.training.load_pretrained import load_pretrained
 
 DATA = tiny.data()
 
@@ -31,12 +31,14 @@ def changed(*layers: Mapping[str, Any], classes: int = 4, **words: dict[str, Any
     plain = tiny.description()
     own = [{**layer, **words.get(layer["name"], {})} for layer in plain.layers]
     own[4:4] = map(dict, layers)
-    return Net(Description("other", plain.input_shape, classes, tuple(own), plain.hints), seed=9)
+    return Net(
+        Description("other", plain.input_shape, classes, tuple(own), plain.default_config), seed=9
+    )
 
 
 def take(net: Net, place: Path, names: tuple[str, ...] | None = ("a", "b", "c", "d")) -> list[str]:
     net.class_names = names
-    return list(take_weights(net, checkpoint.load(place)).lines)
+    return list(load_pretrained(net, checkpoint.load(place)).lines)
 
 
 def equal(net: Net, other: Net, *names: str) -> bool:
@@ -101,7 +103,7 @@ def test_layers_without_weights_that_only_one_has_and_their_order_are_noted(
     norm = {"name": "norm1", "type": "lrn", "size": 3, "k": 1.0, "alpha": 1e-4, "beta": 0.75,
             "alpha_mode": "sum"}  # fmt: skip
     layers = (conv, norm, pool, relu, *top)
-    net = Net(Description("other", plain.input_shape, 4, layers, plain.hints))
+    net = Net(Description("other", plain.input_shape, 4, layers, plain.default_config))
     assert take(net, pretrained)[2:] == [
         "  note: not there: norm1",
         "  note: not here: drop1",

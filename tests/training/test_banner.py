@@ -8,15 +8,14 @@ from typing import Any
 
 import pytest
 import tiny
+from alexnet_native import Net
 from alexnet_native.config import SETTINGS, TrainConfig
 from alexnet_native.data import Dataset
-from alexnet_native.net import Net
 from alexnet_native.recipes import read_recipe
 from alexnet_native.training import fit, prepare, resume
-from alexnet_native.training.announce import announcement
+from alexnet_native.training.banner import banner, learning_rate_text
+from alexnet_native.training.build import set_up
 from alexnet_native.training.progress import Silent
-from alexnet_native.training.rate_words import learning_rate
-from alexnet_native.training.setup import set_up
 from placements import FIRST
 
 CLASSES = tuple(f"class {index}" for index in range(1000))
@@ -38,7 +37,7 @@ def by_name(lines: list[str]) -> dict[str, str]:
 def said(net: Net | None = None, data: Dataset = IMAGENET, **settings: Any) -> dict[str, str]:
     """The announcement's lines by what stands before the colon."""
     config = TrainConfig(crop=(224, 224), **settings)
-    return by_name(list(announcement(net or tiny.net(), data, config)))
+    return by_name(list(banner(net or tiny.net(), data, config)))
 
 
 @pytest.fixture
@@ -113,7 +112,7 @@ def test_crop_and_augmentation_are_said_in_words(settings: dict[str, Any], words
 
 def test_a_crop_of_the_whole_image_is_no_crop() -> None:
     config = TrainConfig(crop=(256, 256), mirror=False, color_std=0.0)
-    lines = by_name(list(announcement(tiny.net(), IMAGENET, config)))
+    lines = by_name(list(banner(tiny.net(), IMAGENET, config)))
     assert lines["images"] == "whole images, no augmentation"
 
 
@@ -157,7 +156,7 @@ def test_a_crop_of_the_whole_image_is_no_crop() -> None:
     ],
 )  # fmt: skip
 def test_the_learning_rate_is_said_in_words(settings: dict[str, Any], words: str) -> None:
-    assert learning_rate(TrainConfig(**settings), validated=True, width=100) == words
+    assert learning_rate_text(TrainConfig(**settings), validated=True, width=100) == words
 
 
 def test_without_validation_images_a_plateau_looks_at_the_training_error() -> None:
@@ -220,7 +219,7 @@ def test_ten_lines_of_at_most_100_columns_also_for_a_recipe_on_few_images(recipe
     given = {"data": "demo:4:4", "batch_size": 4, "epochs": 2, "lr": 0.02, "momentum": 0.8}
     setup = set_up(given, read_recipe(recipe))
     lines = list(
-        announcement(
+        banner(
             setup.net, setup.data, setup.config, setup.followed, note=setup.note,
             out=Path(f"runs/{recipe}-demo-20261127-202542"),
         )
@@ -235,9 +234,7 @@ def test_ten_lines_of_at_most_100_columns_also_for_a_recipe_on_few_images(recipe
 def test_as_many_deviations_are_named_as_fit_in_a_line() -> None:
     changes = {"net": "cifar10-quick", "data": "demo:4:4", "batch_size": 4, "epochs": 2, "lr": 0.02}
     setup = set_up({**changes, "momentum": 0.8, "mirror": False}, read_recipe("paper"))
-    line = by_name(list(announcement(setup.net, setup.data, setup.config, setup.followed)))[
-        "recipe"
-    ]
+    line = by_name(list(banner(setup.net, setup.data, setup.config, setup.followed)))["recipe"]
     line = f"recipe: {line}"
     names = "net, crop, mirror, epochs, batch_size, lr, momentum"
     assert line == f"recipe: paper, with 7 deviations: {names}"
@@ -245,7 +242,7 @@ def test_as_many_deviations_are_named_as_fit_in_a_line() -> None:
     config = replace(setup.config, **many)
     [line] = [
         line
-        for line in announcement(setup.net, setup.data, config, setup.followed)
+        for line in banner(setup.net, setup.data, config, setup.followed)
         if line.startswith("recipe: ")
     ]
     assert line.startswith("recipe: paper, with 11 deviations: net, crop, random_crop, mirror")
@@ -275,7 +272,7 @@ def test_few_images_take_one_line_with_the_options_that_undo_it() -> None:
     ):
         setup = set_up({"data": "demo:4:4", **changes})
         assert setup.note == note
-        lines = list(announcement(setup.net, setup.data, setup.config, note=setup.note))
+        lines = list(banner(setup.net, setup.data, setup.config, note=setup.note))
         assert [line for line in lines if "few images" in line] == [note] * bool(note)
 
 

@@ -1,4 +1,4 @@
-"""Checkpoints: all that a network and its training need to go on, in one safetensors file.
+"""Checkpoints: all that a network and its training need to continue, in one safetensors file.
 
 Tensors: ``value/conv1.weight`` and ``momentum/conv1.weight`` for each parameter, and
 ``preprocess/mean``, ``preprocess/pca_std``, ``preprocess/pca_vectors`` for uint8 pictures.
@@ -10,31 +10,40 @@ trainings write equal bytes.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from alexnet_native import _core
+from alexnet_native.checkpoint.safetensors_io import Entry, TensorFile, write
 from alexnet_native.data.preprocess import Preprocess
 from alexnet_native.data.statistics import Statistics
 from alexnet_native.errors import CheckpointError, UserError
 from alexnet_native.models.description import Description
 from alexnet_native.recipes import FollowedRecipe
-from alexnet_native.training.same_network import require_same_network
-from alexnet_native.training.tensor_file import Entry, TensorFile, write
-
-if TYPE_CHECKING:
-    from alexnet_native.net import Net
 
 __all__ = ["FORMAT", "LATEST", "Checkpoint", "find", "load", "restore", "save"]
 
 FORMAT = "alexnet-native checkpoint 1"
 LATEST = "latest"
 _STATISTICS = ("mean", "pca_std", "pca_vectors")
+
+
+class SavedNet(Protocol):
+    """What a checkpoint holds of a network: the attributes of `BaseNet`."""
+
+    native: _core.Network
+    description: Description
+    seed: int
+    precision: str
+    step: int
+    class_names: tuple[str, ...] | None
+    preprocess: Preprocess | None
 
 
 @dataclass(frozen=True)
@@ -59,7 +68,7 @@ class Checkpoint:
 
 def save(
     path: str | Path,
-    net: Net,
+    net: SavedNet,
     *,
     config: str = "",
     progress: Mapping[str, Any] | None = None,
@@ -72,7 +81,7 @@ def save(
         path: the file; an older one is replaced.
         net: its weights, momentum, step, class names, preprocessing and description are stored.
         config: the settings of the training, as TOML.
-        progress: what the training needs to go on, JSON values only.
+        progress: what the training needs to continue, JSON values only.
         recipe: what the training follows and where it deviates: `FollowedRecipe.to_json`.
         engines: layer -> convolution engine in use; for the reader, never used again.
 
@@ -183,14 +192,14 @@ def _preprocess(file: TensorFile, plain: Mapping[str, Any] | None) -> Preprocess
     )
 
 
-def restore(net: Net, saved: Checkpoint) -> None:
+def restore(net: SavedNet, saved: Checkpoint) -> None:
     """Sets weights, momentum, step, class names and preprocessing of a network.
 
     Raises:
         CheckpointError: the checkpoint belongs to another network (names the first difference; the
             network is then unchanged), or a tensor is damaged.
     """
-    require_same_network(net, saved.file, saved.description)
+    _require_same_network(net, saved.file, saved.description)
     dtype = "float64" if net.precision == "fp64" else "float32"
     for name in net.native.param_names():
         for kind in ("value", "momentum"):
@@ -198,3 +207,52 @@ def restore(net: Net, saved: Checkpoint) -> None:
     net.step = saved.step
     net.class_names = saved.class_names
     net.preprocess = saved.preprocess
+
+
+def _require_same_network(net: SavedNet, file: TensorFile, saved: Description) -> None:
+    """Compares names and shapes of the parameters, then every word of the description.
+
+    Args:
+        net: the network here.
+        file: the checkpoint's tensors.
+        saved: the checkpoint's description.
+
+    Raises:
+        CheckpointError: they differ; the message names the first tensor or word that does.
+    """
+    # Through TOML, lists and tuples, whole numbers and floats are spelt alike.
+    here = Description.from_toml(net.description.to_toml())
+    name = "another network" if here.name == saved.name else f"{saved.name}, not of {here.name}"
+    for difference in chain(_tensors(net, file), _words(here, saved)):
+        raise CheckpointError(f"checkpoint {file.path} is of {name}: {difference}")
+
+
+def _tensors(net: SavedNet, file: TensorFile) -> Iterator[str]:
+    here = {name: tuple(net.native.param_shape(name)) for name in net.native.param_names()}
+    names = [name.removeprefix("value/") for name in file.names if name.startswith("value/")]
+    there = {name: file.shape(f"value/{name}") for name in names}
+    for name, shape in here.items():
+        if name not in there:
+            yield f"it has no {name}"
+        elif there[name] != shape:
+            yield f"{name} is {_times(there[name])} there and {_times(shape)} here"
+    for name in [name for name in there if name not in here]:
+        yield f"it has {name}, which this network has not"
+
+
+def _words(here: Description, there: Description) -> Iterator[str]:
+    for mine, theirs in zip(here.layers, there.layers, strict=False):
+        for word in sorted({*mine, *theirs}):
+            if mine.get(word) != theirs.get(word):
+                yield (
+                    f"layer {theirs['name']} has {word} = {theirs.get(word)!r} there and "
+                    f"{mine.get(word)!r} here"
+                )
+    if len(here.layers) != len(there.layers):
+        yield f"it has {len(there.layers)} layers there and {len(here.layers)} here"
+    if here.input_shape != there.input_shape:
+        yield f"its input is {_times(there.input_shape)} there and {_times(here.input_shape)} here"
+
+
+def _times(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from alexnet_native.data import ArraySource
 from alexnet_native.errors import DataError
-from alexnet_native.net.scores import credits_of, score
+from alexnet_native.net.metrics import score, top_k_accuracy
 from alexnet_native.reports.per_class import PerClass
-from alexnet_native.training.predictions import Predictions, average, item_names
+from alexnet_native.reports.predictions import Predictions, average, item_names
 
 CLASSES = ("ant", "bee", "cat, or dog")
 
@@ -40,15 +40,15 @@ def test_a_constant_predictor_scores_exactly_its_share(classes: int) -> None:
     assert sums.top1_error == pytest.approx(1 - 1 / classes, abs=1e-15)
     assert sums.top5_error == pytest.approx(1 - 5 / classes, abs=1e-15)
     mean = average([replace(predictions(), probabilities=constant[:7, :3])] * 3, names="abc")
-    assert (credits_of(mean, np.zeros(7, np.int32), 1) == 1 / 3).all()
+    assert (top_k_accuracy(mean, np.zeros(7, np.int32), 1) == 1 / 3).all()
 
 
-def test_credits_of_ties_by_hand() -> None:
+def test_top_k_accuracy_ties_by_hand() -> None:
     p = np.array([[0.4, 0.4, 0.1, 0.1], [0.1, 0.5, 0.2, 0.2], [0.2, 0.2, 0.2, 0.4]])
     labels = np.array([0, 3, 1], np.int32)
-    assert credits_of(p, labels, 1).tolist() == [0.5, 0.0, 0.0]
-    assert credits_of(p, labels, 2).tolist() == [1.0, 0.5, pytest.approx(1 / 3)]
-    assert credits_of(p, labels, 5).tolist() == [1.0, 1.0, 1.0]
+    assert top_k_accuracy(p, labels, 1).tolist() == [0.5, 0.0, 0.0]
+    assert top_k_accuracy(p, labels, 2).tolist() == [1.0, 0.5, pytest.approx(1 / 3)]
+    assert top_k_accuracy(p, labels, 5).tolist() == [1.0, 1.0, 1.0]
 
 
 def test_predictions_survive_their_file(tmp_path: Path) -> None:

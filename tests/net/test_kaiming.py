@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny
+from alexnet_native import Net
 from alexnet_native.models import Description
-from alexnet_native.net import Net
+from alexnet_native.net.kaiming import with_kaiming_weights
 from alexnet_native.training import prepare
-from alexnet_native.training.initial import with_he_weights
 
 LAYERS = (
     {"name": "conv", "type": "conv", "channels": 200, "kernel": 3, "groups": 2, "bias_value": 1.0},
@@ -23,7 +23,7 @@ LAYERS = (
 
 
 def test_the_deviation_follows_the_inputs_of_a_unit_and_biases_are_0() -> None:
-    network = with_he_weights(Description("x", (4, 6, 6), 300, LAYERS))
+    network = with_kaiming_weights(Description("x", (4, 6, 6), 300, LAYERS))
     # conv: 2 of 4 channels, 3 x 3. local: 200 channels, 2 x 2. fc: 8 x 3 x 3.
     inputs = {"conv": 2 * 9, "local": 200 * 4, "fc": 8 * 9}
     net = Net(network)

@@ -1,0 +1,372 @@
+"""From settings to a training that is ready to run: new, resumed, or of a network that exists."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from alexnet_native import checkpoint
+from alexnet_native.checkpoint import Checkpoint
+from alexnet_native.config import SETTINGS, TrainConfig
+from alexnet_native.data import Dataset, open_data
+from alexnet_native.data.augment import check_crop
+from alexnet_native.data.preprocess import Preprocess
+from alexnet_native.data.statistics import statistics
+from alexnet_native.errors import CheckpointError, ConfigError
+from alexnet_native.net import BaseNet
+from alexnet_native.net.kaiming import with_kaiming_weights
+from alexnet_native.recipes import FollowedRecipe, Recipe, follow
+from alexnet_native.training.banner import banner, every_setting
+from alexnet_native.training.defaults import choose_network, quick_start, resolve
+from alexnet_native.training.load_pretrained import load_pretrained
+from alexnet_native.training.progress import Reporter, Silent, reporter
+from alexnet_native.training.run_folder import RunFolder, RunState
+from alexnet_native.training.schedule import ParameterGroups, make_schedule
+from alexnet_native.training.trainer import Outcome, Run, Trainer
+
+__all__ = [
+    "Resumed",
+    "Setup",
+    "begin",
+    "class_names",
+    "fit",
+    "place_of",
+    "prepare",
+    "reopen",
+    "resume",
+    "set_up",
+]
+
+_OF_THE_NET = (
+    "net", "classes", "activation", "engine", "init", "precision", "devices", "crop", "data",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Parts of a training that fit together.
+
+    Attributes:
+        note: what was chosen for few images, or "".
+    """
+
+    net: BaseNet
+    data: Dataset
+    config: TrainConfig
+    followed: FollowedRecipe | None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """A training as a checkpoint left it."""
+
+    setup: Setup
+    saved: Checkpoint
+    state: RunState
+
+
+def set_up(given: Mapping[str, Any], recipe: Recipe | None = None) -> Setup:
+    """Opens the data, chooses and builds the network, and resolves all settings.
+
+    Args:
+        given: settings, by the names of `TrainConfig`; the others have defaults.
+        recipe: its settings come after the given ones, and before the network's and the data's.
+
+    Raises:
+        UserError: a setting, the data or the network cannot be used.
+    """
+    given = {**(recipe.values if recipe else {}), **given}
+    spec = str(given.get("data", "demo"))
+    data = open_data(spec)
+    network = choose_network(given, data)
+    names = {"net": given.get("net", network.name), "data": _lasting(spec)}
+    few = quick_start(given, network, data)
+    start = {} if recipe else few
+    if given.get("init_from"):
+        first = checkpoint.load(given["init_from"])
+        names["init_from"] = str(first.path.absolute())
+        scale = {"scale": first.preprocess.scale} if first.preprocess else {}
+        start = {name: value for name, value in {**start, **scale}.items() if name != "init"}
+    config = resolve({**given, **names}, network, data, start)
+    check_crop(config.crop, data.train.image_shape)
+    net = BaseNet(
+        with_kaiming_weights(network) if config.init == "he" else network,
+        devices=config.devices,
+        seed=config.seed,
+        precision=config.precision,
+        threads=config.threads,
+        replicas=config.replicas,
+        communicator=config.communicator,
+    )
+    net.class_names = class_names(config, data)
+    _check_rates(net, config)
+    note = _few_images_note(few, start, given, network.default_config) if few else ""
+    return Setup(net, data, config, follow(recipe, network.name) if recipe else None, note)
+
+
+def reopen(path: str | Path, given: Mapping[str, Any], data: Dataset | None = None) -> Resumed:
+    """The training that wrote a checkpoint, with its network as it was.
+
+    Args:
+        path: a checkpoint, ``checkpoints/latest``, a checkpoints folder or a run folder.
+        given: settings to change from here on; only those that `Setting.on_resume` allows.
+        data: the data set, where its settings cannot name it (arrays).
+
+    Raises:
+        UserError: the checkpoint, a setting or the data cannot be used.
+    """
+    saved = checkpoint.load(path)
+    if not saved.config:
+        raise CheckpointError(
+            f"{saved.path} holds a network but no training to resume; it was saved from Python"
+        )
+    before = TrainConfig.from_toml(saved.config, str(saved.path))
+    if "data" in given:
+        given = {**given, "data": _lasting(str(given["data"]))}
+    config = _changed(before, given)
+    state = RunState.from_json(saved.progress)
+    data = open_data(config.data if data is None else data)
+    if len(data.train) != state.train_images or class_names(config, data) != saved.class_names:
+        raise ConfigError(
+            f"{config.data} is not the data that {saved.path} was trained on: it has "
+            f"{len(data.train)} training images of {len(data.classes)} classes, then there were "
+            f"{state.train_images} of {len(saved.class_names or ())}; name the same with --data"
+        )
+    net = BaseNet(
+        saved.description,
+        devices=config.devices,
+        seed=saved.seed,
+        precision=saved.precision,
+        threads=config.threads,
+        replicas=config.replicas,
+        communicator=config.communicator,
+    )
+    checkpoint.restore(net, saved)
+    _check_rates(net, config)
+    return Resumed(Setup(net, data, config, saved.followed), saved, state)
+
+
+def _check_rates(net: BaseNet, config: TrainConfig) -> None:
+    """Raises ConfigError for a schedule, a rate or a frozen layer that does not exist."""
+    make_schedule(config)
+    ParameterGroups(net, config)
+
+
+def _changed(before: TrainConfig, given: Mapping[str, Any]) -> TrainConfig:
+    values = before.values()
+    for name, value in given.items():
+        if name not in SETTINGS:
+            raise ConfigError(f"there is no setting {name}")
+        if value != values[name] and not SETTINGS[name].on_resume:
+            free = ", ".join(known for known, setting in SETTINGS.items() if setting.on_resume)
+            raise ConfigError(
+                f"{name} was {values[name]} when this training began and cannot become {value} on "
+                f"resuming; what may change: {free}"
+            )
+        values[name] = value
+    return TrainConfig(**values)
+
+
+def _lasting(spec: str) -> str:
+    """A name of the data that is understood from any working folder."""
+    path = Path(spec).expanduser()
+    return str(path.absolute()) if path.exists() else spec
+
+
+def class_names(config: TrainConfig, data: Dataset) -> tuple[str, ...]:
+    spare = range(len(data.classes), config.classes)
+    return (*data.classes, *(f"class {index}" for index in spare))
+
+
+def _few_images_note(
+    few: Mapping[str, Any],
+    start: Mapping[str, Any],
+    given: Mapping[str, Any],
+    own: Mapping[str, Any],
+) -> str:
+    """What was chosen for few images and how to undo it, or how to choose it; "": nothing."""
+    names = [name for name in ("init", "scale", "batch_size") if name not in given]
+    if not start:  # a recipe stays as it is
+        if given.get("init") == "he":
+            return ""
+        return (
+            "few images: the recipe is kept; for a quicker start: --init he "
+            f"--scale {few['scale']:g} --batch-size {few['batch_size']}"
+        )
+    undo = {"init": "own", "scale": "1", "batch_size": str(own["batch_size"])}
+    options = [f"--{name.replace('_', '-')} {undo[name]}" for name in names if name in start]
+    if not options:
+        return ""
+    return f"few images: quick start; for the network's own start: {' '.join(options)}"
+
+
+def prepare(
+    given: Mapping[str, Any],
+    *,
+    recipe: Recipe | None = None,
+    out: Path | None = None,
+    overwrite: bool = False,
+    show: Reporter | None = None,
+    verbose: bool = False,
+) -> Run:
+    """Opens the data, builds the network, and only then creates the run's folder.
+
+    Args:
+        given: settings, by the names of `TrainConfig`; the others have defaults.
+        recipe: its settings come after the given ones, and before the network's and the data's.
+        out: the folder; None: ``runs/<net>-<data>-<time>``.
+        overwrite: a run in that folder may be replaced.
+        show: None shows warnings only.
+        verbose: every setting is shown at the start.
+
+    Raises:
+        UserError: a setting, the data or the network cannot be used; nothing was written.
+    """
+    setup = set_up(given, recipe)
+    folder = RunFolder(place_of(out, setup), setup.config.keep)
+    if not overwrite:
+        folder.require_free()
+    return begin(setup, folder, overwrite, show, verbose)
+
+
+def begin(
+    setup: Setup,
+    folder: RunFolder | None,
+    overwrite: bool,
+    show: Reporter | None,
+    verbose: bool = False,
+) -> Run:
+    """Reads the data, so that damage is found now; the run's folder is created last."""
+    net, data, config, followed = setup.net, setup.data, setup.config, setup.followed
+    _show(show, f"reading {data.name} and measuring its mean image")
+    data.load()
+    measured = statistics(data.train)
+    mean: Any = config.mean
+    net.preprocess = Preprocess(measured, config.crop, mean, config.scale)
+    taken = load_pretrained(net, checkpoint.load(config.init_from)) if config.init_from else None
+    trainer = Trainer(net, data, measured, config, folder=folder, reporter=show, followed=followed)
+    if folder:
+        folder.start(*_texts(net, config, followed), overwrite=overwrite)
+    place = folder.path if folder else None
+    lines = banner(net, data, config, followed, taken=taken, note=setup.note, out=place)
+    _show(show, *lines)
+    if verbose:
+        _show(show, *every_setting(config, followed, taken))
+    return Run(net, config, data, trainer, folder)
+
+
+def resume(
+    path: str | Path,
+    given: Mapping[str, Any],
+    *,
+    data: Dataset | None = None,
+    out: Path | None = None,
+    overwrite: bool = False,
+    show: Reporter | None = None,
+    verbose: bool = False,
+) -> Run:
+    """Continues the training that wrote a checkpoint, bit by bit where nothing is changed.
+
+    Args:
+        path: a checkpoint, ``checkpoints/latest``, a checkpoints folder or a run folder.
+        given: settings to change from here on; only those that `Setting.on_resume` allows.
+        data: the data set, where its settings cannot name it (arrays).
+        out: another folder for the rest; None continues in the run's own.
+        verbose: every setting is shown at the start.
+
+    Raises:
+        UserError: the checkpoint, a setting or the data cannot be used; nothing was changed.
+    """
+    found = reopen(path, given, data)
+    setup, saved, state = found.setup, found.saved, found.state
+    net, config, data = setup.net, setup.config, setup.data
+    _show(show, f"reading {data.name}")
+    data.load()
+    assert saved.preprocess is not None  # every training has one
+    own = RunFolder.holding(saved.path)
+    place = out or own
+    if place is None:
+        raise ConfigError(f"{saved.path} lies in no run folder; name one for the rest with --out")
+    folder = RunFolder(place, config.keep)
+    texts = _texts(net, config, saved.followed)
+    trainer = Trainer(
+        net,
+        data,
+        saved.preprocess.statistics,
+        config,
+        folder=folder,
+        reporter=show,
+        state=state,
+        followed=saved.followed,
+    )
+    if own and place.resolve() == own.resolve():
+        folder.continue_at(*texts, state=state, checkpoint=saved.path, step=saved.step)
+    else:
+        state.metrics_lines = state.parameters_lines = 0
+        folder.start(*texts, overwrite=overwrite)
+    _show(show, *banner(net, data, config, saved.followed, out=place, resumed=True))
+    if verbose:
+        _show(show, *every_setting(config, saved.followed))
+    return Run(net, config, data, trainer, folder)
+
+
+def _show(show: Reporter | None, *lines: str) -> None:
+    if show:
+        for line in lines:
+            show.line(line)
+
+
+def _texts(
+    net: BaseNet, config: TrainConfig, followed: FollowedRecipe | None
+) -> tuple[str, str, str]:
+    """What a run folder says of its run: config.toml, net.toml, recipe.toml."""
+    recipe = followed.to_toml(config) if followed else ""
+    return config.to_toml(), net.description.to_toml(), recipe
+
+
+def place_of(out: Path | None, setup: Setup) -> Path:
+    """The run's folder: as given, or ``runs/<recipe or net>-<data>-<time>``."""
+    config, followed = setup.config, setup.followed
+    data = "-".join(Path(config.data).name.split(":")) or "data"
+    first = Path(followed.recipe.name if followed else config.net).stem
+    return out or Path("runs") / f"{first}-{data}-{time.strftime('%Y%m%d-%H%M%S')}"
+
+
+def fit(net: BaseNet, data: Any, *, out: str | Path | None = None, **settings: Any) -> Outcome:
+    """Trains a network that exists already; `Net.fit`.
+
+    Args:
+        net: trained in place, from its present weights; gets the data's preprocessing and classes.
+        data: what `open_data` takes: a name or path, a Dataset, or (images, labels[, val_images,
+            val_labels]) with uint8 images (N, H, W, C).
+        out: a folder for logs and checkpoints; None writes nothing.
+        settings: those of `TrainConfig` that do not belong to the network; also ``verbose=False``
+            and ``overwrite=True``.
+
+    Raises:
+        UserError: a setting or the data does not fit.
+        DivergedError: the loss is not finite.
+    """
+    verbose, overwrite = settings.pop("verbose", True), settings.pop("overwrite", False)
+    for name in _OF_THE_NET:
+        if name in settings:
+            raise ConfigError(
+                f"{name} is fixed when a BaseNet exists; give it to BaseNet, or leave it out"
+            )
+    opened = open_data(data)
+    if len(opened.classes) > net.classes:
+        raise ConfigError(
+            f"{opened.name} has {len(opened.classes)} classes, the network {net.classes}"
+        )
+    fixed = {"precision": net.precision, "devices": net.devices, "seed": net.seed}
+    config = resolve({**fixed, **settings}, net.description, opened)
+    folder = RunFolder(Path(out), config.keep) if out else None
+    show = reporter() if verbose else Silent()
+    check_crop(config.crop, opened.train.image_shape)
+    net.class_names = class_names(config, opened)
+    setup = Setup(net, opened, config, followed=None)
+    return begin(setup, folder, overwrite, show).trainer.run()
