@@ -1,4 +1,4 @@
-// Python's arrays as a network's batches, borrowed.
+// Converts Python arrays to batches of a network. The arrays are borrowed.
 #pragma once
 
 #include "bindings/convert.h"
@@ -8,10 +8,10 @@ namespace alexnet {
 
 Batch to_batch(const Replica& net, const py::array& images);
 Batch to_batch(const Replica& net, const py::array& images, const py::array& labels);
-// `raw`: as Loader.next() gives it, with on_device.
+// `raw`: a dict from Loader.next() with on_device.
 Batch to_raw_batch(const Replica& net, const py::dict& raw, const py::array& labels);
 
-// Keeps the arrays of a batch for a step that is not waited for.
+// Keeps the arrays of a batch alive for a step that is only enqueued.
 Batch kept(Batch batch, const py::array& images, const py::array& labels);
 Batch kept(Batch batch, const py::dict& raw, const py::array& labels);
 
