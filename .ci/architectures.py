@@ -1,8 +1,8 @@
-"""Fails unless a CUDA library holds code for exactly these architectures: as CMake writes them.
+"""Fails unless a CUDA library contains code for exactly these architectures, in CMake's notation.
 
 python .ci/architectures.py libalexnet_cuda.so 80-real 90-real 90-virtual
 
-Read from the entries of nvcc's fat binaries in the file: kind 1 is PTX (virtual), 2 a cubin (real).
+Reads the entries of nvcc's fat binaries in the file: kind 1 is PTX (virtual), 2 is a cubin (real).
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import struct
 import sys
 from pathlib import Path
 
-HEADER = struct.Struct("<IHHQ")  # magic, version, bytes of the header, bytes behind it
-ENTRY = struct.Struct("<HHIQ12xI")  # kind, version, bytes of the header, bytes behind it, sm
+HEADER = struct.Struct("<IHHQ")  # magic, version, header size, size of the data after it
+ENTRY = struct.Struct("<HHIQ12xI")  # kind, version, header size, size of the data after it, sm
 MAGIC = struct.pack("<I", 0xBA55ED50)
 KINDS = {1: "virtual", 2: "real"}
 

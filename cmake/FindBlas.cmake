@@ -1,5 +1,5 @@
-# A CBLAS for the CPU's matrix products, in this order: the scipy-openblas32 wheel (bundled into
-# ours), a system CBLAS, our own kernel. Defines the target alexnet_blas.
+# Finds a CBLAS for matrix products on the CPU. Tries in this order: the scipy-openblas32 wheel (bundled
+# into our wheel), a system CBLAS, the built-in kernels. Defines the target alexnet_blas.
 add_library(alexnet_blas INTERFACE)
 set(ALEXNET_BLAS "AUTO" CACHE STRING "AUTO, WHEEL, SYSTEM or OWN")
 
@@ -34,7 +34,7 @@ if(ALEXNET_BLAS_BUNDLE)
 elseif(ALEXNET_BLAS_SYSTEM)
   message(STATUS "BLAS: ${cblas_library}")
 elseif(ALEXNET_BLAS MATCHES "AUTO|OWN")
-  message(STATUS "BLAS: our own kernel (no scipy-openblas32, no system CBLAS)")
+  message(STATUS "BLAS: built-in kernels (no scipy-openblas32 or system CBLAS is used)")
 else()
-  message(FATAL_ERROR "ALEXNET_BLAS=${ALEXNET_BLAS}: not found")
+  message(FATAL_ERROR "ALEXNET_BLAS=${ALEXNET_BLAS}: this BLAS was not found")
 endif()

@@ -1,17 +1,17 @@
-# CUDA for the back end, from a toolkit or from NVIDIA's wheels on PyPI, which find_package(CUDAToolkit)
-# does not find: they have no lib64 and no unversioned .so. Needed: nvcc, the runtime, cuBLAS.
-# Used where it is: the header of cuDNN. Its library and NCCL's are opened at run time.
+# Finds CUDA for the back end, in a toolkit or in NVIDIA's wheels on PyPI. find_package(CUDAToolkit) does
+# not find the wheels, which have neither lib64 nor unversioned .so files. Required: nvcc, the runtime,
+# cuBLAS. Optional: the header of cuDNN. The libraries of cuDNN and NCCL are opened at run time.
 #
-#   ALEXNET_CUDA=AUTO    build the back end where everything is found, else say what was missing
-#   ALEXNET_CUDA=ON      stop where something is missing
-#   ALEXNET_CUDA=WHEELS  like ON, with the toolchain from the wheels of the build environment alone
+#   ALEXNET_CUDA=AUTO    build the back end if everything is found, else print what is missing
+#   ALEXNET_CUDA=ON      stop if something is missing
+#   ALEXNET_CUDA=WHEELS  like ON, but only use the toolchain from the wheels of the build environment
 #
-# Sets ALEXNET_CUDA to ON or OFF, and, where it is ON, enables the language CUDA and defines
-# alexnet::cudart, alexnet::cublas, ALEXNET_CUDA_RUNPATH and, if found, alexnet::cudnn_headers.
+# Sets ALEXNET_CUDA to ON or OFF. If it is ON, enables the language CUDA and defines alexnet::cudart,
+# alexnet::cublas, ALEXNET_CUDA_RUNPATH and, if found, alexnet::cudnn_headers.
 set(cuda_missing "")
 set(cuda_major 13)
 
-# The folders "nvidia" of the Python in use, where NVIDIA's wheels are installed.
+# The "nvidia" folders of this Python, which contain NVIDIA's wheels.
 set(wheel_folders "")
 if(Python_EXECUTABLE)
   execute_process(
@@ -33,7 +33,8 @@ if(NOT ALEXNET_CUDA STREQUAL "WHEELS")
   endforeach()
 endif()
 
-# nvcc: the one that is named, then those of the roots, of PATH, of the usual place, of the wheels.
+# nvcc: the one that is set explicitly, then those in the roots, in PATH, in the usual folders, in the
+# wheels.
 set(nvcc "")
 if(NOT ALEXNET_CUDA STREQUAL "WHEELS")
   foreach(named "${CMAKE_CUDA_COMPILER}" "$ENV{CUDACXX}")
@@ -54,7 +55,7 @@ if(NOT nvcc)
 endif()
 
 if(nvcc)
-  # It may be a wrapper's script: the toolkit's root is what it says itself.
+  # nvcc may be a wrapper script, so it is asked for the root of its toolkit.
   execute_process(COMMAND ${nvcc} -dryrun -v -x cu /dev/null ERROR_VARIABLE dryrun OUTPUT_QUIET)
   if(dryrun MATCHES "TOP=([^\n\r]+)")
     get_filename_component(nvcc_root "${CMAKE_MATCH_1}" REALPATH)
@@ -65,10 +66,10 @@ if(nvcc)
     if(CMAKE_MATCH_1 EQUAL cuda_major)
       set(nvcc_version "${CMAKE_MATCH_1}.${CMAKE_MATCH_2}")
     else()
-      list(APPEND cuda_missing "CUDA ${cuda_major} (${nvcc} is of ${CMAKE_MATCH_1}.${CMAKE_MATCH_2})")
+      list(APPEND cuda_missing "CUDA ${cuda_major} (${nvcc} has version ${CMAKE_MATCH_1}.${CMAKE_MATCH_2})")
     endif()
   else()
-    list(APPEND cuda_missing "an nvcc that runs (${nvcc} does not)")
+    list(APPEND cuda_missing "an nvcc that runs (${nvcc} does not run)")
   endif()
 else()
   list(APPEND cuda_missing "nvcc")
@@ -92,7 +93,7 @@ if(NOT ALEXNET_CUDA STREQUAL "WHEELS")
   set(system_includes /usr/include /usr/include/${CMAKE_SYSTEM_PROCESSOR}-linux-gnu)
 endif()
 
-# A header and, unless its library is opened at run time, that library by its full name.
+# Finds a header and, unless the library is opened at run time, the library by its full name.
 function(add_cuda_library name header library)
   set(folders ${ARGN})
   if(library)
@@ -119,13 +120,13 @@ add_cuda_library(cublas cublas_v2.h libcublas.so.${cuda_major})
 add_cuda_library(cudnn cudnn.h "" ${cudnn_includes})
 foreach(needed cudart cublas)
   if(NOT TARGET alexnet::${needed})
-    list(APPEND cuda_missing "${needed} (its header and lib${needed}.so.${cuda_major})")
+    list(APPEND cuda_missing "${needed} (header and lib${needed}.so.${cuda_major})")
   endif()
 endforeach()
 
-# A kernel, compiled and linked: that finds a host compiler that nvcc refuses, and half a toolkit.
+# Compiles and links a kernel, which detects an unsupported host compiler and an incomplete toolkit.
 if(NOT cuda_missing)
-  if(NOT EXISTS ${nvcc_root}/lib64)  # that of the wheels: it does not look into lib by itself
+  if(NOT EXISTS ${nvcc_root}/lib64)  # in the wheels: nvcc does not search lib by itself
     string(APPEND CMAKE_CUDA_FLAGS " -L${nvcc_root}/lib")
   endif()
   if(NOT CMAKE_CUDA_HOST_COMPILER)
@@ -150,9 +151,9 @@ endif()
 
 if(cuda_missing)
   list(JOIN cuda_missing ", " cuda_missing)
-  set(cuda_advice "a toolkit of CUDA ${cuda_major} in CUDA_HOME or on PATH, or ALEXNET_CUDA=WHEELS")
+  set(cuda_advice "set CUDA_HOME or PATH to a CUDA ${cuda_major} toolkit, or use ALEXNET_CUDA=WHEELS")
   if(ALEXNET_CUDA STREQUAL "AUTO")
-    message(STATUS "CUDA: no back end; missing: ${cuda_missing} (${cuda_advice})")
+    message(STATUS "CUDA: the back end is not built; missing: ${cuda_missing} (${cuda_advice})")
     set(ALEXNET_CUDA OFF)
     return()
   endif()
@@ -162,7 +163,7 @@ if(cuda_missing)
   message(FATAL_ERROR "ALEXNET_CUDA=${ALEXNET_CUDA}: missing: ${cuda_missing} (${cuda_advice})")
 endif()
 
-# The first of: CMAKE_CUDA_ARCHITECTURES, CUDAARCHS, our default.
+# CMAKE_CUDA_ARCHITECTURES if set, else CUDAARCHS, else our default.
 if(NOT CMAKE_CUDA_ARCHITECTURES)
   set(CMAKE_CUDA_ARCHITECTURES "80-real;90-real;90-virtual")
   if(NOT "$ENV{CUDAARCHS}" STREQUAL "")
@@ -172,8 +173,8 @@ endif()
 set(CMAKE_CUDA_COMPILER ${nvcc})
 enable_language(CUDA)
 
-# Where the libraries are at run time: beside the package in its site-packages; and in a toolkit, but
-# never in the environment of a build, which is gone by then.
+# The folders of the libraries at run time: beside the package in site-packages, and in a toolkit. Never
+# in a build environment, which no longer exists then.
 set(ALEXNET_CUDA_RUNPATH "")
 foreach(part cu${cuda_major} cudnn nccl)
   list(APPEND ALEXNET_CUDA_RUNPATH "$ORIGIN/../nvidia/${part}/lib")
@@ -192,7 +193,7 @@ foreach(library ${ALEXNET_cudart_LIBRARY} ${ALEXNET_cublas_LIBRARY})
   endif()
 endforeach()
 
-set(cudnn_header "no cudnn.h: built without")
+set(cudnn_header "without cuDNN (cudnn.h was not found)")
 if(TARGET alexnet::cudnn_headers)
   set(cudnn_header "cudnn.h from ${ALEXNET_cudnn_INCLUDE}")
 endif()

@@ -1,4 +1,4 @@
-// A batch of Python's arrays, borrowed, as the core takes it.
+// Converts Python arrays to batches of a network. The arrays are borrowed.
 #pragma once
 
 #include "bindings/convert.h"

@@ -1,4 +1,4 @@
-// Pictures on the way to records: resize, and the moments of their pixels.
+// Images to records: resizing, and moments of the pixels.
 #include "bindings/bind.h"
 #include "images/moments.h"
 #include "images/resize.h"
@@ -13,7 +13,7 @@ using Array = py::array_t<T, py::array::c_style>;
 
 void resize(const Array<uint8_t>& image, Array<uint8_t>& out) {
   for (const Array<uint8_t>* a : {&image, static_cast<const Array<uint8_t>*>(&out)})
-    require<ShapeError>(a->ndim() == 3 && a->shape(2) == 3, "pictures must be uint8 (H, W, 3)");
+    require<ShapeError>(a->ndim() == 3 && a->shape(2) == 3, "images must be uint8 (H, W, 3)");
   const RgbSize in_size{int(image.shape(0)), int(image.shape(1))};
   const RgbSize out_size{int(out.shape(0)), int(out.shape(1))};
   const uint8_t* in = image.data();
@@ -40,10 +40,10 @@ void moments(const Array<uint8_t>& images, Array<uint64_t>& sums, Array<uint64_t
 
 void bind_images(py::module_& m) {
   m.def("resize_cover", &resize, "image"_a.noconvert(), "out"_a.noconvert(),
-        "Scales the largest central part of image, uint8 (H, W, 3), that has the\n"
-        "proportions of out, and writes it to out, uint8 (h, w, 3). Reduces with a\n"
-        "triangle filter, enlarges with a cubic one. The bytes are the same on every\n"
-        "machine. Releases the GIL.");
+        "Crops the largest central part of image, uint8 (H, W, 3), that has the aspect\n"
+        "ratio of out, uint8 (h, w, 3), and resizes it to out. Uses a triangle filter to\n"
+        "reduce and a cubic filter to enlarge. The result is the same on every machine.\n"
+        "Releases the GIL.");
   m.def("add_moments", &moments, "images"_a.noconvert(), "sums"_a.noconvert(),
         "products"_a.noconvert(),
         "Adds images, uint8 (N, H, W, C), to sums, uint64 (H, W, C), and the products\n"

@@ -7,7 +7,7 @@ namespace alexnet {
 namespace {
 
 Shape to_shape(const std::vector<int>& s) {
-  require<ConfigError>(s.size() == 4, "an input shape is (images, channels, height, width)");
+  require<ConfigError>(s.size() == 4, "an input shape must be (images, channels, height, width)");
   return {s[0], s[1], s[2], s[3]};
 }
 
@@ -80,10 +80,10 @@ py::tuple backward(LayerRunner& r, const std::vector<py::array>& d_outputs) {
 void bind_layer_runner(py::module_& m) {
   py::class_<LayerRunner>(
       m, "LayerRunner",
-      "Runs one layer alone, forward and backward, on given arrays. For tests.\n"
+      "Runs a single layer, forward and backward, on given arrays. For tests.\n"
       "\n"
       "Arrays are float32 (float64 with precision \"fp64\") and C-contiguous. Raises\n"
-      "ValueError where an argument does not fit.")
+      "ValueError if an argument is not valid.")
       .def(py::init([](const std::string& type, const py::dict& attrs,
                        const std::vector<std::vector<int>>& input_shapes, const std::string& device,
                        const std::string& precision, const std::string& name, int threads,
@@ -96,12 +96,12 @@ void bind_layer_runner(py::module_& m) {
            }),
            "type"_a, "attrs"_a, "input_shapes"_a, py::kw_only(), "device"_a = "cpu:0",
            "precision"_a = "fp32", "name"_a = "layer", "threads"_a = 0, "reads_image"_a = false,
-           "type: of a layer, as \"conv\". attrs: attributes of the layer. input_shapes: (N,\n"
-           "C, H, W) for each input. reads_image: behave as the first layer of a network,\n"
-           "which computes no gradient with respect to its input.")
+           "type: the layer type, such as \"conv\". attrs: attributes of the layer.\n"
+           "input_shapes: (N, C, H, W) for each input. reads_image: behave as the first\n"
+           "layer of a network, which computes no gradient with respect to its input.")
       .def_property_readonly(
           "engine", [](const LayerRunner& r) { return r.plan().engine; },
-          "The convolution engine in use; \"\" where there is no choice.")
+          "The convolution engine in use; \"\" for layers without engines.")
       .def(
           "param_shapes",
           [](const LayerRunner& r) {
@@ -110,26 +110,29 @@ void bind_layer_runner(py::module_& m) {
               out[py::str(p.name)] = py::make_tuple(p.shape.n, p.shape.c, p.shape.h, p.shape.w);
             return out;
           },
-          "Shape of each parameter by name, four numbers.")
+          "Shape of each parameter by name, as four numbers.")
       .def("forward", &forward, "inputs"_a, "params"_a = py::dict(), py::kw_only(),
            "training"_a = true, "seed"_a = 0, "step"_a = 0, "first_image"_a = 0,
            "labels"_a = py::none(), "loss_scale"_a = 1.0,
-           "Computes the outputs of the layer, a list of arrays. params: arrays by name.\n"
-           "seed, step and first_image select the random draws; labels: int32 (N,), for a\n"
-           "layer with a loss.")
+           "Returns the outputs of the layer as a list of arrays. params: arrays by name.\n"
+           "seed, step and first_image select the random draws. labels: int32 (N,), for\n"
+           "layers with a loss.")
       .def("backward", &backward, "d_outputs"_a,
-           "After forward(): the gradients with respect to the inputs (a list) and to the\n"
-           "parameters (a dict).")
+           "Returns the gradients with respect to the inputs (a list) and to the parameters\n"
+           "(a dict). Call it after forward().")
       .def(
           "saved",
           [](LayerRunner& r, size_t index) {
-            require<ConfigError>(index < r.plan().saved.size(), "the layer saves {} values",
+            require<ConfigError>(index < r.plan().saved.size(),
+                                 "there is no saved value {}: the layer saves {} values", index,
                                  r.plan().saved.size());
             std::vector<py::array> out = make_arrays(r, {r.plan().saved[index]});
             r.saved(index, out[0].mutable_data());
             return out[0];
           },
-          "index"_a, "After forward(): a value that the layer keeps for backward(), by number.");
+          "index"_a,
+          "Returns a value that the layer keeps for backward(), by index. Call it after\n"
+          "forward().");
 }
 
 }  // namespace alexnet

@@ -54,7 +54,7 @@ py::tuple draw(const ImageDraws& draws, int64_t epoch, int64_t first, int64_t co
                         draws.has_color(epoch) ? py::object(color) : py::object(py::none()));
 }
 
-// Gives the buffer back when the last array that lies in it is gone.
+// Gives the buffer back when the last array that uses it has been destroyed.
 py::capsule owner_of(const Loader& loader, BatchBuffer* buffer) {
   struct Loan {
     std::shared_ptr<BatchBuffers> buffers;
@@ -125,9 +125,11 @@ std::unique_ptr<Loader> make_loader(const std::shared_ptr<Records>& records,
                                     const std::string& device) {
   const RecordShape record = to_record_shape(shape);
   require<ShapeError>(labels.ndim() == 1, "labels must be int32 (N,)");
-  require<ShapeError>(!records || (records->shape().bytes() == record.bytes() &&
-                                   records->count() == labels.shape(0)),
-                      "records and labels are of different images");
+  require<ShapeError>(
+      !records ||
+          (records->shape().bytes() == record.bytes() && records->count() == labels.shape(0)),
+      "records must have shape ({}, {}, {}) and one label each; there are {} labels", record.height,
+      record.width, record.channels, labels.shape(0));
   LoaderOptions o;
   o.batch_size = batch_size;
   o.prefetch = prefetch;
@@ -151,9 +153,9 @@ std::unique_ptr<Loader> make_loader(const std::shared_ptr<Records>& records,
 
 void bind_loader(py::module_& m) {
   py::class_<Records, std::shared_ptr<Records>>(
-      m, "Records", "Where a Loader reads pixels from: uint8 (H, W, C) for each image.");
+      m, "Records", "The source of pixels for a Loader: uint8 (H, W, C) per image.");
   m.def("records_in_memory", &memory_records, "images"_a.noconvert(), py::keep_alive<0, 1>(),
-        "Records in an array, uint8 (N, H, W, C), which is borrowed and not copied.");
+        "Records in an array, uint8 (N, H, W, C). The array is borrowed, not copied.");
   m.def(
       "records_in_files",
       [](const std::array<int, 3>& shape, int64_t count, const std::vector<std::string>& files,
@@ -162,8 +164,8 @@ void bind_loader(py::module_& m) {
             records_in_files(to_record_shape(shape), count, files, each));
       },
       "shape"_a, "count"_a, "files"_a, "each"_a,
-      "Records in files, one after the other: `each` in every file but the last,\n"
-      "`count` in total. shape: height, width, channels.");
+      "Records in files. each: number of records per file, except in the last one.\n"
+      "count: total number of records. shape: height, width, channels.");
   m.def(
       "permutation",
       [](uint64_t seed, uint32_t site, uint64_t step, int64_t count) {
@@ -174,19 +176,21 @@ void bind_loader(py::module_& m) {
       "A random permutation of 0 to count - 1, int64 (count,); equal arguments give\n"
       "equal results.");
 
-  py::class_<ImageDraws>(m, "ImageDraws",
-                         "The random crop, mirroring and color noise of each image, by epoch and\n"
-                         "position in it. alexnet_native.data.augment explains the settings.")
+  py::class_<ImageDraws>(
+      m, "ImageDraws",
+      "The random crop, mirroring and color noise of each image, by epoch and\n"
+      "position in the epoch. alexnet_native.data.augment documents the settings.")
       .def(py::init(&make_draws), py::kw_only(), "seed"_a, "channels"_a, "crop"_a, "places"_a,
            "first"_a, "mirror"_a, "group"_a, "axes"_a, "color_epochs"_a, "scale"_a, "color_scale"_a,
-           "crop: height, width. places: the number of crop places down and across; first:\n"
-           "the first of them. group: consecutive images that share their draws. axes:\n"
-           "float64 (C, C), or None for no color noise. color_epochs: epochs with color\n"
-           "noise; in these, color_scale replaces scale.")
+           "crop: height, width. places: number of vertical and horizontal crop offsets.\n"
+           "first: the first of these offsets. group: number of consecutive images that\n"
+           "share their draws. axes: float64 (C, C), or None for no color noise.\n"
+           "color_epochs: number of epochs with color noise, in which color_scale replaces\n"
+           "scale.")
       .def("draw", &draw, "epoch"_a, "first"_a, "count"_a,
-           "The draws of `count` images from position `first`: offsets int32 (count, 2),\n"
-           "top and left; mirror uint8 (count,); color float32 (count, C), or None in an\n"
-           "epoch without color noise.");
+           "Returns the draws of `count` images from position `first` on: offsets int32\n"
+           "(count, 2), top and left; mirror uint8 (count,); color float32 (count, C), or\n"
+           "None in an epoch without color noise.");
 
   py::class_<Loader>(
       m, "Loader",
@@ -196,26 +200,28 @@ void bind_loader(py::module_& m) {
            "shape"_a, "labels"_a.noconvert(), "draws"_a, "mean"_a.noconvert(), py::kw_only(),
            "batch_size"_a, "epoch"_a, "offset"_a, "threads"_a, "prefetch"_a, "rank"_a, "ranks"_a,
            "on_device"_a, "device"_a,
-           "records: None where claim() and hand_over() supply them. shape: height, width,\n"
-           "channels. labels: int32 (N,). mean: as in augment(). epoch, offset: where to\n"
-           "start. on_device: give records instead of augmented images. device: its host\n"
-           "memory holds the batches.\n"
-           "Raises ValueError where an argument does not fit.")
+           "records: None if they are supplied by claim() and hand_over(). shape: height,\n"
+           "width, channels of a record. labels: int32 (N,). mean: as in augment(). epoch,\n"
+           "offset: where to start. on_device: return records instead of augmented images.\n"
+           "device: batches are stored in host memory that this device reads directly.\n"
+           "Raises ValueError if an argument is not valid.")
       .def("next", &next_batch,
-           "Waits for the next batch and returns it as a dict of arrays, in memory that\n"
-           "the loader uses again when the arrays are gone. None after close(), and after\n"
-           "fail() when no batch is left. Raises the error that a thread stopped with.")
+           "Waits for the next batch and returns it as a dict of arrays. The loader reuses\n"
+           "their memory when the arrays have been destroyed. Returns None after close(),\n"
+           "and after fail() when no batch is left. Raises the error that stopped a thread.")
       .def("claim", &claim,
            "Waits for a free buffer and returns the indices of its images, int64 (N,), and\n"
-           "the array that takes their records, uint8 (N, H, W, C). None after close().")
+           "the array to write their records to, uint8 (N, H, W, C). Returns None after\n"
+           "close().")
       .def("hand_over", &Loader::hand_over,
-           "Says that the records of the last claim() have been written.")
+           "Tells the loader that the records of the last claim() have been written.")
       .def("fail", &Loader::fail,
-           "Says that no more records will come, because of an error; next() returns None\n"
-           "when no batch is left.")
-      .def("meter", &meter, "Counts and waiting times, in seconds, since the start, as a dict.")
+           "Tells the loader that an error occurred and no more records will be written.\n"
+           "next() returns None when no batch is left.")
+      .def("meter", &meter,
+           "Returns counts and waiting times in seconds since the start, as a dict.")
       .def("close", &Loader::close, py::call_guard<py::gil_scoped_release>(),
-           "Stops the threads and waits for them to end.");
+           "Stops the threads and waits until they have ended.");
 }
 
 }  // namespace alexnet

@@ -1,4 +1,4 @@
-// A network's profile, and what a device can do at best.
+// The profile of a network, and the peak rates of a device.
 #include "bindings/bind.h"
 #include "core/backend.h"
 #include "train/network.h"
@@ -47,23 +47,23 @@ py::dict measure_peak_rates(const std::string& name, int threads) {
 void bind_profile(py::module_& m, py::class_<Network>& network) {
   network
       .def("profile", &Network::profile, "on"_a,
-           "Starts or stops recording the time of every task.")
+           "Starts or stops recording the times of all tasks.")
       .def_property_readonly("is_profiled", &Network::is_profiled,
                              "Whether tasks are being recorded.")
       .def(
           "take_profile", [](Network& n) { return to_list(n.take_profile()); },
-          "The tasks recorded since the last call: a dict {\"device\", \"tasks\"} for each\n"
-          "device, then for each sum of gradients. Times are in nanoseconds.")
+          "Returns the tasks recorded since the last call: a dict {\"device\", \"tasks\"} for\n"
+          "each device, then for each stream that sums gradients. Times are in nanoseconds.")
       .def(
           "costs",
           [](Network& n, int batch, bool training) { return to_list(n.costs(batch, training)); },
           "batch"_a, "training"_a = true,
-          "Multiply-adds and bytes of each task for a batch of this size, as a list of\n"
-          "dicts.");
-  m.def("measure_peak_rates", &measure_peak_rates, "device"_a = "cpu:0", "threads"_a = 0,
-        "Measures what a device can do at best: {\"fp32\", \"tf32\", \"bf16\", \"bytes\"} per\n"
-        "second. Takes about a second. Raises UnavailableError where the device is not\n"
-        "available.");
+          "Returns the multiply-adds and bytes of each task for a batch of this size, as a\n"
+          "list of dicts.");
+  m.def(
+      "measure_peak_rates", &measure_peak_rates, "device"_a = "cpu:0", "threads"_a = 0,
+      "Measures the peak rates of a device: {\"fp32\", \"tf32\", \"bf16\", \"bytes\"} per second.\n"
+      "Takes about a second. Raises UnavailableError if the device is not available.");
 }
 
 }  // namespace alexnet

@@ -28,10 +28,11 @@ void augment(const Array<uint8_t>& images, Array<float>& out, const Array<int32_
                       "offsets must be int32 ({}, 2)", n);
   require<ShapeError>(mirror.ndim() == 1 && mirror.shape(0) == n, "mirror must be uint8 ({},)", n);
   for (int i = 0; i < n; ++i)
-    require<ShapeError>(offsets.at(i, 0) >= 0 && offsets.at(i, 0) + h <= height &&
-                            offsets.at(i, 1) >= 0 && offsets.at(i, 1) + w <= width,
-                        "a crop of {}x{} at ({}, {}) leaves the {}x{} image {}", h, w,
-                        offsets.at(i, 0), offsets.at(i, 1), height, width, i);
+    require<ShapeError>(
+        offsets.at(i, 0) >= 0 && offsets.at(i, 0) + h <= height && offsets.at(i, 1) >= 0 &&
+            offsets.at(i, 1) + w <= width,
+        "a crop of {}x{} at ({}, {}) is not inside image {}, which has {}x{} pixels", h, w,
+        offsets.at(i, 0), offsets.at(i, 1), i, height, width);
   Augment<float> op;
   op.height = height;
   op.width = width;
@@ -77,7 +78,7 @@ py::list unavailable() {
   return out;
 }
 
-// What --communicator can name beside the built-in one, on the back ends that work here.
+// Values of --communicator other than the built-in one, for the back ends available here.
 py::list communicators() {
   py::list out;
   for (const BackendApi* api : backends()) {
@@ -90,7 +91,8 @@ py::list communicators() {
   return out;
 }
 
-// Memory of the host that the device reaches; it keeps what it takes to give it back.
+// Host memory that the device accesses directly. The array owns the device, which is needed to
+// release the memory.
 Array<uint8_t> host_memory(int64_t bytes, const std::string& name) {
   struct Memory {
     std::unique_ptr<Device> device;
@@ -99,7 +101,7 @@ Array<uint8_t> host_memory(int64_t bytes, const std::string& name) {
       if (data) device->release_host(data);
     }
   };
-  require<ConfigError>(bytes >= 0, "memory of {} bytes was asked for", bytes);
+  require<ConfigError>(bytes >= 0, "the number of bytes must not be negative, got {}", bytes);
   const DeviceId id = parse_device(name);
   auto memory = std::make_unique<Memory>();
   memory->device = backend(id.kind).make_device(id, 1);
@@ -128,37 +130,39 @@ py::array_t<uint32_t> philox_bits(uint64_t seed, uint32_t site, uint64_t step, u
 
 void bind_tools(py::module_& m) {
   m.def("devices", &device_list,
-        "The devices that can be used here, each a dict {\"name\", \"description\"}.");
+        "Returns the devices available on this machine, each a dict {\"name\",\n"
+        "\"description\"}.");
   m.def("unavailable_backends", &unavailable,
-        "The back ends that cannot be used here, each a dict {\"name\", \"reason\"}.");
+        "Returns the back ends that are not available on this machine, each a dict\n"
+        "{\"name\", \"reason\"}.");
   m.def("communicators", &communicators,
-        "The communicators besides \"built-in\", each a dict {\"name\", \"title\",\n"
-        "\"missing\"}; missing is \"\" where it can be used.");
+        "Returns the communicators other than \"built-in\", each a dict {\"name\", \"title\",\n"
+        "\"missing\"}; missing is \"\" if it can be used.");
   m.def("available_threads", &available_threads,
         "Number of CPU threads that this process may use.");
   m.def("host_memory", &host_memory, "bytes"_a, "device"_a,
-        "Host memory that the device reads directly (pinned, for a GPU), uint8\n"
-        "(bytes,). Raises UnavailableError where the device is not available.");
+        "Allocates host memory that the device reads directly (pinned, for a GPU), uint8\n"
+        "(bytes,). Raises UnavailableError if the device is not available.");
   m.def(
       "cpu_kernels", [] { return backend(DeviceKind::cpu).devices()[0].kernels; },
       "The instruction set of the CPU kernels in use: \"avx512\", \"avx2\" or \"generic\".");
   m.def(
       "site_of", [](const std::string& name) { return site_of(name); }, "name"_a,
-      "The number that keys the random draws of a layer with this name.");
+      "The number that selects the random draws of a layer with this name.");
   m.def("philox_bits", &philox_bits, "seed"_a, "site"_a, "step"_a, "first"_a, "count"_a,
-        "Random bits of elements first to first + count - 1, uint32 (count,), by\n"
-        "Philox4x32-10.");
+        "Random bits of elements first to first + count - 1 from Philox4x32-10, uint32\n"
+        "(count,).");
   m.def("augment", &augment, "images"_a.noconvert(), "out"_a.noconvert(), "offsets"_a.noconvert(),
         "mirror"_a.noconvert(), "mean"_a.noconvert() = py::none(),
         "color"_a.noconvert() = py::none(), "scale"_a = 1.0f, "threads"_a = 1,
-        "out[n] = scale * (crop of images[n] at offsets[n] - mean + color[n]), with the crop\n"
-        "mirrored where mirror[n] is not 0.\n"
+        "out[n] = scale * (crop of images[n] at offsets[n] - mean + color[n]). The crop is\n"
+        "mirrored if mirror[n] is not 0.\n"
         "\n"
         "images: uint8 (N, H, W, C). out: float32 (N, C, h, w). offsets: int32 (N, 2),\n"
-        "top and left. mirror: uint8 (N,). mean: float32 (C, h, w), the same for every\n"
-        "crop, or (C, H, W), the part under the crop, or None. color: float32 (N, C) or\n"
-        "None. Releases the GIL.\n"
-        "Raises ValueError where a shape does not fit or a crop leaves its image.");
+        "top and left. mirror: uint8 (N,). mean: float32 (C, h, w), subtracted from every\n"
+        "crop; or (C, H, W), of which the part at the crop is subtracted; or None. color:\n"
+        "float32 (N, C) or None. Releases the GIL.\n"
+        "Raises ValueError if a shape does not match or a crop is not inside its image.");
 }
 
 }  // namespace alexnet

@@ -1,4 +1,4 @@
-// Python values to ours and back. Decides nothing.
+// Conversion between Python and C++ values. Makes no decisions.
 #pragma once
 
 #include <pybind11/numpy.h>
@@ -36,7 +36,8 @@ inline py::dtype numpy_dtype(DType t) {
   return t == DType::f64 ? py::dtype::of<double>() : py::dtype::of<float>();
 }
 
-// Borrows: the array must be C-contiguous, of the dtype and of `count` elements.
+// Returns the borrowed memory of an array, which must be C-contiguous and have this dtype and
+// `count` elements.
 inline const void* borrow(const py::array& array, DType dtype, int64_t count, const char* what) {
   require<ConfigError>(
       array.dtype().is(numpy_dtype(dtype)) || array.dtype().equal(numpy_dtype(dtype)),
@@ -54,7 +55,7 @@ inline AttrValue to_attr(const std::string& key, const py::handle& value) {
   if (py::isinstance<py::int_>(value)) return value.cast<int64_t>();
   if (py::isinstance<py::float_>(value)) return value.cast<double>();
   require<ConfigError>(py::isinstance<py::str>(value),
-                       "'{}' must be a number, a text or true/false", key);
+                       "'{}' must be a number, a string or a boolean", key);
   return value.cast<std::string>();
 }
 

@@ -1,4 +1,4 @@
-// The extension module: registration and the translation of errors, nothing else.
+// The extension module: registers the bindings and translates exceptions.
 #include "bindings/bind.h"
 #include "core/backend.h"
 #include "core/libraries.h"
@@ -12,7 +12,8 @@ void bind_errors(py::module_& m) {
   static py::exception<UnavailableError> unavailable(m, "UnavailableError", base.ptr());
   base.attr("__doc__") = "An error of the native core; the other errors here derive from it.";
   device.attr("__doc__") = "A device failed; the message names the call and the device.";
-  unavailable.attr("__doc__") = "A device, library or communicator is not available; says why.";
+  unavailable.attr("__doc__") =
+      "A device, library or communicator is not available; the message says why.";
   py::register_exception_translator([](std::exception_ptr p) {
     try {
       if (p) std::rethrow_exception(p);

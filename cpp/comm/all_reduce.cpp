@@ -1,11 +1,11 @@
-// The built-in communicator: copies between the devices and sums in the order of the ranks, on the
-// streams of any back ends.
+// The built-in communicator: copies between devices and sums in rank order, on the streams of any
+// back ends.
 //
-// The values of a call, one after the other, are cut into one slice for each rank. Every rank sends
-// its part of each slice to the slice's owner; the owner adds them up and sends the sum to all. A
-// rank so sends and receives 2 (ranks - 1) / ranks of the bytes, as few as any algorithm can, and
-// has the same bits in every run, on any machine and on every rank. The host's threads only meet to
-// exchange events; they never wait for the work.
+// The values of a call, concatenated, are cut into one slice per rank. Every rank sends its part of
+// each slice to the slice's owner; the owner adds the parts and sends the sum to all ranks. A rank
+// thus sends and receives 2 (ranks - 1) / ranks of the bytes, the minimum for any algorithm, and
+// the result has the same bits in every run, on every machine and on every rank. Host threads only
+// synchronise to exchange events; they never wait for the work.
 #include <algorithm>
 
 #include "core/barrier.h"
@@ -16,7 +16,7 @@
 namespace alexnet {
 namespace {
 
-constexpr int64_t kAlignment = 16;  // slices begin at multiples of so many elements
+constexpr int64_t kAlignment = 16;  // slices begin at multiples of this many elements
 
 struct Slice {
   int64_t first = 0, last = 0;
@@ -34,7 +34,7 @@ size_t parts_bytes(int ranks, size_t largest) {
   return size_t(ranks - 1) * (largest / size_t(ranks) + 2 * kAlignment * sizeof(double));
 }
 
-// `count` elements from `first`, as one row.
+// Elements first .. first + count - 1 as one row.
 AnyView range(AnyView view, int64_t first, int64_t count) {
   view.data = static_cast<char*>(view.data) + first * int64_t(size_of(view.dtype));
   view.shape = {1, 1, 1, int(count)};
@@ -44,9 +44,10 @@ AnyView range(AnyView view, int64_t first, int64_t count) {
 
 struct Rank {
   Device* device = nullptr;
-  Tensor parts;  // of this rank's slice, from all other ranks
+  Tensor parts;  // of this rank's slice, received from all other ranks
   std::span<const AnyView> values;
-  std::unique_ptr<Event> sent, shared;  // its parts of all slices; the sum of its own
+  std::unique_ptr<Event> sent;    // this rank's parts have been sent to all owners
+  std::unique_ptr<Event> shared;  // the sum of this rank's slice has been sent to all ranks
 };
 
 struct Group {
@@ -71,8 +72,9 @@ class BuiltIn final : public Communicator {
   void all_reduce(Stream& stream, std::span<const AnyView> values) override {
     int64_t count = 0, bytes = 0;
     for (const AnyView& v : values) count += v.shape.count(), bytes += v.bytes();
-    require<InternalError>(size_t(bytes) <= group_->largest, "{} bytes to reduce, {} at most",
-                           bytes, group_->largest);
+    require<InternalError>(size_t(bytes) <= group_->largest,
+                           "all_reduce was called with {} bytes; it was made for at most {}", bytes,
+                           group_->largest);
     if (count == 0 || ranks_ == 1) return;
     Rank& own = group_->ranks[size_t(rank_)];
     if (!own.sent) own.sent = stream.make_event(), own.shared = stream.make_event();
@@ -94,7 +96,8 @@ class BuiltIn final : public Communicator {
   void abort() noexcept override { group_->barrier.abort(); }
 
  private:
-  // f(index, first element in the value, count, offset in the slice) for what lies in the slice.
+  // Calls f(index, first element, count, offset in the slice) for the part of each value that is in
+  // the slice.
   template <class F>
   static void each_in(const Slice& slice, std::span<const AnyView> values, F&& f) {
     int64_t start = 0;

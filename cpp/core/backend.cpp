@@ -19,7 +19,7 @@ std::vector<const BackendApi*>& table() {
   return backends;
 }
 
-// The CPU quota of a container, in whole threads; 0 = none.
+// CPU quota of the container in threads, rounded down but at least 1; 0: no quota.
 int cgroup_threads() {
   std::ifstream file("/sys/fs/cgroup/cpu.max");
   std::string quota;
@@ -48,7 +48,7 @@ std::vector<const BackendApi*> backends() {
   std::vector<const BackendApi*> all = table();
   try {
     all.push_back(&backend(DeviceKind::cuda));
-  } catch (const UnavailableError&) {  // unavailable: who asks for it by name is told why
+  } catch (const UnavailableError&) {  // backend() reports the reason when CUDA is requested
   }
   return all;
 }

@@ -1,5 +1,5 @@
-// Back ends and how they are found. The CPU's registers itself; others are modules beside this
-// library, opened on first use and never closed.
+// The registry of back ends. The CPU back end registers itself; other back ends are shared
+// libraries in the folder of this one, loaded on first use and never unloaded.
 #pragma once
 
 #include <memory>
@@ -13,7 +13,7 @@ namespace alexnet {
 struct DeviceInfo {
   std::string name;         // "cpu:0"
   std::string description;  // threads, instruction set / GPU name, memory
-  std::string kernels;      // the instruction set of its kernels
+  std::string kernels;      // instruction set of its kernels
 };
 
 struct CommunicatorApi;
@@ -21,26 +21,29 @@ struct CommunicatorApi;
 struct BackendApi {
   DeviceKind kind;
   const char* name;
-  uint64_t ops;  // fingerprint of the ops that it was built with (ops/fingerprint.h)
+  uint64_t ops;  // fingerprint of the ops it was built with (ops/fingerprint.h)
   std::vector<DeviceInfo> (*devices)();
-  // `threads` = CPU threads for this device.
+  // `threads`: number of threads of a CPU device; ignored by GPUs.
   std::unique_ptr<Device> (*make_device)(DeviceId id, int threads);
-  // What is missing on this machine and what to do, as a sentence; empty: nothing.
+  // Error message that says what is missing on this machine and what to do; empty if the back end
+  // is available.
   std::string (*missing)();
-  // Blocking, from any thread: how a stream of another back end writes to this one's memory.
+  // Copies host memory to a buffer of this back end. Blocks; may be called from any thread. Streams
+  // of other back ends use it to write to this back end's memory.
   void (*write)(const void* host, const AnyView& dst);
-  // An op (by index in AllOps) in the calling thread, done on return. Null: the device is not the
-  // host.
+  // Runs op `index` of AllOps in the calling thread and returns when it has finished. Null if the
+  // devices are not the host.
   void (*run_here)(int index, const void* op, Grid grid);
-  // Between devices of this back end, beside the built-in one. Null: there is none.
+  // Communicator between devices of this back end, in addition to the built-in one. Null: none.
   const CommunicatorApi* communicator;
 };
 
-void register_backend(const BackendApi* api);  // returns before main; called by static initialisers
-const BackendApi& backend(DeviceKind kind);  // throws UnavailableError: what is missing, what to do
-std::vector<const BackendApi*> backends();   // those that work here
+void register_backend(const BackendApi* api);  // called by static initialisers, before main
+// Throws UnavailableError, whose message says what is missing and what to do.
+const BackendApi& backend(DeviceKind kind);
+std::vector<const BackendApi*> backends();  // the back ends that are available on this machine
 
-// CPU threads that this process may use: affinity and cgroup quota respected.
+// Number of CPU threads that this process may use, limited by its affinity and its cgroup quota.
 int available_threads();
 
 }  // namespace alexnet

@@ -1,5 +1,5 @@
-// A barrier for the threads of all ranks. Unlike std::barrier it can be aborted, so that a rank
-// that fails does not leave the others waiting.
+// A barrier for the threads of all ranks. Unlike std::barrier it can be aborted, so that the
+// failure of one rank does not block the other ranks forever.
 #pragma once
 
 #include <condition_variable>
@@ -12,8 +12,8 @@ class Barrier {
  public:
   explicit Barrier(int ranks) : ranks_(ranks) {}
 
-  // Blocks until every rank has arrived. What a rank wrote before it arrived is visible to the
-  // others afterwards. Throws DeviceError once the barrier has been aborted.
+  // Blocks until every rank has arrived. Writes that a rank made before it arrived are visible to
+  // all ranks afterwards. Throws DeviceError if the barrier has been aborted.
   void arrive_and_wait();
   void abort() noexcept;
 
@@ -22,7 +22,7 @@ class Barrier {
   std::mutex mutex_;
   std::condition_variable changed_;
   int arrived_ = 0;
-  uint64_t completed_ = 0;  // number of times that all ranks have arrived
+  uint64_t completed_ = 0;  // number of times all ranks have arrived
   bool aborted_ = false;
 };
 

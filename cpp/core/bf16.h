@@ -1,4 +1,5 @@
-// bfloat16: the upper half of a float. Values are stored in it and multiplied; sums are floats.
+// bfloat16: the upper 16 bits of a float. Used to store values and to multiply them; sums are
+// float.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +13,7 @@ struct bf16 {
   uint16_t bits;
 
   bf16() = default;
-  // To the nearest, ties to even; a NaN stays one.
+  // Rounds to nearest, ties to even; NaN stays NaN.
   ANX_HD bf16(float value) {
     uint32_t u;
     std::memcpy(&u, &value, sizeof(u));

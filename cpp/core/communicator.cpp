@@ -11,7 +11,8 @@ const CommunicatorApi*& registered() {
   return api;
 }
 
-// Of the back end that all the devices belong to; null: of several, or it has none.
+// The communicator of the back end that all devices belong to; null if they belong to several back
+// ends or the back end has none.
 const CommunicatorApi* own_of(const std::vector<DeviceId>& devices) {
   for (const DeviceId& device : devices)
     if (device.kind != devices[0].kind) return nullptr;
@@ -23,7 +24,7 @@ const CommunicatorApi* own_of(const std::vector<DeviceId>& devices) {
 void register_communicator(const CommunicatorApi* api) { registered() = api; }
 
 const CommunicatorApi& communicator(const std::string& name, const std::vector<DeviceId>& devices) {
-  require<InternalError>(registered() != nullptr, "no communicator was linked in");
+  require<InternalError>(registered() != nullptr, "no built-in communicator is registered");
   if (name == kBuiltIn) return *registered();
   const CommunicatorApi* own = own_of(devices);
   if (own && own->name == name) return *own;

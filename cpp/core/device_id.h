@@ -1,5 +1,5 @@
-// The name of a device: "cpu:0", "cpu:1", "cuda:0". Several cpu devices are real ones: each has its
-// own thread and its own buffers, so placement and copies work without a GPU.
+// The name of a device: "cpu:0", "cpu:1", "cuda:0". Each cpu device has its own threads and memory,
+// so that placement and copies between devices can be used without a GPU.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +23,7 @@ struct DeviceId {
 
 std::string to_string(DeviceId id);
 
-// Parses "cpu", "cpu:1", "cuda:0"; throws ConfigError with the accepted forms.
+// Parses "cpu", "cpu:1", "cuda:0". Throws ConfigError with the accepted forms.
 DeviceId parse_device(std::string_view text);
 
 }  // namespace alexnet

@@ -1,5 +1,5 @@
-// Element types. float is what networks run in; bf16 halves the memory of what they store; double
-// exists so that gradients can be checked; bytes are pixels.
+// Element types. Networks run in float by default; bf16 halves the memory of stored values; double
+// is for checking gradients; u8 is for pixels.
 #pragma once
 
 #include <cstddef>
@@ -19,8 +19,8 @@ inline constexpr DType dtype_of = std::is_same_v<std::remove_const_t<T>, float> 
                                   : std::is_same_v<std::remove_const_t<T>, uint8_t> ? DType::u8
                                                                                     : DType::i32;
 
-// What sums, scalars, parameters and their gradients, losses and probabilities are in where the
-// network's values are T.
+// The type of sums, scalars, parameters and their gradients, losses and probabilities in a network
+// whose values have type T.
 template <class T>
 using Compute = std::conditional_t<std::is_same_v<T, bf16>, float, T>;
 
@@ -37,7 +37,7 @@ inline constexpr const char* name_of(DType t) {
                             : "int32";
 }
 
-// f(T()) for the type of a network's values.
+// Calls f(T()), where T is the type of a network's values.
 template <class F>
 auto for_dtype(DType t, F&& f) {
   switch (t) {

@@ -1,4 +1,5 @@
-// Typed errors whose messages are sentences. Python sees ConfigError and ShapeError as ValueError.
+// Exception types. Messages say what was expected, what was found and what to do. Python sees
+// ConfigError and ShapeError as ValueError.
 #pragma once
 
 #include <sstream>
@@ -11,19 +12,19 @@ namespace alexnet {
 struct Error : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
-struct ConfigError : Error {  // a description, a name, an option
+struct ConfigError : Error {  // an invalid description, name or option
   using Error::Error;
 };
-struct ShapeError : Error {  // sizes that do not fit together
+struct ShapeError : Error {  // sizes that do not match
   using Error::Error;
 };
-struct DeviceError : Error {  // a call to a device failed
+struct DeviceError : Error {  // a device call failed
   using Error::Error;
 };
-struct UnavailableError : Error {  // a back end, a library or a device that is not here
+struct UnavailableError : Error {  // a back end, library or device is not available
   using Error::Error;
 };
-struct InternalError : Error {  // a mistake in this library
+struct InternalError : Error {  // a bug in this library
   using Error::Error;
 };
 
@@ -41,7 +42,7 @@ void format_rest(std::ostringstream& out, std::string_view text, const A& a, con
 }
 }  // namespace detail
 
-// "{}" is replaced by the arguments in turn (std::format needs a newer compiler than we ask for).
+// Replaces each "{}" by the next argument (std::format needs a newer compiler than we require).
 template <class... A>
 std::string format(std::string_view text, const A&... args) {
   std::ostringstream out;

@@ -21,7 +21,7 @@ std::string in_folders(const std::string& name) {
   return "";
 }
 
-// `tried`: the libraries that were looked for, each of them once.
+// `tried`: the libraries searched for so far; each is searched for once.
 void* open(const std::string& name, std::string& error, std::set<std::string>& tried) {
   for (;;) {
     if (void* library = dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL)) return library;
@@ -30,7 +30,7 @@ void* open(const std::string& name, std::string& error, std::set<std::string>& t
     if (missing.empty() || !tried.insert(missing).second) return nullptr;
     const std::string path = in_folders(missing);
     if (path.empty()) return nullptr;
-    // An open library answers to its name from now on.
+    // Once it is open, dlopen finds it by its name.
     if (std::string why; !open(path, why, tried)) {
       error = why;
       return nullptr;

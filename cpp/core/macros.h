@@ -1,8 +1,7 @@
-// Marks for functions that run on the host and on the device.
+// Attributes of functions that run on the host and on the device.
 //
-// On the host they are always inlined: the CPU kernels are compiled once per instruction set, and
-// an out-of-line copy of an AVX-512 build must never be the one that the linker keeps for all of
-// them.
+// On the host they are always inlined: CPU kernels are compiled once per instruction set, and if
+// there were out-of-line copies, the linker might keep the AVX-512 copy for all of them.
 #pragma once
 
 #if defined(__CUDACC__)

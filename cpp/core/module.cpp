@@ -24,8 +24,8 @@ const BackendApi& load_module(const std::string& name, uint64_t ops) {
       named && *named ? named : folder_of_this_library() + "/lib" + name + ".so";
   require<UnavailableError>(
       std::filesystem::exists(path),
-      "this installation has no CUDA back end ({} is not there): install again on a machine with "
-      "the CUDA toolkit, or with ALEXNET_CUDA=WHEELS; until then use cpu:0, cpu:1, ... as devices",
+      "this installation has no CUDA back end ({} does not exist): install it again on a machine "
+      "with the CUDA toolkit or with ALEXNET_CUDA=WHEELS, or use the devices cpu:0, cpu:1, ...",
       path);
 
   std::string error;
@@ -34,18 +34,18 @@ const BackendApi& load_module(const std::string& name, uint64_t ops) {
     const std::string missing = missing_library(error);
     require<UnavailableError>(
         missing.empty(),
-        "the CUDA back end needs {}, which is not on this machine: pip install "
-        "\"alexnet-native[cuda]\", or put its folder into LD_LIBRARY_PATH",
+        "the CUDA back end needs {}, which was not found on this machine: run pip install "
+        "\"alexnet-native[cuda]\", or add its folder to LD_LIBRARY_PATH",
         missing);
-    fail<UnavailableError>("the CUDA back end could not be opened: {}", error);
+    fail<UnavailableError>("the CUDA back end could not be loaded: {}", error);
   }
   const auto entry = reinterpret_cast<ModuleEntry>(dlsym(library, kModuleEntry));
-  require<UnavailableError>(entry != nullptr,
-                            "{} is no back end of this library: build and install again", path);
+  require<UnavailableError>(
+      entry != nullptr, "{} is not a back end of this library: build and install it again", path);
   const BackendModule& module = *entry({&open_library});
   require<UnavailableError>(module.interface == ANX_INTERFACE && module.ops == ops,
-                            "{} was built from another version of this library: build and install "
-                            "both together",
+                            "{} was built from a different version of this library: build and "
+                            "install both together",
                             path);
   return *module.api;
 }

@@ -1,18 +1,19 @@
-// A back end in a library of its own, beside this one: opened on first use and never closed.
+// A back end in a separate shared library, loaded on first use and never unloaded.
 #pragma once
 
 #include "core/backend.h"
 
 namespace alexnet {
 
-// What the library's one function returns. The first two members never move.
+// Returned by the only function that the library exports. The first two members must stay first in
+// every version.
 struct BackendModule {
-  uint64_t interface;  // of the headers of core and ops that both sides must have been built from
+  uint64_t interface;  // fingerprint of the headers in core and ops; must be equal on both sides
   uint64_t ops;
   const BackendApi* api;
 };
 
-// What this library does for it.
+// Functions that this library provides to the back end.
 struct ModuleHost {
   void* (*open_library)(const std::string& name, std::string& error);  // core/libraries.h
 };
@@ -20,8 +21,9 @@ struct ModuleHost {
 using ModuleEntry = const BackendModule* (*)(const ModuleHost& host);
 inline constexpr const char* kModuleEntry = "alexnet_backend_module";
 
-// lib<name>.so beside this library, or the file that ALEXNET_CUDA_MODULE names. Throws
-// UnavailableError: what is missing, what to do. `ops`: the fingerprint that it must have.
+// Loads lib<name>.so from the folder of this library, or the file named by ALEXNET_CUDA_MODULE.
+// `ops`: the expected fingerprint of its ops. Throws UnavailableError, whose message says what is
+// missing and what to do.
 const BackendApi& load_module(const std::string& name, uint64_t ops);
 
 }  // namespace alexnet

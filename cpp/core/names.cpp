@@ -1,4 +1,4 @@
-// Names of devices and shapes, as users write and read them.
+// Conversion of devices and shapes to and from text.
 #include <charconv>
 
 #include "core/device_id.h"

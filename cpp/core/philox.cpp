@@ -7,10 +7,9 @@
 namespace alexnet {
 namespace {
 
-constexpr size_t kBlocks =
-    64;  // of Philox, that are drawn step by step: loops that a compiler likes
+constexpr size_t kBlocks = 64;  // Philox blocks per iteration: separate loops, which vectorise
 
-// Kept away from 0, so that its logarithm is finite.
+// Never 0, so that its logarithm is finite.
 double uniform(uint32_t bits) { return (double(bits) + 0.5) / 4294967296.0; }
 double angle(uint32_t bits) { return 2.0 * std::numbers::pi * uniform(bits); }
 

@@ -1,6 +1,6 @@
 // Philox4x32-10, a counter-based random generator (Salmon et al., "Parallel Random Numbers: As Easy
-// as 1, 2, 3", SC 2011). A draw is a pure function of (seed, site, step, element): any number of
-// threads, devices or machines, and any resume, draws the same.
+// as 1, 2, 3", SC 2011). A draw is a pure function of (seed, site, step, element): it does not
+// depend on the number of threads, devices or machines, and resuming a run repeats it exactly.
 #pragma once
 
 #include <cstdint>
@@ -26,13 +26,13 @@ ANX_HD Philox4 philox4x32(Philox4 counter, uint32_t key0, uint32_t key1) {
   return counter;
 }
 
-// Names one place that draws (a layer, the crop, the mirror, ...) in one run.
+// One source of random draws in a run (a layer, the crop, the mirror, ...).
 struct RandomSite {
   uint64_t seed = 0;
   uint32_t site = 0;  // site_of(name)
 
-  // The bits of elements 4 block .. 4 block + 3 at `step`. counter = (block low, block high, site,
-  // step).
+  // The random bits of elements 4 block .. 4 block + 3 at `step`. counter = (block low, block high,
+  // site, step).
   ANX_HD Philox4 four(uint64_t step, uint64_t block) const {
     return philox4x32(
         {{uint32_t(block), uint32_t(block >> 32) ^ uint32_t(step >> 32), site, uint32_t(step)}},
@@ -55,8 +55,8 @@ constexpr uint32_t site_of(std::string_view name) {
   return h;
 }
 
-// Standard normal draws first .. first + count - 1 of a site, on the host (Box and Muller 1958). A
-// pair of uniforms of 32 bits gives two normals.
+// Standard normal draws first .. first + count - 1 of a site, on the host (Box and Muller 1958).
+// Each pair of 32-bit uniforms gives two normals.
 void normals(const RandomSite& site, uint64_t step, uint64_t first, double* out, size_t count);
 inline void normals(const RandomSite& site, uint64_t step, double* out, size_t count) {
   normals(site, step, 0, out, count);

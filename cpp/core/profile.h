@@ -1,4 +1,4 @@
-// What a stream notes of its tasks while it is profiled, and what a device can do at best.
+// Records of a profiled stream's tasks, and the peak rates of a device.
 #pragma once
 
 #include <chrono>
@@ -6,8 +6,8 @@
 
 namespace alexnet {
 
-// What a task belongs to; the stream's user says so with the label. `wait` is the stream's own: it
-// stood still for another stream.
+// The part of a step that a task belongs to. Callers set it together with the label, except `wait`,
+// which the stream sets itself: it waited for another stream.
 enum class Phase : uint8_t { other, forward, backward, reduce, update, upload, download, wait };
 
 constexpr const char* name_of(Phase phase) {
@@ -17,25 +17,25 @@ constexpr const char* name_of(Phase phase) {
 }
 
 struct TaskRecord {
-  const char* label;  // what set_label() said: the layer, the parameter, "data"
-  const char* what;   // the op, "gemm", "copy", an engine's part
+  const char* label;  // from set_label(): the layer, the parameter, "data"
+  const char* what;   // the op, "gemm", "copy", or a part of an engine
   Phase phase = Phase::other;
-  int64_t start = 0, end = 0;  // of profile_clock()
+  int64_t start = 0, end = 0;  // by profile_clock()
 };
 
-// Nanoseconds; one clock for all streams of the process.
+// Nanoseconds; the same clock for all streams of the process.
 inline int64_t profile_clock() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(
              std::chrono::steady_clock::now().time_since_epoch())
       .count();
 }
 
-// Measured: what no kernel of this device exceeds, without algorithms of fewer operations. Per
-// second; 0: it cannot.
+// Measured rates per second that no kernel of this device exceeds, apart from algorithms that need
+// fewer operations (Winograd). 0: the device does not support it.
 struct PeakRates {
   double f32_flops = 0;
-  double tf32_flops = 0;  // fp32 products whose factors are rounded to 10 bits of mantissa
-  double bf16_flops = 0;  // products of bf16, sums in fp32
+  double tf32_flops = 0;  // fp32 products with factors rounded to a 10-bit mantissa
+  double bf16_flops = 0;  // bf16 products, fp32 sums
   double bytes = 0;       // between the processor and its memory, read and written
 };
 

@@ -1,5 +1,5 @@
-// Views: borrowed memory with a shape and the device it lives on. Trivially copyable, so that a
-// struct of views can be a kernel argument.
+// Views: borrowed memory with its shape and device. Trivially copyable, so that a struct of views
+// can be a kernel argument.
 #pragma once
 
 #include "core/device_id.h"
@@ -15,9 +15,9 @@ struct Grid {
   int64_t rows = 0, cols = 0;
 };
 
-// Channels lie in planes, one after the other, or (block > 1) in blocks of that many, side by side
-// for each pixel: nChw16c of the CPU's direct convolution. A blocked shape's channels are a
-// multiple of the block.
+// Channels are stored as planes, one after the other, or (block > 1) in blocks whose channels are
+// interleaved per pixel, such as nChw16c of the CPU's direct convolution. The number of channels of
+// a blocked view is a multiple of the block.
 template <class T>
 struct View {
   T* data = nullptr;
@@ -25,7 +25,7 @@ struct View {
   DeviceId device;
   int32_t block = 1;
 
-  // By indices of 32 bits, of planes alone (ops/short_index.h): then nothing is divided.
+  // 32-bit indices are for planes only (ops/short_index.h), and avoid the division.
   template <class Index>
   ANX_HD T& at(Index row, Index col) const {
     const Index plane = shape.plane();
@@ -34,7 +34,7 @@ struct View {
     else
       return data[(row / block * plane + col) * block + row % block];
   }
-  // The first pixel of a channel. Planes only.
+  // The first pixel of a channel; planes only.
   template <class Index>
   ANX_HD T* plane(Index row) const {
     return data + Index(row * shape.plane());
@@ -48,7 +48,7 @@ struct View {
   }
 };
 
-// A view whose element type is known at run time only. Converts to the typed one, checked.
+// A view whose element type is only known at run time. Its conversion to a typed view is checked.
 struct AnyView {
   void* data = nullptr;
   Shape shape;

@@ -49,7 +49,7 @@ BatchBuffers::~BatchBuffers() {
 BatchBuffer* BatchBuffers::take() {
   const std::lock_guard lock(mutex_);
   if (free_.empty()) {
-    free_.reserve(all_.size() + 1);  // so that giving back does not allocate
+    free_.reserve(all_.size() + 1);  // so that give_back() does not allocate
     void* memory = device_->allocate_host(layout_.bytes());
     all_.push_back(std::make_unique<BatchBuffer>(layout_.place(memory)));
     return all_.back().get();

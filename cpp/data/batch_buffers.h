@@ -1,5 +1,4 @@
-// The buffers that batches lie in, used again and again. They outlive the loader where a batch
-// does.
+// The reusable buffers of batches. They outlive the loader as long as a batch uses one.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +11,7 @@
 
 namespace alexnet {
 
-// Memory of the host that the device reaches without a detour; what a batch has no use for is null.
+// Host memory that the device accesses directly. Parts that a batch does not use are null.
 struct BatchBuffer {
   float* images = nullptr;     // (N, C, h, w), augmented
   uint8_t* records = nullptr;  // (N, height, width, C)
@@ -20,14 +19,14 @@ struct BatchBuffer {
   int32_t* offsets = nullptr;  // (N, 2): top, left
   uint8_t* mirror = nullptr;
   float* color = nullptr;  // (N, C)
-  void* memory = nullptr;  // all of it
+  void* memory = nullptr;  // the allocation that contains all parts
 };
 
 struct BatchLayout {
-  int capacity = 0;  // images
+  int capacity = 0;  // number of images
   RecordShape record;
-  int64_t image_floats = 0;  // 0: no images
-  bool records = false;
+  int64_t image_floats = 0;  // floats of an augmented image; 0: the buffer has no `images`
+  bool records = false;      // whether the buffer has `records`
 
   size_t bytes() const;
   BatchBuffer place(void* memory) const;
@@ -41,9 +40,9 @@ class BatchBuffers {
   BatchBuffers(const BatchBuffers&) = delete;
 
   const BatchLayout& layout() const { return layout_; }
-  BatchBuffer* take();  // a free one, or a new one where all are in use
+  BatchBuffer* take();  // a free buffer, or a new one if all are in use
   void give_back(BatchBuffer* buffer);
-  int made() const;
+  int made() const;  // number of buffers allocated so far
 
  private:
   std::unique_ptr<Device> device_;

@@ -8,7 +8,7 @@
 namespace alexnet {
 namespace {
 
-// 0 .. limit - 1, each equally likely to within limit / 2^32.
+// An integer in 0 .. limit - 1; probabilities are equal to within 2^-32.
 int32_t below(uint32_t bits, int limit) { return int32_t(uint64_t(bits) * uint64_t(limit) >> 32); }
 
 }  // namespace
@@ -33,12 +33,15 @@ ImageDraws::ImageDraws(AugmentSettings settings, int channels, uint64_t seed)
       mirror_{seed, site_of("data/mirror")},
       color_{seed, site_of("data/colour")} {
   const AugmentSettings& s = settings_;
-  require<ConfigError>(s.group >= 1, "a draw for {} images", s.group);
-  require<ConfigError>(s.places_y >= 1 && s.places_x >= 1 && s.first_y >= 0 && s.first_x >= 0,
-                       "a window has {} x {} places from ({}, {})", s.places_y, s.places_x,
-                       s.first_y, s.first_x);
+  require<ConfigError>(s.group >= 1, "images per draw must be at least 1, not {}", s.group);
+  require<ConfigError>(
+      s.places_y >= 1 && s.places_x >= 1 && s.first_y >= 0 && s.first_x >= 0,
+      "crop offsets need at least 1 x 1 positions from (0, 0) on, not {} x {} from "
+      "({}, {})",
+      s.places_y, s.places_x, s.first_y, s.first_x);
   require<ConfigError>(s.color_epochs == 0 || s.axes.size() == size_t(channels) * channels,
-                       "{} color axes for {} channels", s.axes.size(), channels);
+                       "the color axes have {} values; {} channels need {}", s.axes.size(),
+                       channels, channels * channels);
 }
 
 void ImageDraws::window(int64_t epoch, int64_t position, int32_t* offset) const {

@@ -1,4 +1,4 @@
-// What is drawn for training images: their order, windows, mirrors and color shifts. All are
+// Random draws for training images: their order, crop windows, mirroring and color shifts. All are
 // functions of (seed, epoch, position of the image in the epoch), by Philox (core/philox.h).
 #pragma once
 
@@ -9,19 +9,19 @@
 
 namespace alexnet {
 
-// A permutation of 0 .. count - 1: the order of 64-bit keys, ties by index.
+// A permutation of 0 .. count - 1, sorted by random 64-bit keys, ties by index.
 std::vector<int64_t> permutation(const RandomSite& site, uint64_t step, int64_t count);
 
-// Filled by data/augment.py, where each field is explained.
+// Filled by data/augment.py, which documents each field.
 struct AugmentSettings {
   int crop_height = 0, crop_width = 0;
-  int places_y = 1, places_x = 1;  // from which a window's corner is drawn, from (first_y, first_x)
-  int first_y = 0, first_x = 0;
+  int places_y = 1, places_x = 1;  // number of positions of the window's corner
+  int first_y = 0, first_x = 0;    // the first of these positions
   bool mirror = false;
-  int group = 1;             // consecutive images that share a window and a mirroring
-  std::vector<double> axes;  // (C, C); row i: times a normal draw is the shift by component i
-  int64_t color_epochs = 0;  // epochs that have color noise, from the first
-  float scale = 1, color_scale = 1;  // of epochs without and with color noise
+  int group = 1;             // number of consecutive images that share a window and mirroring
+  std::vector<double> axes;  // (C, C); row i times a normal draw is the shift along component i
+  int64_t color_epochs = 0;  // number of epochs with color noise, counted from the first epoch
+  float scale = 1, color_scale = 1;  // pixel scale in epochs without and with color noise
 };
 
 class ImageDraws {
@@ -35,7 +35,8 @@ class ImageDraws {
   float scale(int64_t epoch) const {
     return has_color(epoch) ? settings_.color_scale : settings_.scale;
   }
-  // Of one image; offset: top, left; color: a shift for each channel, of an epoch that has them.
+  // Draws for one image. `offset`: top, left. `shift`: one value per channel; only for epochs with
+  // color noise.
   void window(int64_t epoch, int64_t position, int32_t* offset) const;
   uint8_t mirrored(int64_t epoch, int64_t position) const;
   void color(int64_t epoch, int64_t position, float* shift) const;

@@ -18,12 +18,12 @@ ImageMaker::ImageMaker(std::shared_ptr<const Records> records, const RecordShape
   require<ShapeError>(a.first_y + a.places_y - 1 + a.crop_height <= shape.height &&
                           a.first_x + a.places_x - 1 + a.crop_width <= shape.width &&
                           a.crop_height > 0 && a.crop_width > 0,
-                      "windows of {}x{} leave the {}x{} images", a.crop_height, a.crop_width,
-                      shape.height, shape.width);
+                      "crop windows of {}x{} do not fit into images of {}x{} at all offsets",
+                      a.crop_height, a.crop_width, shape.height, shape.width);
   const int64_t area =
       mean_.matched ? int64_t(shape.height) * shape.width : int64_t(a.crop_height) * a.crop_width;
   require<ShapeError>(mean_.values.empty() || int64_t(mean_.values.size()) == shape.channels * area,
-                      "a mean of {} values instead of {}", mean_.values.size(),
+                      "the mean image has {} values; {} are needed", mean_.values.size(),
                       shape.channels * area);
 }
 

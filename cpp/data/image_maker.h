@@ -1,5 +1,5 @@
-// Makes one image of a batch: reads its record, draws for it, and augments it, in the calling
-// thread.
+// Makes one image of a batch in the calling thread: reads its record, draws its crop, mirroring and
+// color shift, and augments it.
 #pragma once
 
 #include <memory>
@@ -12,14 +12,14 @@
 namespace alexnet {
 
 struct MeanImage {
-  std::vector<float> values;  // (C, h, w) or, matched, (C, height, width); empty: none
-  bool matched = false;       // the part under the window, mirrored with it
+  std::vector<float> values;  // (C, h, w), or (C, height, width) if `matched`; empty: no mean
+  bool matched = false;       // subtract the part of the mean inside the crop window, mirrored too
 };
 
 class ImageMaker {
  public:
-  // `records`: null where they are put into the buffers by somebody else. `on_device`: draws only;
-  // the network's device augments.
+  // `records`: null if the caller writes the records into the buffers. `on_device`: images are not
+  // augmented here but on the network's device.
   ImageMaker(std::shared_ptr<const Records> records, const RecordShape& shape, ImageDraws draws,
              MeanImage mean, bool on_device);
 
@@ -28,7 +28,7 @@ class ImageMaker {
   bool reads() const { return records_ != nullptr; }
   int64_t scratch_bytes() const { return reads() && !on_device_ ? shape_.bytes() : 0; }
 
-  // Image `image` of the buffer becomes record `index`, at `position` of the epoch.
+  // Makes image `image` of the buffer from record `index`, which is at `position` of the epoch.
   void make(const BatchBuffer& buffer, int image, int64_t index, int64_t epoch, int64_t position,
             uint8_t* scratch) const;
 

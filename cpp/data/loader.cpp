@@ -7,7 +7,7 @@
 namespace alexnet {
 namespace {
 
-constexpr int64_t kGrain = 1 << 16;  // bytes of records that a thread takes at a time, at least one
+constexpr int64_t kGrain = 1 << 16;  // a thread takes this many bytes of records at a time, or one
 
 double seconds(std::chrono::steady_clock::duration d) {
   return std::chrono::duration<double>(d).count();
@@ -32,13 +32,18 @@ Loader::Loader(std::shared_ptr<const Records> records, const RecordShape& shape,
       epoch_(options_.epoch),
       offset_(options_.offset) {
   const LoaderOptions& o = options_;
-  require<ConfigError>(count > 0, "there are no images");
-  require<ConfigError>(o.batch_size > 0 && o.prefetch > 0 && o.threads > 0 && o.threads <= 1024,
-                       "a loader needs a batch size, a prefetch and threads of 1 or more");
-  require<ConfigError>(o.ranks > 0 && o.rank >= 0 && o.rank < o.ranks, "rank {} of {}", o.rank,
-                       o.ranks);
+  require<ConfigError>(count > 0, "the data set has no images");
+  require<ConfigError>(
+      o.batch_size > 0 && o.prefetch > 0 && o.threads > 0 && o.threads <= 1024,
+      "a loader needs a batch size, a prefetch and a number of threads of at least "
+      "1 (threads: at most 1024), not {}, {} and {}",
+      o.batch_size, o.prefetch, o.threads);
+  require<ConfigError>(o.ranks > 0 && o.rank >= 0 && o.rank < o.ranks,
+                       "rank {} of {} is not valid: ranks are 0 to ranks - 1", o.rank, o.ranks);
   require<ConfigError>(o.epoch >= 0 && o.offset >= 0 && o.offset <= count,
-                       "a start at {} of {} images", o.offset, count);
+                       "epoch {}, image {} is not a valid start: the epoch must be at least 0, the "
+                       "image 0 to {}",
+                       o.epoch, o.offset, count);
   const DeviceId device = parse_device(o.device);
   buffers_ = std::make_shared<BatchBuffers>(backend(device.kind).make_device(device, 1),
                                             layout_of(shape, o, draws.settings(), !maker_.reads()));
@@ -87,7 +92,8 @@ void Loader::stop(std::exception_ptr error, int64_t batch) {
 }
 
 void Loader::wait_for_room(std::unique_lock<std::mutex>& lock) {
-  // Who makes batches (this loader's threads, or Python) waits for room when all of them wait.
+  // Time counts as waiting for room only while all producers wait: this loader's threads, or
+  // Python.
   const int makers = maker_.reads() ? options_.threads : 1;
   if (++waiting_ == makers) idle_since_ = Clock::now();
   work_.wait(lock);
@@ -109,7 +115,7 @@ void Loader::work() {
   }
 }
 
-// The first position from `first` on that is of this rank.
+// The first position of this rank that is not before `first`.
 int64_t Loader::own_position(int64_t first) const {
   return first + (options_.rank - first % options_.ranks + options_.ranks) % options_.ranks;
 }
@@ -169,7 +175,8 @@ void Loader::give_out(Slot& s) {
   work_.notify_all();
 }
 
-// Batches of no images, which a rank may have at the end of an epoch, have nothing to be made.
+// Skips batches whose images have all been taken, including batches without images, which a rank
+// may have at the end of an epoch.
 void Loader::pass_over_finished() {
   while (has_images() && slot(issued_).taken == slot(issued_).batch.count) ++issued_;
   if (is_ready(consumed_)) ready_.notify_all();

@@ -30,7 +30,8 @@ class FileRecords final : public Records {
               int64_t each)
       : Records(shape, count), each_(each) {
     require<ConfigError>(each > 0 && int64_t(files.size()) == (count + each - 1) / each,
-                         "{} records do not fill {} files of {}", count, files.size(), each);
+                         "{} records at {} per file do not need {} files", count, each,
+                         files.size());
     for (const std::string& name : files) files_.emplace_back(name);
   }
 
@@ -60,7 +61,7 @@ class FileRecords final : public Records {
         : name(path), descriptor(open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
       require<ConfigError>(descriptor >= 0, "{} cannot be opened: {}", path, std::strerror(errno));
 #if defined(POSIX_FADV_RANDOM)
-      posix_fadvise(descriptor, 0, 0, POSIX_FADV_RANDOM);  // the record behind is of no use
+      posix_fadvise(descriptor, 0, 0, POSIX_FADV_RANDOM);  // no read-ahead: the order is random
 #endif
     }
     File(File&& other) noexcept : name(std::move(other.name)), descriptor(other.descriptor) {

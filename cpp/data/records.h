@@ -1,4 +1,4 @@
-// Where the pixels of training images lie: uint8 records of one shape, by index.
+// The pixels of training images: uint8 records of one shape, read by index.
 #pragma once
 
 #include <cstdint>
@@ -23,8 +23,9 @@ class Records {
   const RecordShape& shape() const { return shape_; }
   int64_t count() const { return count_; }
 
-  // The first pixel of a record of which rows first .. first + rows - 1 can be read: where it lies,
-  // or in `scratch`, which has room for a record. From any thread.
+  // Returns a pointer to the first pixel of a record; only rows first .. first + rows - 1 may be
+  // read. The pointer is into the source or into `scratch`, which must have room for one record.
+  // May be called from any thread.
   virtual const uint8_t* read(int64_t index, int first, int rows, uint8_t* scratch) const = 0;
 
  private:
@@ -32,14 +33,14 @@ class Records {
   int64_t count_;
 };
 
-// Borrowed memory.
+// Records in borrowed memory.
 std::unique_ptr<Records> records_in_memory(const RecordShape& shape, int64_t count,
                                            const uint8_t* data);
 
-// Files of `each` records, the last one with what is left. They are read, not mapped: mapped pages
-// would count as memory of the process up to the size of the set, an access to them is slower once
-// the set is larger than what the processor's address caches reach, and a damaged disk would end
-// the process instead of giving a sentence.
+// Records in files of `each` records; the last file holds the remainder. The files are read, not
+// mapped: mapped pages would count as memory of the process up to the size of the data set, access
+// to them is slower once the data set exceeds the reach of the TLB, and a disk error would kill the
+// process instead of giving an error message.
 std::unique_ptr<Records> records_in_files(const RecordShape& shape, int64_t count,
                                           const std::vector<std::string>& files, int64_t each);
 

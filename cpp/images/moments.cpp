@@ -6,11 +6,12 @@ namespace alexnet {
 namespace {
 
 constexpr int kLanes = 48;              // a multiple of 1, 2, 3 and 4 channels
-constexpr int64_t kPart = 96 * kLanes;  // values of an image that are taken at a time
-constexpr int64_t kImages = 256;        // 256 * 255 still fits in 16 bits
+constexpr int64_t kPart = 96 * kLanes;  // values of an image that are processed at a time
+constexpr int64_t kImages = 256;        // summed in 16 bits: 256 * 255 fits
 
-// products of `values` interleaved values, whole pixels. Value i times value i + lag belongs to
-// channels i % kChannels and that + lag; those that reach into the next pixel are left out.
+// Adds the products of the channels of each pixel; `values` interleaved values, whole pixels. Value
+// i times value i + lag belongs to channels c = i % kChannels and c + lag; products that reach into
+// the next pixel are skipped.
 template <int kChannels>
 void add_products(const uint8_t* a, int64_t values, uint64_t* products) {
   static_assert(kLanes % kChannels == 0);

@@ -1,5 +1,5 @@
-// Compiled without fused multiply-adds (cpp/CMakeLists.txt): they would round otherwise than plain
-// ones, and only some processors have them.
+// Compiled without fused multiply-adds (cpp/CMakeLists.txt): they round differently from separate
+// operations, and not every processor has them.
 #include "images/resize.h"
 
 #include <algorithm>
@@ -13,9 +13,9 @@ namespace alexnet {
 namespace {
 
 constexpr int kChannels = 3;
-constexpr int kLanes = 4;   // of the vectors below: a pixel and one value of the next
-constexpr int kBlock = 16;  // values that a store of the second pass covers
-constexpr int kSpare = 16;  // elements after a row that vectors may touch
+constexpr int kLanes = 4;   // of the vectors below: one pixel and one value of the next pixel
+constexpr int kBlock = 16;  // values written by one store of the second pass
+constexpr int kSpare = 16;  // elements after a row that vectors may read or write
 
 typedef float Vec __attribute__((vector_size(kLanes * sizeof(float))));
 typedef int32_t IntVec __attribute__((vector_size(kLanes * sizeof(int32_t))));
@@ -37,10 +37,11 @@ double cubic(double t) {
   return t < 1 ? (1.5 * t - 2.5) * t * t + 1 : ((-0.5 * t + 2.5) * t - 4) * t + 2;
 }
 
-// Which input pixels make up each output pixel along one axis, and with which weights. Windows all
-// have the same length: shorter ones are filled up with weights of zero, inside the input.
+// The input pixels that contribute to each output pixel along one axis, and their weights. All
+// windows have the same length: shorter ones are padded with zero weights, inside the input.
 struct Axis {
-  int taps = 0, begin = 0, end = 0;  // of all windows together: begin..end - 1
+  int taps = 0;            // length of a window
+  int begin = 0, end = 0;  // all windows lie in begin .. end - 1
   std::vector<int> first;
   std::vector<float> weights;  // each repeated kLanes times
 
@@ -69,7 +70,7 @@ struct Axis {
   }
 };
 
-// One row of the input, scaled to the width of the output: `in` begins at axis.begin.
+// Scales one row of the input to the width of the output. `in` starts at pixel axis.begin.
 template <int kTaps>
 void scale_row(const float* in, const Axis& axis, bool clipped, float* out) {
   const int taps = kTaps ? kTaps : axis.taps;
@@ -85,7 +86,8 @@ void scale_row(const float* in, const Axis& axis, bool clipped, float* out) {
   }
 }
 
-// One row of the output from scaled rows. Writes whole blocks: up to kBlock - 1 bytes too many.
+// Computes one row of the output from scaled rows. Writes whole blocks: up to kBlock - 1 bytes past
+// the end.
 template <int kTaps>
 void blend_rows(const float* const* rows, const float* w, int taps, int count, uint8_t* out) {
   constexpr int vectors = kBlock / kLanes;
@@ -105,7 +107,7 @@ void blend_rows(const float* const* rows, const float* w, int taps, int count, u
   }
 }
 
-// Calls f with the number of taps as a constant where it is a usual one, else with 0.
+// Calls f with the number of taps as a template argument for common numbers, otherwise with 0.
 template <class F>
 void with_taps(int taps, F&& f) {
   switch (taps) {
@@ -127,8 +129,8 @@ void with_taps(int taps, F&& f) {
 void resize_cover(const uint8_t* in, RgbSize in_size, uint8_t* out, RgbSize out_size) {
   require<ShapeError>(
       in_size.height > 0 && in_size.width > 0 && out_size.height > 0 && out_size.width > 0,
-      "a picture of {}x{} cannot be scaled to {}x{}", in_size.height, in_size.width,
-      out_size.height, out_size.width);
+      "an image of {}x{} pixels cannot be resized to {}x{}: all sizes must be at least 1",
+      in_size.height, in_size.width, out_size.height, out_size.width);
   const double scale =
       std::min(double(in_size.width) / out_size.width, double(in_size.height) / out_size.height);
   const Axis across(in_size.width, out_size.width, scale);
@@ -137,7 +139,7 @@ void resize_cover(const uint8_t* in, RgbSize in_size, uint8_t* out, RgbSize out_
   const int out_values = kChannels * out_size.width;
   const int stride = out_values + kSpare;
   std::vector<float> line(in_values + kSpare);
-  std::vector<float> kept(size_t(down.taps) * stride);  // the rows that one output row needs
+  std::vector<float> kept(size_t(down.taps) * stride);  // scaled rows for one output row, a ring
   std::vector<const float*> rows(down.taps);
   std::vector<uint8_t> finished(out_values + kBlock);
   const auto row_of = [&](int y) { return &kept[size_t(y % down.taps) * stride]; };
@@ -147,7 +149,7 @@ void resize_cover(const uint8_t* in, RgbSize in_size, uint8_t* out, RgbSize out_
     for (; next < down.first[y] + down.taps; ++next) {
       const uint8_t* pixels = in + kChannels * (int64_t(next) * in_size.width + across.begin);
       for (int i = 0; i < in_values; ++i) line[i] = pixels[i];
-      // The cubic overshoots at edges; what is beyond 0 to 255 there is no light.
+      // The cubic overshoots at edges: its values are clipped to 0..255.
       with_taps(across.taps,
                 [&]<int kTaps>() { scale_row<kTaps>(&line[0], across, scale < 1, row_of(next)); });
     }

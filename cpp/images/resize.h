@@ -1,4 +1,4 @@
-// Antialiased resize of RGB pictures (paper, section 2: "rescaled the image such that the shorter
+// Antialiased resize of RGB images (paper, section 2: "rescaled the image such that the shorter
 // side was of length 256, and then cropped out the central 256x256 patch").
 //
 //   out[y, x] = round(sum_j w[y, j] * clip(sum_i w[x, i] * in[j, i]))
@@ -11,13 +11,14 @@
 
 namespace alexnet {
 
-// Pixels in rows without gaps, red, green and blue side by side.
+// Size of an image of interleaved RGB pixels, in rows without gaps.
 struct RgbSize {
   int height = 0, width = 0;
 };
 
-// Scales the largest central part of `in` with the proportions of `out` to `out`, both ways at one
-// scale. Sums are float32 in one fixed order: the same bytes on every machine.
+// Crops the largest centred part of `in` that has the aspect ratio of `out` and resizes it to
+// `out`, with the same scale along both axes. Sums are float32 in a fixed order: the result is the
+// same on every machine.
 void resize_cover(const uint8_t* in, RgbSize in_size, uint8_t* out, RgbSize out_size);
 
 }  // namespace alexnet

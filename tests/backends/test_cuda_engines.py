@@ -40,7 +40,7 @@ def test_auto_takes_cudnn_or_says_once_why_not(device: str) -> None:
         (line,) = ran.stderr.splitlines()
         assert line.startswith("alexnet-native: ")
         assert "cuDNN" in line or "cudnn" in line
-        assert line.endswith(": the engine gemm takes its place")
+        assert line.endswith(": using the engine gemm instead")
 
 
 def test_an_engine_that_cannot_is_refused_with_the_reason_and_the_others(device: str) -> None:

@@ -81,19 +81,19 @@ def test_using_a_missing_device_is_one_sentence_and_a_failure(command: Run, tmp_
 
 def test_a_file_that_is_no_library(command: Run, tmp_path: Path) -> None:
     (tmp_path / "module.so").write_text("nothing")
-    assert "could not be opened" in reason(command, tmp_path / "module.so")
+    assert "could not be loaded" in reason(command, tmp_path / "module.so")
 
 
 @needs_compiler
 def test_a_library_that_is_no_back_end(command: Run, tmp_path: Path) -> None:
     module = compiled(tmp_path / "module.so", "int nothing;")
-    assert "is no back end of this library" in reason(command, module)
+    assert "is not a back end of this library" in reason(command, module)
 
 
 @needs_compiler
 def test_a_module_of_another_version(command: Run, tmp_path: Path) -> None:
     module = compiled(tmp_path / "module.so", OLD_MODULE)
-    assert "built from another version" in reason(command, module)
+    assert "built from a different version" in reason(command, module)
 
 
 @needs_compiler
@@ -119,6 +119,6 @@ def test_libraries_in_nvidias_wheels_are_found(command: Run, tmp_path: Path) -> 
     module = compiled(
         tmp_path / "module.so", OLD_MODULE + "int needed(); int f() {return needed();}", needed
     )
-    assert "built from another version" in reason(command, module)  # so it was opened
+    assert "built from a different version" in reason(command, module)  # so it was opened
     deeper.unlink()
     assert "needs libdeeper.so.13" in reason(command, module)

@@ -1,6 +1,6 @@
-// A test runner in one header: ANX_TEST(sentence) { ANX_CHECK(...); }. Needs nothing but C++.
+// A test runner in one header: ANX_TEST(what_is_true) { ANX_CHECK(...); }. Has no dependencies.
 //
-// A failed check is reported and the test goes on; an exception ends it.
+// A failed check is reported and the test continues; an exception ends the test.
 #pragma once
 
 #include <cmath>
@@ -13,7 +13,7 @@
 namespace alexnet::test {
 
 struct Case {
-  std::string suite, name;  // suite: the file's name, "test_philox"
+  std::string suite, name;  // suite: the name of the file, "test_philox"
   void (*run)();
 };
 
@@ -62,13 +62,14 @@ void check_throws(F&& f, const std::string& part, const char* file, int line) {
     f();
   } catch (const E& e) {
     if (std::string(e.what()).find(part) == std::string::npos)
-      report(file, line, "the message '" + std::string(e.what()) + "' does not say '" + part + "'");
+      report(file, line,
+             "the message '" + std::string(e.what()) + "' does not contain '" + part + "'");
     return;
   } catch (const std::exception& e) {
-    report(file, line, "another exception was thrown: " + std::string(e.what()));
+    report(file, line, "an exception of another type was thrown: " + std::string(e.what()));
     return;
   }
-  report(file, line, "no exception was thrown; expected one that says '" + part + "'");
+  report(file, line, "no exception was thrown; expected one with the message '" + part + "'");
 }
 
 }  // namespace alexnet::test

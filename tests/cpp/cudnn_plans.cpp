@@ -1,6 +1,7 @@
-// cuDNN plans the convolutions of the named nets for an H100 that is not here: its planner takes a
-// device's properties in place of the device. Needs libcudnn.so.9 of 9.19 or later, no GPU.
-//   cudnn_plans FOLDER...    folders of libraries that the system does not find, as nvidia/*/lib
+// Makes cuDNN plans for the convolutions of the named networks for an H100, without a GPU: cuDNN
+// can plan for the properties of a device instead of the device. Needs libcudnn.so.9, 9.19 or
+// later.
+//   cudnn_plans FOLDER...    folders to search for libraries, such as nvidia/*/lib
 #include <dlfcn.h>
 
 #include <cstdio>
@@ -41,7 +42,7 @@ struct Layer {
   int channels, size, out_channels, out_size, kernel, stride, pad, groups;
 };
 
-// 224 in, 55 out: the last window of conv1 lies three pixels over the edge (ceil).
+// 224 in, 55 out: the last window of conv1 extends three pixels beyond the edge (ceil).
 constexpr Layer kLayers[] = {
     {"conv1, 224 and a window over the edge", 3, 224, 96, 55, 11, 4, 0, 1},
     {"conv1, half", 3, 224, 48, 55, 11, 4, 0, 1},
@@ -71,8 +72,8 @@ ConvProblem problem(const Layer& l, int images, DType dtype) {
   return is_padded_evenly(p) ? p : with_padding_in_image(p);
 }
 
-// Whether NVRTC can compile in this process, as cuDNN's engines of the run time need it: for that
-// it must find its builtins.
+// Whether NVRTC can compile in this process, as cuDNN's runtime-compiled engines need. It can only
+// if it finds its builtins.
 bool nvrtc_compiles() {
   void* nvrtc = dlopen("libnvrtc.so.13", RTLD_NOW | RTLD_NOLOAD);
   if (!nvrtc) return false;
@@ -86,8 +87,8 @@ bool nvrtc_compiles() {
          compile(program, 0, nullptr) == 0;
 }
 
-// "alexnet" on one device, as test_conv_passes.cpp finds it: the image has no gradient, and the
-// pooling takes over the ReLU after conv5.
+// The passes of "alexnet" on one device, as checked by test_conv_passes.cpp: the image has no
+// gradient, and the ReLU after conv5 is fused into the pooling.
 struct Asked {
   int layer;  // of kLayers
   ConvPasses forward;
@@ -99,7 +100,7 @@ constexpr Asked kAlexNet[] = {{0, {.forward_bias_relu = true}, false},
                               {7, {.forward_bias_relu = true}, true},
                               {8, {.forward = true}, true}};
 
-// How many plans the engine makes for it; 0: one is missing.
+// Number of plans that the engine makes for it; 0: a plan is missing.
 int made_for_alexnet(const CudnnTarget& target, const Precision& how, bool training) {
   int made = 0;
   for (const Asked& asked : kAlexNet) {

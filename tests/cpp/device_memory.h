@@ -1,4 +1,4 @@
-// The device to test on, and tensors from and to std::vector.
+// The device to test, and conversion between tensors and std::vector.
 #pragma once
 
 #include <cstdlib>
@@ -15,7 +15,7 @@ inline std::unique_ptr<Device> cpu(int index, int threads = 2) {
   return backend(DeviceKind::cpu).make_device({DeviceKind::cpu, int16_t(index)}, threads);
 }
 
-// Tests of what every back end does run on the one that ALEXNET_TEST_DEVICE names: cpu or cuda.
+// Tests that apply to every back end run on the one named by ALEXNET_TEST_DEVICE: cpu or cuda.
 inline DeviceKind tested_kind() {
   const char* name = std::getenv("ALEXNET_TEST_DEVICE");
   return parse_device(std::string(name && *name ? name : "cpu") + ":0").kind;
@@ -25,7 +25,7 @@ inline std::string tested_name(int index) { return to_string(tested_id(index)); 
 inline std::unique_ptr<Device> tested(int index, int threads = 2) {
   return backend(tested_kind()).make_device(tested_id(index), threads);
 }
-// For as many as are wanted: two GPUs take turns, CPUs never end.
+// Index of the i-th of any number of devices: CPUs are numbered on, two GPUs alternate.
 inline int tested_index(int i) { return tested_kind() == DeviceKind::cpu ? i : i % 2; }
 
 template <class T>
@@ -44,7 +44,7 @@ std::vector<T> download(Stream& stream, const AnyView& view) {
   return values;
 }
 
-// Normal draws; every call site takes its own `site`.
+// Normal draws. Each caller uses a different `site`.
 template <class T>
 std::vector<T> random_values(int64_t count, uint32_t site) {
   std::vector<double> values(size_t(count), 0.0);

@@ -1,6 +1,5 @@
-// planted BUG: makes one mistake on purpose, so that a sanitizer build, or a simulated GPU, shows
-// that it would see it. Each bug passes through the library's own code, which must be instrumented
-// for it to be found.
+// planted BUG: makes one mistake on purpose, to show that a sanitizer build or the simulated GPU
+// detects it. Each bug occurs in the library's own code, which must be instrumented to detect it.
 #include <chrono>
 #include <climits>
 #include <csignal>
@@ -15,7 +14,7 @@
 using namespace alexnet;
 using namespace alexnet::test;
 
-// An op whose operand is shorter than its shape says.
+// An op with an operand that is shorter than its shape.
 static void heap_overflow(Device& device, Stream& stream) {
   const Tensor x(device, {1, 1, 1, 1000}, DType::f32), y(device, {1, 1, 1, 999}, DType::f32);
   AnyView longer = y.view();
@@ -35,23 +34,23 @@ static void use_after_free(Device& device, Stream& stream) {
   stream.synchronize();
 }
 
-// The host reads before it has synchronised.
+// The host reads without synchronising first.
 static void data_race(Device& device, Stream& stream) {
   const Tensor x(device, {1, 1, 1, 4096}, DType::f32);
   run(stream, Add<float>{x.view(), x.view()});
-  std::this_thread::sleep_for(std::chrono::milliseconds(100));  // time passes, but orders nothing
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));  // this does not order anything
   const volatile float* data = static_cast<const float*>(x.view().data);
   std::printf("%f\n", double(data[7]));
   stream.synchronize();
 }
 
-// A copy to another device, which reads without waiting for the event.
+// A copy to another device, whose stream reads without waiting for an event.
 static void missing_event(Device& device, Stream& stream) {
   const auto second = tested(1);
   const auto other = second->make_stream();
   const Tensor here(device, {1, 1, 1, 4096}, DType::f32),
       there(*second, {1, 1, 1, 4096}, DType::f32);
-  for (int i = 0; i < 300; ++i) {  // a single one may be ordered by chance
+  for (int i = 0; i < 300; ++i) {  // a single copy may be ordered by chance
     stream.copy(here.view(), there.view());
     run(*other, Add<float>{there.view(), there.view()});
   }
@@ -59,14 +58,14 @@ static void missing_event(Device& device, Stream& stream) {
   other->synchronize();
 }
 
-// A shape whose size does not fit: the count is int64, this product is not.
+// The size of a shape as int: the library computes it as int64_t.
 static void signed_overflow(Device&, Stream&) {
   volatile int h = INT_MAX, w = 2;
   std::printf("%d\n", h * w);
 }
 
 int main(int argc, char** argv) {
-  std::signal(SIGABRT, [](int) { std::_Exit(99); });  // CTest takes a signal for a failure
+  std::signal(SIGABRT, [](int) { std::_Exit(99); });  // CTest treats a signal as a failure
   const struct {
     const char* name;
     void (*make)(Device&, Stream&);
@@ -80,7 +79,7 @@ int main(int argc, char** argv) {
   for (const auto& bug : bugs)
     if (argc == 2 && std::strcmp(argv[1], bug.name) == 0) {
       bug.make(*device, *stream);
-      std::printf("the bug went unnoticed\n");
+      std::printf("the bug was not detected\n");
       return 0;
     }
   return 2;

@@ -18,9 +18,9 @@ inline LayerDesc layer(const std::string& name, const std::string& type, const W
   return desc;
 }
 
-// The paper's network in small: conv2 inside the towers, conv3 and the dense layers across them.
-// `width` multiplies the convolutions' channels: with 8, some come in whole vectors and some do
-// not.
+// A small version of the paper's network: conv2 within the towers, conv3 and the dense layers
+// across them. `width` multiplies the channels of the convolutions: with 8, some are multiples of
+// the vector length and some are not.
 inline Description two_towers(int width = 1) {
   const auto n = [](int value) { return AttrValue(int64_t(value)); };
   const Words pool = {{"size", n(3)}, {"stride", n(2)}};
@@ -62,7 +62,7 @@ inline Description two_towers(int width = 1) {
   return d;
 }
 
-// Values with several readers, a layer that nobody reads on, and layers that work in place.
+// Values with several readers, a layer without readers, and layers that run in place.
 inline Description branches() {
   const auto n = [](int value) { return AttrValue(int64_t(value)); };
   Description d;

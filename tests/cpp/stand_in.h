@@ -1,4 +1,4 @@
-// CPU devices in the place of GPUs, which a test makes to its own needs.
+// CPU devices that replace GPUs in a test, which can override their functions.
 #pragma once
 
 #include <memory>
@@ -31,8 +31,8 @@ class StandIn : public Device {
 
 using MakeStandIn = std::unique_ptr<Device> (*)(std::unique_ptr<Device> cpu);
 
-// From now on a device cuda:N is what `make` makes of cpu:N. For the tests of CPUs only: the real
-// back end would not be found any more.
+// Makes every later device cuda:N the result of make(cpu:N). Only for tests on CPUs: the real back
+// end can no longer be found.
 inline void stand_in_for_cuda(MakeStandIn make) {
   static MakeStandIn chosen = nullptr;
   static const BackendApi api = {

@@ -1,4 +1,4 @@
-// A training step allocates nothing, once the first two have planned and grown what they need.
+// A training step allocates nothing after the first two, which plan programs and grow buffers.
 #include <atomic>
 #include <cstdlib>
 #include <new>
@@ -11,7 +11,8 @@ namespace {
 std::atomic<int64_t> allocations{0};
 }
 
-// Of the whole program: these tests are alone in it, and the others keep a sanitizer's operators.
+// Replaced in the whole program, so these tests are a separate program: the other tests keep the
+// sanitizers' operators.
 void* operator new(size_t size, const std::nothrow_t&) noexcept {
   ++allocations;
   return std::malloc(size ? size : 1);

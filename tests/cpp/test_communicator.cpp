@@ -1,4 +1,4 @@
-// The built-in communicator: sums over ranks, each rank in a thread of its own.
+// The built-in communicator: sums over ranks, with one thread per rank.
 #include <chrono>
 #include <functional>
 #include <thread>
@@ -38,7 +38,7 @@ struct Ranks {
   std::vector<std::unique_ptr<Stream>> streams;
 };
 
-// One element, fewer than ranks, odd, and more than a kernel's chunk.
+// One element, fewer elements than ranks, odd sizes, and more than a kernel's chunk.
 const std::vector<int> kSizes = {1, 3, 40001, 2, 977};
 
 template <class T>
@@ -85,7 +85,7 @@ void check_sums(int count, int delay_us) {
 
 }  // namespace
 
-ANX_TEST(every_rank_has_the_sum_in_the_order_of_the_ranks_to_the_last_bit) {
+ANX_TEST(every_rank_gets_the_same_bits_summed_in_rank_order) {
   for (const int count : {1, 2, 3, 5}) {
     check_sums<float>(count, 0);
     check_sums<double>(count, 0);
@@ -94,8 +94,8 @@ ANX_TEST(every_rank_has_the_sum_in_the_order_of_the_ranks_to_the_last_bit) {
 
 ANX_TEST(the_order_of_arrival_does_not_matter) { check_sums<float>(3, 300); }
 
-// The work of the CPU's stream lags behind the threads that enqueue it.
-ANX_TEST(a_gpu_and_a_cpu_sum_again_and_again_without_waiting_for_the_work) {
+// The work on the CPU's stream runs later than the threads that enqueue it.
+ANX_TEST(repeated_sums_of_a_gpu_and_a_cpu_do_not_wait_for_the_work) {
   constexpr int kCalls = 12, kCount = 40001;
   Ranks ranks(2, [](int r) { return r == 0 ? tested(0, 1) : cpu(1, 1); });
   in_threads(2, [&](int r) {
@@ -110,7 +110,7 @@ ANX_TEST(a_gpu_and_a_cpu_sum_again_and_again_without_waiting_for_the_work) {
   });
 }
 
-ANX_TEST(ranks_that_wait_for_one_that_failed_are_told_so) {
+ANX_TEST(waiting_ranks_throw_when_another_rank_fails) {
   Ranks ranks(3);
   std::vector<Tensor> tensors;
   for (const auto& device : ranks.devices) tensors.emplace_back(*device, Shape{9}, DType::f32);
@@ -136,7 +136,7 @@ ANX_TEST(ranks_that_wait_for_one_that_failed_are_told_so) {
   for (auto& stream : ranks.streams) stream->synchronize();
 }
 
-ANX_TEST(more_than_was_agreed_is_refused) {
+ANX_TEST(calls_above_the_maximum_size_are_rejected) {
   Ranks ranks(2);
   const Tensor tensor(*ranks.devices[0], {1, 1, 1, int(kLargest / 4) + 1}, DType::f32);
   const AnyView view = tensor.view();

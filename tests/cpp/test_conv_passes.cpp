@@ -1,5 +1,6 @@
-// What a program asks of its convolutions: on a GPU every pass is a plan of cuDNN's, which takes
-// time to make, so none is asked for that will not run, and none is run that was not asked for.
+// The passes that a program requests from its convolutions. On a GPU every pass is a cuDNN plan,
+// which takes time to make, so only the passes that will run may be requested, and only requested
+// passes may run.
 #include <algorithm>
 #include <optional>
 #include <vector>
@@ -20,10 +21,10 @@ struct Plan {
   CudnnPass pass;
 };
 
-// The plans that the engine "cudnn" would have made since the last clear(), or found made.
+// The plans that the engine "cudnn" would have made, or found in its cache, since the last clear().
 std::vector<CudnnPass> made;
 
-// What that engine takes where cuDNN has a plan for every pass but `absent`.
+// The plans that this engine uses if cuDNN has a plan for every pass except `absent`.
 ConvPlans<Plan> plans(const ConvPasses& wanted, std::optional<CudnnPass> absent = {}) {
   return plans_of<Plan>(wanted, [&](CudnnPass pass) -> std::shared_ptr<Plan> {
     made.push_back(pass);
@@ -33,7 +34,7 @@ ConvPlans<Plan> plans(const ConvPasses& wanted, std::optional<CudnnPass> absent 
 
 int count(CudnnPass pass) { return int(std::count(made.begin(), made.end(), pass)); }
 
-// Fails where a pass runs that it was not made for.
+// Reports a failure if a pass runs that the engine was not created for.
 class Watched final : public ConvEngine {
  public:
   Watched(std::unique_ptr<ConvEngine> engine, const ConvPasses& passes)
@@ -75,7 +76,7 @@ class Watching final : public StandIn {
 };
 
 bool watch() {
-  if (tested_kind() != DeviceKind::cpu) return false;  // it stands in for the back end under test
+  if (tested_kind() != DeviceKind::cpu) return false;  // it replaces the back end under test
   stand_in_for_cuda([](std::unique_ptr<Device> cpu) -> std::unique_ptr<Device> {
     return std::make_unique<Watching>(std::move(cpu));
   });
@@ -83,7 +84,7 @@ bool watch() {
   return true;
 }
 
-// The layers of AlexNet, in small. The pooling takes over the ReLU after conv5.
+// A small AlexNet. The ReLU after conv5 is fused into the pooling.
 Description small_alexnet() {
   const auto n = [](int value) { return AttrValue(int64_t(value)); };
   const auto conv = [&](const char* name, int kernel, int groups) {
@@ -126,7 +127,7 @@ void check_made(int forward, int fused, int data, int weights) {
   made.clear();
 }
 
-// Trains, evaluates, and asks for the values of every layer.
+// Trains, evaluates, and reads the values of every layer.
 void use(Replica& net) {
   constexpr int images = 3;
   const std::vector<float> x(size_t(net.input().per_image()) * images, 0.5f);
@@ -144,7 +145,7 @@ void use(Replica& net) {
 
 }  // namespace
 
-ANX_TEST(a_network_makes_the_plans_that_it_runs_and_no_other) {
+ANX_TEST(a_network_only_makes_the_plans_that_it_runs) {
   if (!watch()) return;
   Replica net(small_alexnet(), {.devices = {"cuda:0"}, .threads = 2});
   check_made(0, 0, 0, 0);
@@ -164,13 +165,13 @@ ANX_TEST(a_network_without_fusion_makes_plain_plans) {
   check_made(5, 0, 4, 5);
 }
 
-ANX_TEST(frozen_layers_make_no_plans_of_gradients) {
+ANX_TEST(frozen_layers_make_no_gradient_plans) {
   if (!watch()) return;
   Replica net(small_alexnet(), {.devices = {"cuda:0"}, .threads = 2});
   for (const char* name : {"conv1.weight", "conv1.bias", "conv2.weight", "conv2.bias"})
     net.set_update(name, {.lr = 0});
   net.plan(2, true);
-  check_made(1, 4, 2, 3);  // conv3 is the first that learns: nobody needs the gradient before it
+  check_made(1, 4, 2, 3);  // conv3 is the first trainable layer: no gradient is needed before it
   net.set_update("conv2.bias", {.lr = 0.01});
   net.plan(2, true);
   check_made(1, 4, 3, 3);
@@ -181,7 +182,7 @@ ANX_TEST(frozen_layers_make_no_plans_of_gradients) {
   check_made(1, 4, 0, 0);
 }
 
-ANX_TEST(no_pass_runs_that_was_not_asked_for) {
+ANX_TEST(only_requested_passes_run) {
   if (!watch()) return;
   for (const bool fuse : {true, false})
     for (const Description& description :
@@ -197,7 +198,7 @@ ANX_TEST(no_pass_runs_that_was_not_asked_for) {
   use(net);
 }
 
-ANX_TEST(bias_and_relu_come_after_a_plain_pass_where_they_have_no_plan_with_it) {
+ANX_TEST(bias_and_relu_follow_a_plain_pass_without_a_fused_plan) {
   made.clear();
   const ConvPasses wanted{.forward_bias_relu = true, .backward_weights = true};
   const auto all = plans(wanted);
@@ -206,7 +207,7 @@ ANX_TEST(bias_and_relu_come_after_a_plain_pass_where_they_have_no_plan_with_it) 
   ANX_CHECK(!apart.fused && apart.forward && apart.weights && !apart.missing);
 }
 
-ANX_TEST(a_pass_that_has_no_plan_is_named) {
+ANX_TEST(a_pass_without_a_plan_is_reported) {
   made.clear();
   const ConvPasses all{.forward = true, .backward_data = true, .backward_weights = true};
   for (const CudnnPass pass :

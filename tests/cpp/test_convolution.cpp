@@ -1,4 +1,4 @@
-// Convolution engines against the sum that defines them (core/conv.h), in double precision.
+// Convolution engines against the definition (core/conv.h), computed in double precision.
 #include "check.h"
 #include "device_memory.h"
 #include "ops/reorder.h"
@@ -29,7 +29,7 @@ void for_each_product(const ConvProblem& p, F&& f) {
               }
 }
 
-// Relative to the largest value.
+// `tolerance` is relative to the largest value.
 template <class T>
 void check_all(const std::vector<T>& got, const std::vector<double>& want, double tolerance) {
   double largest = 0;
@@ -37,7 +37,7 @@ void check_all(const std::vector<T>& got, const std::vector<double>& want, doubl
   for (size_t i = 0; i < want.size(); ++i) ANX_CHECK_CLOSE(got[i], want[i], tolerance * largest);
 }
 
-// A tensor whose channels lie in blocks (core/view.h), from and to values in planes.
+// A tensor with channels in blocks (core/view.h), converted from and to values in planes.
 template <class T>
 class Blocked {
  public:
@@ -109,12 +109,12 @@ void check_engine(ConvProblem p, const char* engine_name, int threads, double to
   engine->backward_weights(*stream, tx.view(), tdy.view(), tdw.view(), tdb.view(), workspace);
   check_all(download<T>(*stream, tdw.view()), want.dw, tolerance);
   check_all(download<T>(*stream, tdb.view()), want.db, tolerance);
-  if (!p.reads_image) {  // nobody asks for the gradient by the image
+  if (!p.reads_image) {  // the gradient with respect to the image is not needed
     engine->backward_data(*stream, tw.view(), tdy.view(), tdx.view(), workspace);
     check_all(tdx.values(*stream), want.dx, tolerance);
   }
 
-  // Without a bias the result is smaller by just that bias; a fused ReLU cuts it at 0.
+  // Without a bias the result is smaller by the bias; a fused ReLU clips it at 0.
   for (int64_t i = 0; i < p.y.count(); ++i)
     want.y[size_t(i)] -= double(b[size_t(i / p.y.plane() % p.y.c)]);
   engine->forward(*stream, tx.view(), tw.view(), AnyView{}, ty.view(), false, workspace);
@@ -126,16 +126,16 @@ void check_engine(ConvProblem p, const char* engine_name, int threads, double to
 }
 
 const ConvProblem kProblems[] = {
-    {{2, 3, 17, 15}, {2, 5, 3, 2}, 5, 5, 6, 6, 1, 1, 1},    // stride beyond the kernel
+    {{2, 3, 17, 15}, {2, 5, 3, 2}, 5, 5, 6, 6, 1, 1, 1},    // stride larger than the kernel
     {{3, 4, 7, 9}, {3, 6, 7, 9}, 3, 3, 1, 1, 1, 1, 2},      // padded, two groups
     {{1, 1, 1, 1}, {1, 1, 1, 1}, 1, 1, 1, 1, 0, 0, 1},      // the smallest
-    {{2, 2, 3, 2}, {2, 3, 3, 2}, 5, 5, 1, 1, 2, 2, 1},      // the window larger than the image
-    {{1, 3, 24, 24}, {1, 4, 5, 5}, 11, 11, 4, 4, 0, 0, 1},  // ceil: the last window runs over
+    {{2, 2, 3, 2}, {2, 3, 3, 2}, 5, 5, 1, 1, 2, 2, 1},      // window larger than the image
+    {{1, 3, 24, 24}, {1, 4, 5, 5}, 11, 11, 4, 4, 0, 0, 1},  // ceil: last window beyond the edge
     {{2, 6, 5, 8}, {2, 9, 3, 5}, 3, 2, 2, 2, 1, 1, 3},      // a rectangular kernel, three groups
     {{5, 2, 4, 4}, {5, 7, 4, 4}, 1, 1, 1, 1, 0, 0, 1},      // 1x1
 };
 
-// For channels in blocks, and for the first layer, which reads the image in planes.
+// Problems with channels in blocks, and first layers, which read the image in planes.
 std::vector<ConvProblem> direct_problems() {
   const int lanes = cpu(0)->channel_block(DType::f32);
   const auto inner = [&](int n, int in, int out, int h, int w, int kernel, int pad, int groups) {
@@ -159,8 +159,8 @@ std::vector<ConvProblem> direct_problems() {
       inner(3, 2, 4, 7, 9, 3, 1, 2),                          // padded, two groups
       inner(2, 1, 3, 13, 5, 5, 2, 1),                         // an odd number of blocks
       inner(9, 3, 1, 4, 29, 2, 1, 1),                         // an even kernel, a wide row
-      inner(2, 1, 1, 3, 2, 5, 2, 1),                          // the window larger than the image
-      first({2, 3, 24, 26}, {2, 2 * lanes, 5, 5}, 11, 4, 0),  // ceil: a window runs over
+      inner(2, 1, 1, 3, 2, 5, 2, 1),                          // window larger than the image
+      first({2, 3, 24, 26}, {2, 2 * lanes, 5, 5}, 11, 4, 0),  // ceil: last window beyond the edge
       first({1, 3, 15, 40}, {1, lanes, 9, 21}, 5, 2, 3),      // padded, stride 2
       first({2, 1, 9, 9}, {2, 3 * lanes, 9, 9}, 3, 1, 1),     // a grey image
   };
@@ -168,21 +168,21 @@ std::vector<ConvProblem> direct_problems() {
 
 }  // namespace
 
-ANX_TEST(the_gemm_engine_is_the_defining_sum_in_double) {
+ANX_TEST(the_gemm_engine_matches_the_definition_in_double) {
   for (const ConvProblem& p : kProblems)
     for (const int threads : {1, 3}) check_engine<double>(p, "gemm", threads, 1e-13);
 }
 
-ANX_TEST(the_gemm_engine_is_the_defining_sum_in_float) {
+ANX_TEST(the_gemm_engine_matches_the_definition_in_float) {
   for (const ConvProblem& p : kProblems) check_engine<float>(p, "gemm", 2, 1e-5);
 }
 
-ANX_TEST(the_direct_engine_is_the_defining_sum) {
+ANX_TEST(the_direct_engine_matches_the_definition) {
   for (const ConvProblem& p : direct_problems())
     for (const int threads : {1, 3}) check_engine<float>(p, "direct", threads, 1e-5);
 }
 
-ANX_TEST(the_winograd_engine_is_the_defining_sum) {
+ANX_TEST(the_winograd_engine_matches_the_definition) {
   const int lanes = cpu(0)->channel_block(DType::f32);
   for (const int kernel : {3, 5})
     for (const int size : {4, 13})
@@ -194,6 +194,6 @@ ANX_TEST(the_winograd_engine_is_the_defining_sum) {
       }
 }
 
-ANX_TEST(an_unknown_engine_is_refused_with_those_that_exist) {
+ANX_TEST(an_unknown_engine_is_rejected_with_the_available_engines) {
   ANX_CHECK_THROWS(ConfigError, "gemm", cpu(0)->make_conv("cudnn", kProblems[0], {}));
 }

@@ -1,4 +1,4 @@
-// What a user may get wrong: each a sentence that names the layer or the value.
+// Mistakes of users: each gives an error message that names the layer or the value.
 #include "check.h"
 #include "small_nets.h"
 #include "train/replica.h"
@@ -26,7 +26,7 @@ Description changed(Change&& change) {
 
 }  // namespace
 
-ANX_TEST(a_wrong_description_is_refused_by_the_layers_name) {
+ANX_TEST(an_invalid_description_is_rejected_with_the_layer_name) {
   const auto refuse = [](const char* part, auto&& change) {
     ANX_CHECK_THROWS(ConfigError, part, Replica(changed(change), kOne));
   };
@@ -57,13 +57,13 @@ ANX_TEST(a_wrong_description_is_refused_by_the_layers_name) {
          [](Description& d) { find(d, "conv1").attrs.set("engine", std::string("magic")); });
 }
 
-ANX_TEST(shapes_that_do_not_fit_name_the_layer_and_its_input) {
+ANX_TEST(shape_errors_name_the_layer_and_its_input) {
   Description d = two_towers();
-  d.input.h = d.input.w = 5;  // conv1 leaves one pixel, pool1 wants three
+  d.input.h = d.input.w = 5;  // the output of conv1 is one pixel, pool1 needs three
   ANX_CHECK_THROWS(ShapeError, "layer 'pool1' (max_pool) with input", Replica(d, kOne));
 }
 
-ANX_TEST(towers_that_cannot_be_split_are_refused) {
+ANX_TEST(towers_that_cannot_be_split_are_rejected) {
   const auto refuse = [](const char* part, auto&& change) {
     ANX_CHECK_THROWS(ConfigError, part, Replica(changed(change), kTwo));
   };
@@ -77,7 +77,7 @@ ANX_TEST(towers_that_cannot_be_split_are_refused) {
   });
 }
 
-ANX_TEST(devices_that_are_not_there_are_refused) {
+ANX_TEST(unavailable_devices_are_rejected) {
   const auto with = [](const std::vector<std::string>& devices) {
     return NetworkOptions{.devices = devices, .threads = 1};
   };
@@ -87,7 +87,7 @@ ANX_TEST(devices_that_are_not_there_are_refused) {
                    Replica(two_towers(), with({"cpu:0", "cpu:1", "cpu:2"})));
 }
 
-ANX_TEST(a_wrong_batch_is_refused_and_the_network_works_on) {
+ANX_TEST(an_invalid_batch_is_rejected_and_the_network_still_works) {
   Replica net(two_towers(), kTwo);
   const std::vector<float> x(size_t(net.input().per_image()) * 2, 0.5f);
   std::vector<int32_t> labels = {1, 5};

@@ -1,4 +1,4 @@
-// Pictures at odd sizes: what the sanitizers watch for is a read or a write beside them.
+// Images of odd sizes. The sanitizers detect reads and writes outside of them.
 #include <vector>
 
 #include "check.h"
@@ -13,7 +13,7 @@ static std::vector<uint8_t> pattern(int64_t count) {
   return a;
 }
 
-ANX_TEST(a_picture_of_one_color_keeps_it_at_every_size) {
+ANX_TEST(an_image_of_one_color_keeps_it_at_every_size) {
   const RgbSize sizes[] = {{1, 1}, {1, 9}, {7, 1}, {2, 3}, {5, 5}, {31, 64}, {97, 40}, {33, 257}};
   for (const RgbSize from : sizes)
     for (const RgbSize to : sizes) {
@@ -26,7 +26,7 @@ ANX_TEST(a_picture_of_one_color_keeps_it_at_every_size) {
     }
 }
 
-ANX_TEST(a_picture_of_the_right_size_keeps_its_bytes) {
+ANX_TEST(an_image_of_the_right_size_is_unchanged) {
   for (const RgbSize size : {RgbSize{1, 1}, RgbSize{3, 5}, RgbSize{17, 16}}) {
     const std::vector<uint8_t> in = pattern(int64_t(3) * size.height * size.width);
     std::vector<uint8_t> out(in.size(), 0);

@@ -1,5 +1,5 @@
-// Indices of 32 bits, by which a GPU's kernels compute: which ops may have them, and that they
-// reach the same elements as those of 64.
+// The 32-bit indices of GPU kernels: which ops may use them, and that they address the same
+// elements as 64-bit indices.
 #include "check.h"
 #include "device_memory.h"
 #include "ops/run.h"
@@ -10,7 +10,7 @@ using namespace alexnet::test;
 
 namespace {
 
-// Never read: only its shape is looked at.
+// Its memory is never read: only its shape is used.
 View<float> fabricated(const Shape& shape, DeviceId device = {}, int block = 1) {
   return {reinterpret_cast<float*>(uintptr_t(1) << 20), shape, device, block};
 }
@@ -27,7 +27,7 @@ void compute(const Op& op) {
     for (int64_t col = 0; col < grid.cols; ++col) op(Index(row), Index(col));
 }
 
-// What `make(x, y, s, out)` computes of 2x6x5x4 numbers, in both widths.
+// Compares the results of the op make(x, y, s, out) on 2x6x5x4 numbers for both index widths.
 template <class F>
 void check_both(F&& make) {
   const Shape shape{2, 6, 5, 4};
@@ -58,7 +58,7 @@ void check_both(F&& make) {
 
 }  // namespace
 
-ANX_TEST(two_to_the_31_elements_are_refused_with_what_to_do) {
+ANX_TEST(arrays_of_2_to_the_31_elements_are_rejected_with_advice) {
   const Shape most{1, 1, 1, 2147483647}, beyond{2048, 1024, 32, 32};
   ANX_CHECK_EQUAL(beyond.count(), int64_t(1) << 31);
   check(Add<float>{fabricated(most), fabricated(most)});
@@ -69,7 +69,7 @@ ANX_TEST(two_to_the_31_elements_are_refused_with_what_to_do) {
   ANX_CHECK_THROWS(ShapeError, sentence, check(Add<float>{fabricated(most), fabricated(beyond)}));
 }
 
-ANX_TEST(every_operand_is_looked_at_not_only_what_is_written) {
+ANX_TEST(every_operand_is_checked_not_only_outputs) {
   const Shape shape{2048, 1024, 32, 32}, pooled{2048, 1024, 16, 16};
   ANX_CHECK_THROWS(
       ShapeError, "max_pool_forward: an array of 2147483648 numbers",
@@ -77,22 +77,22 @@ ANX_TEST(every_operand_is_looked_at_not_only_what_is_written) {
           {2, 2, 0}, false, fabricated(shape), fabricated(pooled), fabricated(pooled)}));
 }
 
-ANX_TEST(a_grid_that_32_bits_cannot_count_is_refused) {
+ANX_TEST(a_grid_too_large_for_32_bits_is_rejected) {
   const Add<float> op{fabricated({}), fabricated({})};
   require_short_index(op, {2147483647, 2147483647});
   for (const Grid& grid : {Grid{int64_t(1) << 31, 1}, Grid{1, int64_t(1) << 31}})
     ANX_CHECK_THROWS(ShapeError, "2147483648 numbers", require_short_index(op, grid));
 }
 
-ANX_TEST(channels_in_blocks_are_refused) {
+ANX_TEST(blocked_channels_are_rejected) {
   const View<float> planes = fabricated({1, 16, 2, 2}), blocks = fabricated({1, 16, 2, 2}, {}, 16);
   const std::string sentence = "add: an operand in blocks of 16 channels, where planes are read";
   ANX_CHECK_THROWS(InternalError, sentence, check(Add<float>{blocks, planes}));
   ANX_CHECK_THROWS(InternalError, sentence, check(Add<float>{planes, blocks}));
 }
 
-// Through run(), where the device is one that counts in 32 bits.
-ANX_TEST(a_gpu_refuses_both_before_it_launches) {
+// Through run(), on a device that uses 32-bit indices.
+ANX_TEST(a_gpu_rejects_both_before_the_launch) {
   if (tested_kind() == DeviceKind::cpu) return;
   const auto device = tested(0);
   const auto stream = device->make_stream();
@@ -106,7 +106,7 @@ ANX_TEST(a_gpu_refuses_both_before_it_launches) {
   stream->synchronize();
 }
 
-ANX_TEST(both_widths_reach_the_same_element) {
+ANX_TEST(indices_of_both_widths_address_the_same_element) {
   const Shape shape{2048, 1024, 31, 33};  // 2145386496 elements
   const View<float> view = fabricated(shape);
   const Grid grid = planes(view);
@@ -124,7 +124,7 @@ ANX_TEST(both_widths_reach_the_same_element) {
   }
 }
 
-ANX_TEST(ops_compute_the_same_in_both_widths) {
+ANX_TEST(ops_compute_the_same_with_both_index_widths) {
   using V = View<double>;
   const LrnParams<double> p{3, 6, 2, 0.3, 0.75};
   const Window window{3, 1, 1};

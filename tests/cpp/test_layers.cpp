@@ -1,5 +1,5 @@
-// Every layer type, in double precision: its backward pass against differences of its forward pass.
-// (The values of the forward pass are compared with a reference in tests/layers.)
+// The backward pass of every layer type against finite differences of its forward pass, in double
+// precision. (tests/layers compares the forward pass with a reference.)
 #include <algorithm>
 
 #include "check.h"
@@ -20,7 +20,7 @@ struct LayerCase {
 };
 
 const Shape kImage{2, 6, 7, 5};
-// Odd shapes, overlapping and clipped windows, alpha large enough to matter.
+// Odd shapes, overlapping and clipped windows, and an alpha large enough that every term matters.
 const std::vector<LayerCase> kCases = {
     {"conv",
      {{"channels", int64_t(4)},
@@ -61,7 +61,7 @@ const std::vector<LayerCase> kCases = {
     {"sum", {}, {kImage, kImage, kImage}},
     {"copy", {}, {kImage}},
     {"cast", {}, {kImage}},
-    // A GPU knows planes alone.
+    // GPUs only support planes.
     {"reorder", {{"block", int64_t(tested_kind() == DeviceKind::cpu ? 8 : 1)}}, {{2, 16, 3, 5}}},
 };
 
@@ -119,7 +119,7 @@ void check_gradient(const LayerCase& c) {
   Values dx = random_like(c.inputs, 60), dw = random_like(param_shapes, 70);
   layer.backward(readable(dy), writable(dx), writable(dw));
 
-  // Kinks of relu, abs and max are farther away than this step for these draws.
+  // For these draws, the kinks of relu, abs and max are farther away than this step.
   const double eps = 1e-6;
   const auto slope = [&](double along_x, double along_w) {
     const Values up = forward(layer, moved(x, dx_direction, along_x * eps),
@@ -155,7 +155,7 @@ ANX_TEST(every_backward_pass_is_the_derivative_of_the_forward_pass) {
   }
 }
 
-ANX_TEST(the_gradient_of_softmax_is_that_of_its_loss) {
+ANX_TEST(the_gradient_of_softmax_is_the_derivative_of_its_loss) {
   const Shape shape{3, 7, 1, 1};
   LayerRunner layer("softmax", {}, {shape}, tested_name(0), {DType::f64}, "prob", 2, false);
   const std::vector<int32_t> labels = {6, 0, 3};
@@ -179,8 +179,8 @@ ANX_TEST(the_gradient_of_softmax_is_that_of_its_loss) {
   ANX_CHECK_CLOSE(dot(dx, direction), slope, 1e-8);
 }
 
-// A sanitizer sees what this is about: the uploads before the refusal write to the layer's tensors.
-ANX_TEST(a_layer_that_refuses_may_go_at_once) {
+// For sanitizers: the uploads enqueued before the error write to the layer's tensors.
+ANX_TEST(a_layer_may_be_destroyed_right_after_an_error) {
   const Shape shape{64, 1000, 1, 1};
   for (int i = 0; i < 20; ++i) {
     LayerRunner layer("softmax", {}, {shape}, tested_name(0), {DType::f64}, "prob", 2, false);

@@ -1,5 +1,5 @@
-// Augmentation of every instruction set against the op, and the loader's threads. Images end where
-// their memory ends, so that a read beyond them is found by the sanitizers.
+// Augmentation for every instruction set against the op, and the loader's threads. Images end where
+// their memory ends, so that the sanitizers detect reads past the end.
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -46,13 +46,13 @@ void check_augment(const Case& k) {
   const auto color = numbers(int64_t(k.n) * k.c);
   std::vector<int32_t> offsets;
   std::vector<uint8_t> mirror;
-  for (int i = 0; i < k.n; ++i) {  // the corners, and between
+  for (int i = 0; i < k.n; ++i) {  // the corners, and positions between them
     offsets.push_back(i % 2 ? k.height - k.h : i % (k.height - k.h + 1));
     offsets.push_back(i % 3 ? k.width - k.w : i % (k.width - k.w + 1));
     mirror.push_back(uint8_t(i / 2 % 2));
   }
   const Shape out{k.n, k.c, k.h, k.w};
-  constexpr size_t line = 64;  // what is written past the caches must begin at one
+  constexpr size_t line = 64;  // non-temporal stores need aligned memory
   const auto aligned = [&] {
     const size_t bytes = size_t(out.count()) * sizeof(float);
     return static_cast<float*>(std::aligned_alloc(line, (bytes + line - 1) / line * line));
@@ -83,7 +83,7 @@ void check_augment(const Case& k) {
   std::free(got);
 }
 
-// A loader over 23 images of 5 x 6, whose labels are their indices.
+// A loader of 23 images of 5 x 6 pixels, whose labels are their indices.
 struct Small {
   static constexpr int count = 23;
   RecordShape shape{5, 6, 3};
@@ -134,7 +134,7 @@ struct File {
 
 }  // namespace
 
-ANX_TEST(augmentation_is_the_op_to_the_bit_in_every_instruction_set) {
+ANX_TEST(augmentation_matches_the_op_bitwise_for_every_instruction_set) {
   for (const bool matched : {true, false})
     for (const bool mean : {true, false})
       for (const bool color : {true, false}) {
@@ -144,11 +144,11 @@ ANX_TEST(augmentation_is_the_op_to_the_bit_in_every_instruction_set) {
         check_augment({4, 3, 9, 7, 5, 3, matched, mean, color});  // narrower than a vector
         check_augment({3, 1, 9, 19, 5, 17, matched, mean, color});
       }
-  check_augment({4, 3, 180, 176, 176, 160, true, true, true});  // written past the caches
+  check_augment({4, 3, 180, 176, 176, 160, true, true, true});  // with non-temporal stores
   check_augment({4, 3, 180, 176, 176, 160, false, true, true});
 }
 
-ANX_TEST(a_loader_gives_the_same_from_memory_and_files_with_any_threads) {
+ANX_TEST(batches_are_the_same_from_memory_and_files_for_any_number_of_threads) {
   Small small;
   const File file(small.images);
   std::vector<float> first;
@@ -165,7 +165,7 @@ ANX_TEST(a_loader_gives_the_same_from_memory_and_files_with_any_threads) {
   }
 }
 
-ANX_TEST(a_loader_that_is_closed_early_ends) {
+ANX_TEST(a_loader_can_be_closed_early) {
   const Small small;
   for (int taken = 0; taken < 6; ++taken) {
     const auto loader =
@@ -177,7 +177,7 @@ ANX_TEST(a_loader_that_is_closed_early_ends) {
   }
 }
 
-ANX_TEST(records_that_another_thread_makes_come_in_order) {
+ANX_TEST(records_made_by_another_thread_arrive_in_order) {
   const Small small;
   const auto want = small.pixels_of(
       *small.loader(records_in_memory(small.shape, Small::count, small.images.data())), 12);
@@ -196,7 +196,7 @@ ANX_TEST(records_that_another_thread_makes_come_in_order) {
   maker.join();
 }
 
-ANX_TEST(a_file_that_ends_early_is_a_sentence_after_the_batches_before) {
+ANX_TEST(a_truncated_file_is_reported_after_the_batches_before) {
   const Small small;
   const File file(std::vector<uint8_t>(small.images.begin(), small.images.end() - 1));
   const auto order = permutation({11, site_of("data/order")}, 0, Small::count);

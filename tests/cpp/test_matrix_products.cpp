@@ -1,4 +1,4 @@
-// Stream::gemm and the kernel of our own against three plain loops in double precision.
+// Stream::gemm and the built-in kernels against three plain loops in double precision.
 #include "backends/cpu/gemm/gemm.h"
 #include "backends/cpu/kernels.h"
 #include "check.h"
@@ -15,7 +15,7 @@ struct Case3 {
 constexpr Case3 kCases[] = {{1, 1, 1},  {6, 32, 256},  {7, 33, 257}, {5, 1, 300},
                             {1, 70, 3}, {65, 130, 31}, {29, 67, 515}};
 
-// C = alpha op(A) op(B) + beta C with leading dimensions that are larger than needed.
+// C = alpha op(A) op(B) + beta C, with leading dimensions larger than the rows.
 template <class T, class Product>
 void check_products(double tolerance, Product&& product) {
   for (const auto [m, n, k] : kCases) {
@@ -51,26 +51,26 @@ void check_products(double tolerance, Product&& product) {
 }  // namespace
 
 // float: k products of size about 1, each rounded to 6e-8 of a partial sum of size about sqrt(k).
-ANX_TEST(the_matrix_product_is_right_in_both_precisions) {
+ANX_TEST(the_matrix_product_is_correct_in_both_precisions) {
   check_products<float>(1e-6, [](const Gemm& g) { serial_gemm(g); });
   check_products<double>(1e-14, [](const Gemm& g) { serial_gemm(g); });
 }
 
-ANX_TEST(our_own_kernel_is_right_in_both_precisions) {
+ANX_TEST(the_built_in_kernel_is_correct_in_both_precisions) {
   check_products<float>(1e-6, [](const Gemm& g) { kernels().gemm_f32(g); });
   check_products<double>(1e-14, [](const Gemm& g) { kernels().gemm_f64(g); });
 }
 
-// Through the threads: what dense layers call, for every way of transposing.
-ANX_TEST(the_parallel_product_is_right) {
+// The multithreaded product that dense layers use, for all combinations of transposes.
+ANX_TEST(the_parallel_product_is_correct) {
   ThreadPool pool(2);
   check_products<float>(1e-6, [&](const Gemm& g) { parallel_gemm(pool, g); });
   check_products<double>(1e-14, [&](const Gemm& g) { parallel_gemm(pool, g); });
 }
 
-// Odd sizes: rows and columns that fill no tile, a depth with a remainder, more than one pass of
-// it.
-ANX_TEST(the_product_for_few_rows_is_right) {
+// Odd sizes: rows and columns that do not fill a tile, a depth with a remainder, and a depth that
+// needs several passes.
+ANX_TEST(the_product_for_few_rows_is_correct) {
   for (const int64_t m : {1, 2, 5, 6, 7, 13})
     for (const int64_t n : {1, 3, 70})
       for (const int64_t k : {1, 15, 16, 100, 1030, 2100}) {

@@ -1,5 +1,5 @@
-// NCCL between two simulated GPUs, beside the built-in communicator: fake_nccl.cpp of
-// tests/cuda_sim.
+// NCCL between two simulated GPUs (tests/cuda_sim/fake_nccl.cpp), compared with the built-in
+// communicator.
 #include <functional>
 #include <thread>
 
@@ -39,7 +39,7 @@ struct Ranks {
   std::vector<std::unique_ptr<Communicator>> all;
 };
 
-// Of rank 0, after several calls that follow each other without a wait.
+// The sums on rank 0 after several calls without waiting in between.
 template <class T>
 std::vector<T> sums(const std::string& name) {
   Ranks ranks(name);
@@ -65,12 +65,12 @@ std::vector<T> sums(const std::string& name) {
 
 }  // namespace
 
-ANX_TEST(two_ranks_have_the_sums_of_the_built_in_communicator_to_the_last_bit) {
+ANX_TEST(two_ranks_get_the_same_bits_as_with_the_built_in_communicator) {
   ANX_CHECK(sums<float>("nccl") == sums<float>(kBuiltIn));
   ANX_CHECK(sums<double>("nccl") == sums<double>(kBuiltIn));
 }
 
-ANX_TEST(a_rank_that_waits_for_one_that_failed_is_told_so) {
+ANX_TEST(a_waiting_rank_throws_when_another_rank_fails) {
   Ranks ranks("nccl");
   const Tensor tensor(*ranks.list[0], {9}, DType::f32);
   const AnyView view = tensor.view();
@@ -81,9 +81,9 @@ ANX_TEST(a_rank_that_waits_for_one_that_failed_is_told_so) {
   });
 }
 
-ANX_TEST(one_gpu_twice_is_refused_with_what_to_take) {
+ANX_TEST(a_gpu_listed_twice_is_rejected_with_advice) {
   const std::vector<DeviceId> twice(2, DeviceId{DeviceKind::cuda, 1});
   ANX_CHECK_EQUAL(communicator("nccl", twice).missing(twice),
-                  "NCCL sums between different GPUs, and cuda:1 is named twice: take the "
+                  "NCCL needs a different GPU for each rank, but cuda:1 is listed twice: use the "
                   "communicator built-in");
 }

@@ -1,4 +1,4 @@
-// Data parallel training: replicas against one device, two towers in each, failures.
+// Data-parallel training: replicas against one device, replicas of two towers, failures.
 #include "check.h"
 #include "device_memory.h"
 #include "small_nets.h"
@@ -48,7 +48,7 @@ void train(Network& net, int steps, std::vector<double>& losses, int first_step 
     net.set_update(name, {0.05, 0.9, 5e-4});
   const auto x = images<T>(net.first().input().per_image());
   for (int step = first_step; step < first_step + steps; ++step) {
-    // The last batch of an epoch has fewer images than there may be replicas.
+    // The last batch of an epoch may have fewer images than there are replicas.
     const int count = step % 3 == 2 ? 1 : kImages;
     losses.push_back(step_of(net, {x.data(), kLabels.data(), count}, uint64_t(step)).loss);
   }
@@ -77,7 +77,7 @@ void check_near(const std::vector<double>& got, const std::vector<double>& want,
     ANX_CHECK_CLOSE(got[i], want[i], tolerance);
 }
 
-// Its memory can be full.
+// A device whose memory can be made full.
 class FullDevice final : public StandIn {
  public:
   using StandIn::StandIn;
@@ -91,7 +91,7 @@ class FullDevice final : public StandIn {
 
 }  // namespace
 
-ANX_TEST(replicas_train_as_one_device_does) {
+ANX_TEST(replicas_train_like_one_device) {
   for (const Description& net : {two_towers(), branches()}) {
     const auto one = trained<double>(net, options(devices(1), DType::f64), 1);
     check_near(trained<double>(net, options(devices(2), DType::f64), 2), one, 1e-12);
@@ -101,7 +101,7 @@ ANX_TEST(replicas_train_as_one_device_does) {
   check_near(trained<float>(two_towers(8), options(devices(2), DType::f32), 2), one, 1e-5);
 }
 
-ANX_TEST(replicas_of_two_towers_train_as_one_device_does) {
+ANX_TEST(replicas_of_two_towers_train_like_one_device) {
   const auto one = trained<double>(two_towers(), options(devices(1), DType::f64), 1);
   check_near(trained<double>(two_towers(), options(devices(4), DType::f64), 2), one, 1e-12);
 }
@@ -114,7 +114,7 @@ ANX_TEST(replicas_repeat_bit_for_bit_with_any_number_of_threads) {
   }
 }
 
-ANX_TEST(gradients_are_cut_into_buckets_from_the_last_layer_on) {
+ANX_TEST(gradient_buckets_start_with_the_last_layer) {
   Replica net(two_towers(), options(devices(2), DType::f32));
   const auto& names = net.parameters().names();
   constexpr size_t limit = 1000;
@@ -125,7 +125,7 @@ ANX_TEST(gradients_are_cut_into_buckets_from_the_last_layer_on) {
     int64_t own = 0;
     for (const GradientRange& range : bucket.ranges) {
       ANX_CHECK_EQUAL(net.parameters().places(range.name)[range.part].device, bucket.device);
-      ANX_CHECK_EQUAL(range.first, (next[{range.name, range.part}]));  // none twice, none left out
+      ANX_CHECK_EQUAL(range.first, (next[{range.name, range.part}]));  // none twice, none missing
       next[{range.name, range.part}] += range.count;
       own += range.count;
       if (range.part == 0) order += order.ends_with(range.name + " ") ? "" : range.name + " ";
@@ -158,7 +158,7 @@ ANX_TEST(parts_of_a_batch_a_frozen_layer_and_a_second_pass_add_up) {
     net.forward_backward({image(3), kLabels.data() + 3, 3}, 0, 3, kImages);
     net.forward_backward({image(6), kLabels.data() + 6, 1}, 0, 6, kImages);
     read("fc7.weight");
-    net.forward_backward({x.data(), kLabels.data(), kImages}, 1, 0, 0);  // on top of it
+    net.forward_backward({x.data(), kLabels.data(), kImages}, 1, 0, 0);  // added to it
     for (const std::string& name : net.first().parameters().names()) read(name);
     net.forward_backward({image(1), kLabels.data(), 2}, 2, 0, kImages);  // never completed
     net.update();
@@ -172,7 +172,7 @@ ANX_TEST(parts_of_a_batch_a_frozen_layer_and_a_second_pass_add_up) {
   check_near(gradients(3), one, 1e-12);
 }
 
-ANX_TEST(a_gradient_that_is_written_counts_once) {
+ANX_TEST(a_written_gradient_is_counted_once) {
   Network net(two_towers(), options(devices(2), DType::f64), 2);
   for (const std::string& name : net.first().parameters().names()) net.set_update(name, {0.05});
   const auto x = images<double>(net.first().input().per_image());
@@ -185,7 +185,7 @@ ANX_TEST(a_gradient_that_is_written_counts_once) {
   for (size_t i = 0; i < 14; ++i) ANX_CHECK_CLOSE(more[i], plain[i] + 2.5, 1e-12);
 }
 
-ANX_TEST(answers_are_those_of_one_device) {
+ANX_TEST(predictions_match_those_of_one_device) {
   Network one(two_towers(), options(devices(1), DType::f64), 1);
   Network three(two_towers(), options(devices(3), DType::f64), 3);
   const auto x = images<double>(one.first().input().per_image());
@@ -205,8 +205,8 @@ ANX_TEST(answers_are_those_of_one_device) {
   }
 }
 
-ANX_TEST(a_replica_that_fails_ends_the_step_of_all_and_training_can_go_on) {
-  if (tested_kind() != DeviceKind::cpu) return;  // it stands in for the back end under test
+ANX_TEST(a_failing_replica_ends_the_step_of_all_and_training_can_continue) {
+  if (tested_kind() != DeviceKind::cpu) return;  // it replaces the back end under test
   stand_in_for_cuda([](std::unique_ptr<Device> cpu) -> std::unique_ptr<Device> {
     return std::make_unique<FullDevice>(std::move(cpu));
   });
@@ -230,7 +230,7 @@ ANX_TEST(a_replica_that_fails_ends_the_step_of_all_and_training_can_go_on) {
   ANX_CHECK(losses == want);
 }
 
-ANX_TEST(devices_that_cannot_be_shared_are_refused) {
+ANX_TEST(device_counts_that_do_not_match_the_replicas_are_rejected) {
   ANX_CHECK_THROWS(ConfigError, "3 devices cannot be shared among 2 replicas",
                    Network(two_towers(), options(devices(3), DType::f32), 2));
   ANX_CHECK_THROWS(ConfigError, "at least one replica, not 0",

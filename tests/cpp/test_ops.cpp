@@ -1,4 +1,4 @@
-// Ops through run(): operands of the wrong device, empty grids, and the published vectors.
+// Ops through run(): operands on the wrong device, empty grids, and published results.
 #include <limits>
 
 #include "backends/cpu/kernels.h"
@@ -9,7 +9,7 @@
 using namespace alexnet;
 using namespace alexnet::test;
 
-ANX_TEST(an_operand_of_another_device_is_refused_by_name) {
+ANX_TEST(an_operand_on_another_device_is_rejected_by_name) {
   const auto first = tested(0), second = tested(1);
   const auto stream = first->make_stream();
   const Tensor here(*first, {1, 2, 3, 4}, DType::f32), there(*second, {1, 2, 3, 4}, DType::f32);
@@ -35,7 +35,7 @@ ANX_TEST(nothing_is_launched_for_an_empty_batch) {
 }
 
 // Local response normalisation of 100, 200, ... 800 with n = 5, beta = 0.75, computed by hand from
-// the formula of section 3.3 of the paper, for each reading of it.
+// the formula of section 3.3 of the paper, for each interpretation of it.
 static void check_lrn(double k, double alpha, int group, const std::vector<double>& want) {
   const auto device = tested(0);
   const auto stream = device->make_stream();
@@ -50,7 +50,7 @@ static void check_lrn(double k, double alpha, int group, const std::vector<doubl
   for (size_t i = 0; i < 8; ++i) ANX_CHECK_CLOSE(got[i], want[i], 1e-6);
 }
 
-ANX_TEST(response_normalisation_gives_the_published_vectors) {
+ANX_TEST(response_normalisation_matches_the_published_vectors) {
   check_lrn(2, 1e-4, 8,
             {12.5, 14.865089, 14.461559, 13.465396, 12.48618, 11.632561, 14.486502, 18.57194});
   check_lrn(
@@ -64,7 +64,7 @@ ANX_TEST(response_normalisation_gives_the_published_vectors) {
       {30.836784, 42.044821, 63.067231, 85.701622, 46.111747, 40.157381, 46.850278, 59.740609});
 }
 
-ANX_TEST(momentum_coasts_on_when_the_rate_drops) {
+ANX_TEST(momentum_continues_when_the_learning_rate_drops) {
   const auto device = tested(0);
   const auto stream = device->make_stream();
   const Shape one{1, 1, 1, 1};
@@ -82,7 +82,7 @@ ANX_TEST(momentum_coasts_on_when_the_rate_drops) {
   }
 }
 
-ANX_TEST(an_update_of_all_parameters_is_that_of_each) {
+ANX_TEST(one_update_of_all_parameters_matches_separate_updates) {
   const auto device = cpu(0);
   const auto stream = device->make_stream();
   const int sizes[] = {5, int(SgdUpdateAll<bf16>::kLongest) + 3};
@@ -109,7 +109,7 @@ ANX_TEST(an_update_of_all_parameters_is_that_of_each) {
     }
   }
   run(*stream, SgdUpdateAll<bf16>{{pieces.data(), {int(pieces.size()), 1, 1, 1}, device->id()}});
-  // On arm64 the compiler fuses products into sums in one of the two loops and not in the other.
+  // On arm64 the compiler uses fused multiply-adds in only one of the two loops.
   for (size_t i = 0; i < each.size(); ++i) {
     const auto one = download<float>(*stream, each[i].view()),
                other = download<float>(*stream, all[i].view());
@@ -120,7 +120,7 @@ ANX_TEST(an_update_of_all_parameters_is_that_of_each) {
   for (size_t i = 0; i < w.size(); ++i) ANX_CHECK_EQUAL(shadow[i].bits, bf16(w[i]).bits);
 }
 
-ANX_TEST(a_constant_predictor_scores_k_of_its_classes_exactly) {
+ANX_TEST(a_constant_prediction_has_a_top_k_accuracy_of_exactly_k_over_classes) {
   const auto device = tested(0);
   const auto stream = device->make_stream();
   const Tensor x = upload(*device, *stream, {1, 1000, 1, 1}, std::vector<double>(1000, 3.0));
@@ -133,7 +133,7 @@ ANX_TEST(a_constant_predictor_scores_k_of_its_classes_exactly) {
   ANX_CHECK_EQUAL(got[2], 5 / 1000.0);
 }
 
-ANX_TEST(bfloat16_is_the_nearest_with_ties_to_even) {
+ANX_TEST(bfloat16_rounds_to_nearest_with_ties_to_even) {
   for (int bits = 0; bits < 1 << 16; ++bits) {
     bf16 value;
     value.bits = uint16_t(bits);
@@ -182,8 +182,8 @@ ANX_TEST(every_instruction_set_computes_the_same) {
   }
 }
 
-// The op in one against the two that it stands for, in planes and in double precision.
-ANX_TEST(normalisation_and_pooling_in_one_are_the_two_after_each_other) {
+// The fused op against the two ops that it replaces, in planes and in double precision.
+ANX_TEST(fused_normalisation_and_pooling_match_the_two_ops) {
   const auto device = tested(0);
   const auto stream = device->make_stream();
   const Shape in{2, 7, 9, 8}, out{2, 7, 5, 4};
@@ -214,7 +214,7 @@ ANX_TEST(normalisation_and_pooling_in_one_are_the_two_after_each_other) {
   same(one_dx, dx, 1e-14);
 }
 
-ANX_TEST(padding_puts_zeros_around_an_image_and_cutting_takes_them_off) {
+ANX_TEST(padding_adds_zeros_around_an_image_and_cropping_removes_them) {
   const auto device = tested(0);
   const auto stream = device->make_stream();
   const Shape small{2, 1, 2, 3}, large{2, 1, 4, 5};

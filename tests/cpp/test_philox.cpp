@@ -1,4 +1,4 @@
-// Philox and what is drawn from it. Vectors: the known answers of the Random123 distribution
+// Philox and the draws made from it. Test vectors: the known answers of the Random123 distribution
 // (philox4x32, 10 rounds) and of the FNV reference (32 bits, FNV-1a).
 #include "check.h"
 #include "core/philox.h"
@@ -11,7 +11,7 @@ static void check_vector(Philox4 counter, uint32_t key0, uint32_t key1, Philox4 
   for (int i = 0; i < 4; ++i) ANX_CHECK_EQUAL(got.v[i], want.v[i]);
 }
 
-ANX_TEST(philox_gives_the_published_answers) {
+ANX_TEST(philox_matches_the_published_vectors) {
   check_vector({{0, 0, 0, 0}}, 0, 0, {{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}});
   const uint32_t ones = 0xffffffff;
   check_vector({{ones, ones, ones, ones}}, ones, ones,
@@ -55,7 +55,8 @@ ANX_TEST(uniforms_and_normals_have_their_moments) {
     ANX_CHECK(u >= 0 && u < 1);
     sum += u, square += u * u, gauss += z[size_t(i)], gauss_square += z[size_t(i)] * z[size_t(i)];
   }
-  // Standard errors at this count: 0.0009, 0.0009, 0.003, 0.0045. Four of each.
+  // Standard errors at this count: 0.0009, 0.0009, 0.003, 0.0045. Tolerances are about four of
+  // them.
   ANX_CHECK_CLOSE(sum / count, 0.5, 0.004);
   ANX_CHECK_CLOSE(square / count, 1.0 / 3, 0.004);
   ANX_CHECK_CLOSE(gauss / count, 0.0, 0.013);
@@ -87,7 +88,7 @@ ANX_TEST(a_normal_draw_does_not_depend_on_where_drawing_begins) {
 template <class T>
 static void check_initial_values() {
   const InitialValues values{{3, site_of("fc.weight")}, 0.25, 0.01};
-  const int64_t first = 5, count = 200003;  // several items, and one that is not full
+  const int64_t first = 5, count = 200003;  // several work items, the last one not full
   std::vector<T> want;
   for (int64_t i = 0; i < count; ++i)
     want.push_back(T(0.25) + T(0.01 * normal(values.site, 0, uint64_t(first + i))));

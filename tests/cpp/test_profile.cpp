@@ -1,4 +1,4 @@
-// What a stream records while it is profiled, a network's profile and its costs.
+// The records of a profiled stream, and the profile and costs of a network.
 #include <set>
 #include <string>
 
@@ -46,7 +46,7 @@ ANX_TEST(a_stream_records_its_tasks_in_order_while_it_is_profiled) {
     last = records[i].end;
   }
   ANX_CHECK(last <= profile_clock());
-  ANX_CHECK(stream->take_profile().empty());  // each is handed out once
+  ANX_CHECK(stream->take_profile().empty());  // records are returned once
 }
 
 ANX_TEST(a_stream_that_waits_for_another_records_the_wait) {
@@ -68,10 +68,10 @@ ANX_TEST(a_stream_that_waits_for_another_records_the_wait) {
   ANX_CHECK_EQUAL(waits.size(), size_t(1));
   if (work.size() != 1 || waits.size() != 1) return;
   ANX_CHECK(waits[0].phase == Phase::wait);
-  ANX_CHECK(waits[0].end >= work[0].end);  // it ended when the other's work did
+  ANX_CHECK(waits[0].end >= work[0].end);  // the wait ended after the work of the other stream
 }
 
-ANX_TEST(the_limits_of_a_device_are_measured) {
+ANX_TEST(the_peak_rates_of_a_device_are_measured) {
   const PeakRates rates = cpu(0, 1)->measure_peak_rates();
   ANX_CHECK(rates.f32_flops > 1e8 && rates.f32_flops < 1e13);
   ANX_CHECK(rates.bf16_flops == 0 || rates.bf16_flops > 1e8);
@@ -79,7 +79,7 @@ ANX_TEST(the_limits_of_a_device_are_measured) {
 }
 
 ANX_TEST(taps_in_the_padding_are_counted) {
-  // 3x3 with padding 1 on 13x13: 3 * 13 - 2 of 3 * 13 taps along each side lie inside.
+  // 3x3 with padding 1 on 13x13: 3 * 13 - 2 of 3 * 13 taps along each side are inside.
   const ConvProblem same{.x = {2, 8, 13, 13},
                          .y = {2, 6, 13, 13},
                          .kernel_h = 3,
@@ -148,7 +148,7 @@ ANX_TEST(costs_count_products_and_operands) {
   ANX_CHECK_EQUAL(found.count({"fc8.weight", Phase::update}), size_t(0));
   ANX_CHECK_EQUAL(found.at({"fc8", Phase::backward}).multiply_adds,
                   found.at({"fc8", Phase::forward}).multiply_adds);
-  // The first layer: nobody asks for the gradient by the image.
+  // The first layer does not compute the gradient with respect to the image.
   ANX_CHECK_EQUAL(found.at({"conv1", Phase::backward}).multiply_adds,
                   found.at({"conv1", Phase::forward}).multiply_adds);
 }

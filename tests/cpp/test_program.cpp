@@ -1,5 +1,5 @@
-// The passes: what a program reads must be what was last written there, in the shared memory of its
-// arenas and in the order that the streams keep.
+// The graph passes: every read of a program must find the value it expects, although buffers share
+// memory in the arenas and streams only keep a partial order.
 #include <algorithm>
 #include <numeric>
 
@@ -52,9 +52,9 @@ void expect_none(const Findings& findings) {
   for (const std::string& finding : findings) report(__FILE__, __LINE__, finding);
 }
 
-// A layer without an instruction of its own runs inside the one that makes its input: what is
-// written there is the fused layer's output. Or inside its only reader, which takes the layer's
-// input in place of its output.
+// A layer without a forward instruction is fused into the layer that makes its input, which then
+// writes the output of the fused layer; or into its only reader, which then reads the input of the
+// fused layer.
 std::map<int, int> fused_outputs(const Program& p) {
   std::set<int> run_forward;
   for (const Instruction& i : p.instructions)
@@ -76,7 +76,7 @@ std::map<int, int> fused_outputs(const Program& p) {
   return fused;
 }
 
-// Follows the instructions and remembers which buffer was written last in each place.
+// Follows the instructions and tracks which buffer was written last at each address.
 Findings lost_values(const Program& p) {
   Findings found;
   std::vector<bool> holds(p.buffers.size(), false);
@@ -106,10 +106,10 @@ Findings lost_values(const Program& p) {
   return found;
 }
 
-// Conflicting instructions of two streams without an event between them.
+// Finds conflicting instructions of two streams without an event between them.
 Findings missing_waits(const Program& p) {
   Findings found;
-  // before[i][j]: instruction j is done when i starts, whatever the streams' speed.
+  // before[i][j]: instruction j has finished when i starts, however fast the streams run.
   const size_t count = p.instructions.size();
   std::vector<std::vector<bool>> before(count, std::vector<bool>(count, false));
   const auto inherit = [&](size_t i, size_t j) {
@@ -155,7 +155,7 @@ void check_arenas(const Program& p) {
     ANX_CHECK(b.offset + b.bytes <= p.arena_bytes[size_t(b.device)]);
     if (b.alias < 0) sum[size_t(b.device)] += b.bytes;
   }
-  // Memory is used again: that is what the pass is for.
+  // Memory is reused, which is the purpose of the pass.
   if (p.instructions.size() > 8)
     for (size_t i = 0; i < sum.size(); ++i) ANX_CHECK(p.arena_bytes[i] < sum[i]);
 }
@@ -199,13 +199,13 @@ ANX_TEST(values_that_are_kept_survive_to_the_end) {
   for (const char* name : {"conv1/0", "conv1/1", "pool3/1"}) {
     const int kept = p.find(name);
     ANX_CHECK(kept >= 0);
-    p.output = kept;  // what the caller reads after the last instruction
+    p.output = kept;  // read by the caller after the last instruction
     expect_none(lost_values(p));
   }
 }
 
-// The checks above prove something only if they can fail.
-ANX_TEST(a_planted_overlap_and_a_forgotten_wait_are_found) {
+// Shows that the checks above can fail.
+ANX_TEST(a_planted_overlap_and_a_missing_wait_are_detected) {
   Built built = build(two_towers(), 2, 3, true);
   for (Instruction& i : built.program.instructions) i.waits.clear();
   ANX_CHECK(!missing_waits(built.program).empty());
@@ -213,7 +213,7 @@ ANX_TEST(a_planted_overlap_and_a_forgotten_wait_are_found) {
   ANX_CHECK(!lost_values(built.program).empty());
 }
 
-ANX_TEST(the_input_is_uploaded_and_every_crossing_value_copied_once) {
+ANX_TEST(the_input_is_uploaded_and_values_that_cross_devices_are_copied_once) {
   const Built built = build(two_towers(), 2, 1, true);
   std::vector<std::string> copies;
   for (const Node& node : built.program.nodes)
@@ -225,7 +225,7 @@ ANX_TEST(the_input_is_uploaded_and_every_crossing_value_copied_once) {
   ANX_CHECK(built.program.inputs[0] >= 0 && built.program.inputs[1] >= 0);
 }
 
-ANX_TEST(no_device_computes_on_before_it_has_sent_what_the_other_waits_for) {
+ANX_TEST(a_device_sends_what_the_other_waits_for_before_it_continues) {
   const Built built = build(two_towers(), 2, 1, true);
   const Program& p = built.program;
   const auto of_kind = [&](const Instruction& i, Instruction::Kind kind) {
@@ -236,7 +236,7 @@ ANX_TEST(no_device_computes_on_before_it_has_sent_what_the_other_waits_for) {
     const Instruction& copy = p.instructions[i];
     if (!of_kind(copy, Instruction::Kind::forward)) continue;
     ++copies;
-    // The last work of its stream before it: another copy, or what made the value.
+    // The previous work on its stream: another copy, or the instruction that made the value.
     size_t before = i;
     do --before;
     while (p.instructions[before].stream != copy.stream ||
@@ -251,7 +251,7 @@ ANX_TEST(no_device_computes_on_before_it_has_sent_what_the_other_waits_for) {
   ANX_CHECK(copies == 7);
 }
 
-ANX_TEST(a_forgotten_copy_is_refused_before_anything_runs) {
+ANX_TEST(a_missing_copy_is_rejected_before_anything_runs) {
   const auto a = cpu(0), b = cpu(1);
   Description d = checked(two_towers());
   d = split_towers(d, output_shapes(d, *a, DType::f32, 1));
@@ -259,7 +259,7 @@ ANX_TEST(a_forgotten_copy_is_refused_before_anything_runs) {
                    build_program(d, {a.get(), b.get()}, {.images = 1}));
 }
 
-ANX_TEST(nothing_flows_back_past_the_first_layer_that_learns) {
+ANX_TEST(no_gradient_is_computed_before_the_first_trainable_layer) {
   const Built built =
       build(two_towers(), 1, 1, true, {"conv1.weight", "conv1.bias", "conv2.weight", "conv2.bias"});
   for (const Instruction& i : built.program.instructions) {

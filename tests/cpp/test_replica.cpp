@@ -32,7 +32,7 @@ NetworkOptions options(const std::vector<std::string>& devices, DType dtype, int
   return {.devices = devices, .seed = 5, .precision = {dtype}, .threads = threads};
 }
 
-// Everything that training leaves behind: losses, then all weights and momenta.
+// The results of training: losses, then all weights and momenta.
 template <class T>
 std::vector<double> trained(const Description& description, const NetworkOptions& with,
                             int steps = 3) {
@@ -99,7 +99,7 @@ ANX_TEST(channels_in_blocks_train_as_in_double_precision) {
   check_near(single, precise, 1e-4);
 }
 
-ANX_TEST(a_relu_inside_the_pooling_that_reads_it_changes_no_bit) {
+ANX_TEST(fusing_a_relu_into_the_pooling_after_it_changes_no_bit) {
   for (const DType dtype : {DType::f32, DType::bf16})
     for (const int width : {1, 8}) {
       Description d = two_towers(width);
@@ -110,18 +110,18 @@ ANX_TEST(a_relu_inside_the_pooling_that_reads_it_changes_no_bit) {
     }
 }
 
-ANX_TEST(an_update_in_the_backward_pass_is_that_after_it_bit_for_bit) {
+ANX_TEST(updating_during_the_backward_pass_equals_updating_after_it_bit_for_bit) {
   for (const DType dtype : {DType::f32, DType::bf16}) {
     for (const auto& devices : {kOne, kApart}) {
       NetworkOptions after = options(devices, dtype);
-      after.shares_gradients = true;  // as a replica's
+      after.shares_gradients = true;  // as with replicas
       ANX_CHECK(trained<float>(two_towers(8), options(devices, dtype)) ==
                 trained<float>(two_towers(8), after));
     }
   }
 }
 
-ANX_TEST(a_step_adds_to_the_gradients_that_are_there) {
+ANX_TEST(a_step_adds_to_existing_gradients) {
   const auto weights = [](bool in_one) {
     Replica net(two_towers(), options(kOne, DType::f64));
     const auto x = images<double>(net);
@@ -133,7 +133,7 @@ ANX_TEST(a_step_adds_to_the_gradients_that_are_there) {
       net.forward_backward(batch, 1, 0, 0);
       net.update();
     }
-    net.train_step(batch, 2);  // nothing is left of them
+    net.train_step(batch, 2);  // the gradients were zeroed
     std::vector<double> values(size_t(net.parameters().shape("conv3.weight").count()));
     net.parameters().read("conv3.weight", ParamKind::value, values.data());
     return values;
@@ -189,7 +189,7 @@ ANX_TEST(parts_of_a_batch_add_up_to_the_whole) {
   check_near(gradients(), want, 1e-13);
 }
 
-ANX_TEST(a_frozen_parameter_stays_as_it_is_and_the_others_learn) {
+ANX_TEST(a_frozen_parameter_is_unchanged_while_others_train) {
   Replica net(two_towers(), options(kApart, DType::f32));
   const auto read = [&](const std::string& name) {
     std::vector<float> values(size_t(net.parameters().shape(name).count()));
@@ -224,7 +224,7 @@ ANX_TEST(programs_of_several_batch_sizes_share_their_memory) {
   ANX_CHECK(again == first);
 }
 
-ANX_TEST(features_of_a_split_layer_come_back_whole) {
+ANX_TEST(features_of_a_split_layer_are_joined) {
   Replica grouped(two_towers(), options(kOne, DType::f64));
   Replica towers(two_towers(), options(kApart, DType::f64));
   const auto x = images<double>(grouped, 2);

@@ -1,5 +1,5 @@
-// What a step's data takes on its way: counted on a CPU device in the place of a GPU, whose host
-// memory is told from any other.
+// Counts the copies of a step's data on its way to the device, with a CPU device that replaces a
+// GPU and records which memory allocate_host() returned.
 #include <algorithm>
 #include <map>
 
@@ -12,7 +12,7 @@ using namespace alexnet::test;
 
 namespace {
 
-// A stream that says which memory it uploads from.
+// A stream that records the source addresses of uploads.
 class Watched final : public Stream {
  public:
   Watched(std::unique_ptr<Stream> own, std::vector<const void*>& uploads)
@@ -76,14 +76,14 @@ class Reaching final : public Device {
   std::map<const char*, size_t> host_;
 };
 
-// Steps of which the scores are the fed values.
+// Steps whose scores are the values that were fed.
 struct Steps {
-  static constexpr int kCount = 40000;  // more than is copied by the calling thread
+  static constexpr int kCount = 40000;  // too large to be copied by the calling thread
   Reaching device;
   std::unique_ptr<Stream> stream = device.make_stream();
   Tensor target{device, {1, 1, 1, kCount}, DType::f32};
   StepQueue queue{{&device}, {stream.get()}};
-  ~Steps() {  // as a network does: what is enqueued uses the memory of all of them
+  ~Steps() {  // as in a network: enqueued work uses the memory of all members
     stream->synchronize();
     queue.synchronize();
   }
@@ -107,7 +107,7 @@ struct Pinned {
 
 }  // namespace
 
-ANX_TEST(a_batch_that_the_device_reaches_is_uploaded_from_where_it_lies) {
+ANX_TEST(pinned_batches_are_uploaded_without_a_copy) {
   Steps steps;
   Pinned batch(steps.device);
   for (int step = 0; step < 5; ++step) {
@@ -117,10 +117,10 @@ ANX_TEST(a_batch_that_the_device_reaches_is_uploaded_from_where_it_lies) {
     ANX_CHECK_EQUAL(steps.result(), float(step));
   }
   ANX_CHECK_EQUAL(steps.device.uploads.size(), size_t(5));
-  ANX_CHECK_EQUAL(steps.device.host_buffers(), size_t(3));  // its own, and two for scores
+  ANX_CHECK_EQUAL(steps.device.host_buffers(), size_t(3));  // the batch, and two for scores
 }
 
-ANX_TEST(any_other_batch_is_copied_once_and_may_be_written_at_once) {
+ANX_TEST(other_batches_are_copied_once_and_may_be_overwritten_at_once) {
   Steps steps;
   std::vector<float> batch(Steps::kCount);
   for (int step = 0; step < 5; ++step) {
@@ -131,18 +131,18 @@ ANX_TEST(any_other_batch_is_copied_once_and_may_be_written_at_once) {
     ANX_CHECK(steps.device.reaches(steps.device.uploads.back(), 4 * Steps::kCount));
     ANX_CHECK_EQUAL(steps.result(), float(step));
   }
-  ANX_CHECK_EQUAL(steps.device.host_buffers(), size_t(4));  // of two slots: data and scores
+  ANX_CHECK_EQUAL(steps.device.host_buffers(), size_t(4));  // data and scores of two slots
 }
 
-ANX_TEST(memory_that_is_reached_in_part_is_not_reached) {
+ANX_TEST(partly_pinned_memory_is_not_treated_as_pinned) {
   Steps steps;
   Pinned batch(steps.device);
   ANX_CHECK(steps.device.reaches(batch.data + 1, 4 * Steps::kCount - 4));
   ANX_CHECK(!steps.device.reaches(batch.data + 1, 4 * Steps::kCount));
-  ANX_CHECK(!cpu(0)->reaches(batch.data, 4));  // a CPU's uploads copy at once, as ever
+  ANX_CHECK(!cpu(0)->reaches(batch.data, 4));  // always false on a CPU
 }
 
-ANX_TEST(a_batch_is_kept_until_its_steps_scores_are_read) {
+ANX_TEST(a_batch_is_kept_until_the_scores_of_its_step_are_read) {
   Steps steps;
   Pinned batch(steps.device);
   batch.fill(1);
@@ -153,13 +153,13 @@ ANX_TEST(a_batch_is_kept_until_its_steps_scores_are_read) {
   ANX_CHECK(!one.expired() && !two.expired());
   steps.result();
   ANX_CHECK(one.expired() && !two.expired());
-  steps.queue.synchronize();  // nothing is read any more
+  steps.queue.synchronize();  // no step reads its batch any more
   ANX_CHECK(two.expired());
   steps.result();
 }
 
-// As where the step before is waited for because a program is built for another batch size.
-ANX_TEST(a_wait_between_the_beginning_of_a_step_and_its_data_keeps_the_batch) {
+// This happens when a program is built for another batch size, which waits for the previous step.
+ANX_TEST(a_wait_between_begin_and_feed_keeps_the_batch) {
   Steps steps;
   Pinned batch(steps.device);
   batch.fill(1);
@@ -178,7 +178,7 @@ ANX_TEST(a_wait_between_the_beginning_of_a_step_and_its_data_keeps_the_batch) {
   ANX_CHECK(two.expired());
 }
 
-ANX_TEST(a_batch_that_was_copied_is_not_kept) {
+ANX_TEST(a_copied_batch_is_not_kept) {
   Steps steps;
   const std::vector<float> batch(Steps::kCount, 1.0f);
   auto owner = std::make_shared<int>(1);
@@ -187,7 +187,7 @@ ANX_TEST(a_batch_that_was_copied_is_not_kept) {
   ANX_CHECK(held.expired());
 }
 
-ANX_TEST(a_batch_of_a_step_that_failed_is_given_back) {
+ANX_TEST(a_batch_of_a_failed_step_is_released) {
   Steps steps;
   Pinned batch(steps.device);
   auto owner = std::make_shared<int>(1);

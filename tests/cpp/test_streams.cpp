@@ -1,4 +1,4 @@
-// Devices: order in a stream, events and copies between two devices, errors.
+// Order within a stream, events and copies between two devices, errors.
 #include "check.h"
 #include "device_memory.h"
 #include "ops/run.h"
@@ -12,7 +12,7 @@ ANX_TEST(a_stream_runs_its_tasks_in_order) {
   const Shape shape{1, 1, 1, 40000};
   const Tensor ones = upload(*device, *stream, shape, std::vector<float>(40000, 1.0f));
   const Tensor sum = upload(*device, *stream, shape, std::vector<float>(40000, 0.0f));
-  // More tasks than any queue holds; each needs what the one before it wrote.
+  // More tasks than any queue holds; each task reads the result of the previous one.
   for (int i = 0; i < 1000; ++i) run(*stream, Add<float>{ones.view(), sum.view()});
   for (const float value : download<float>(*stream, sum.view())) ANX_CHECK_EQUAL(value, 1000.0f);
 }
@@ -43,7 +43,7 @@ ANX_TEST(an_event_orders_a_copy_between_two_devices) {
   const auto copied = from->make_event(), read = to->make_event();
   for (int step = 1; step <= 20; ++step) {
     run(*from, Add<float>{ones.view(), source.view()});
-    from->wait(*read);  // of the step before: `arrived` must not change while it is read
+    from->wait(*read);  // recorded in the previous step: `arrived` must not change while it is read
     from->copy(source.view(), arrived.view());
     from->record(*copied);
     to->wait(*copied);
@@ -54,9 +54,9 @@ ANX_TEST(an_event_orders_a_copy_between_two_devices) {
   for (const float value : download<float>(*to, total.view())) ANX_CHECK_EQUAL(value, 210.0f);
 }
 
-// The streams of both CPUs write to the same device at a time; the simulator sees a write that what
-// waits for it does not come after.
-ANX_TEST(copies_from_two_cpus_have_arrived_when_the_device_goes_on) {
+// The streams of both CPUs write to the same device at the same time. The simulator detects a write
+// that is not ordered before the work that waits for it.
+ANX_TEST(copies_from_two_cpus_have_arrived_when_the_device_continues) {
   const auto device = tested(0);
   const auto stream = device->make_stream();
   const Shape shape{1, 1, 1, 50000};
@@ -76,7 +76,7 @@ ANX_TEST(copies_from_two_cpus_have_arrived_when_the_device_goes_on) {
   }
   for (int step = 0; step < 20; ++step) {
     for (Sender& s : senders) {
-      s.stream->wait(*read);  // `arrived` is read no more
+      s.stream->wait(*read);  // `arrived` is no longer read
       s.stream->copy(s.value.view(), s.arrived.view());
       s.stream->record(*s.sent);
     }
@@ -89,9 +89,9 @@ ANX_TEST(copies_from_two_cpus_have_arrived_when_the_device_goes_on) {
   for (const float value : download<float>(*stream, total.view())) ANX_CHECK_EQUAL(value, 60.0f);
 }
 
-ANX_TEST(memory_of_the_host_is_told_from_any_other) {
+ANX_TEST(only_memory_from_allocate_host_is_reached) {
   const auto device = tested(0), other = tested(tested_index(1));
-  const bool reaches = tested_kind() != DeviceKind::cpu;  // a CPU's uploads copy at once
+  const bool reaches = tested_kind() != DeviceKind::cpu;  // always false on a CPU
   auto* data = static_cast<char*>(device->allocate_host(1000));
   ANX_CHECK_EQUAL(reinterpret_cast<uintptr_t>(data) % 64, uintptr_t(0));
   ANX_CHECK_EQUAL(device->reaches(data, 1000), reaches);
@@ -114,19 +114,19 @@ ANX_TEST(waiting_for_an_event_that_was_never_recorded_does_not_block) {
   stream->synchronize();
 }
 
-ANX_TEST(a_copy_on_the_destinations_stream_is_refused) {
+ANX_TEST(a_copy_on_the_stream_of_the_destination_is_rejected) {
   const auto first = tested(0), second = tested(1);
   const auto from = first->make_stream(), to = second->make_stream();
   const Tensor a(*first, {1, 1, 1, 8}, DType::f32), b(*second, {1, 1, 1, 8}, DType::f32);
   ANX_CHECK_THROWS(
       DeviceError,
-      "a copy from " + tested_name(0) + " was given to the stream of " + tested_name(1),
+      "a copy from " + tested_name(0) + " was enqueued on a stream of " + tested_name(1),
       to->copy(a.view(), b.view()));
   const Tensor c(*second, {1, 1, 1, 9}, DType::f32);
   ANX_CHECK_THROWS(InternalError, "1x1x1x9", from->copy(a.view(), c.view()));
 }
 
-ANX_TEST(two_streams_of_one_device_work_side_by_side) {
+ANX_TEST(two_streams_of_one_device_can_run_at_the_same_time) {
   const auto device = tested(0, 3);
   const auto a = device->make_stream(), b = device->make_stream();
   const Shape shape{1, 1, 1, 50000};
@@ -154,14 +154,14 @@ ANX_TEST(a_stream_finishes_its_work_before_it_is_destroyed) {
   for (const float value : download<float>(*check, sum.view())) ANX_CHECK_EQUAL(value, 50.0f);
 }
 
-ANX_TEST(memory_is_aligned_and_an_impossible_request_is_a_sentence) {
+ANX_TEST(memory_is_aligned_and_an_impossible_request_is_reported) {
   const auto device = tested(0);
   for (const size_t bytes : {size_t(0), size_t(1), size_t(1000), size_t(5) << 20}) {
     void* data = device->allocate(bytes);
     ANX_CHECK_EQUAL(reinterpret_cast<uintptr_t>(data) % 64, uintptr_t(0));
     device->release(data);
   }
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // they end the program instead
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // they end the program
   ANX_CHECK_THROWS(DeviceError, tested_name(0), device->allocate(size_t(1) << 60));
 #endif
 }

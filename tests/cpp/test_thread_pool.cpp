@@ -24,12 +24,13 @@ ANX_TEST(every_item_runs_once_for_any_number_of_threads) {
 
 ANX_TEST(thread_numbers_stay_below_the_pools_size_and_are_not_shared) {
   ThreadPool pool(4);
-  std::vector<int64_t> per_thread(4, 0);  // written without a lock: a shared number is a race
+  std::vector<int64_t> per_thread(4,
+                                  0);  // written without a lock: sharing a number would be a race
   pool.parallel_for(5000, [&](int64_t, int thread) { ++per_thread.at(size_t(thread)); });
   ANX_CHECK_EQUAL(std::accumulate(per_thread.begin(), per_thread.end(), int64_t(0)), 5000);
 }
 
-ANX_TEST(what_a_run_wrote_is_seen_by_the_next) {
+ANX_TEST(writes_of_a_run_are_visible_to_the_next) {
   ThreadPool pool(3);
   std::vector<int64_t> a(333, 0), b(333, 0);
   for (int round = 0; round < 100; ++round) {
@@ -39,7 +40,7 @@ ANX_TEST(what_a_run_wrote_is_seen_by_the_next) {
   for (const int64_t value : a) ANX_CHECK_EQUAL(value, 200);
 }
 
-ANX_TEST(an_exception_reaches_the_caller_and_the_pool_works_on) {
+ANX_TEST(an_exception_reaches_the_caller_and_the_pool_still_works) {
   for (const int threads : {1, 4}) {
     ThreadPool pool(threads);
     for (int round = 0; round < 3; ++round) {

@@ -1,12 +1,12 @@
-// A stand-in for NCCL on the simulated GPUs: the few functions that the CUDA back end calls. Its
-// all-reduce is work on the streams of all ranks, by copies and a kernel, so that the simulator
-// sees what is ordered and what is not. It adds from the last rank to the first.
+// A fake NCCL for the simulated GPUs, with the few functions that the CUDA back end calls. Its
+// all-reduce enqueues copies and a kernel on the streams of all ranks, so that the simulator can
+// check their order. It adds from the last rank to the first.
 //
-// As NCCL does, a rank waits in the call for the others, and an abort lets it go. What NCCL would
-// take for granted ends the process with a sentence: ranks whose calls differ.
+// As in NCCL, a rank waits in the call for the other ranks, and an abort releases it. Ranks whose
+// calls differ, which NCCL does not detect, end the process with an error message.
 //
-// ALEXNET_SIM_NCCL_VERSION: what ncclGetVersion says. ALEXNET_SIM_NCCL_FAIL=ncclAllReduce:3: the
-// third call of that function fails.
+// ALEXNET_SIM_NCCL_VERSION: the result of ncclGetVersion. ALEXNET_SIM_NCCL_FAIL=ncclAllReduce:3:
+// the third call of that function fails.
 #include <cuda_runtime.h>
 
 #include <atomic>
@@ -35,8 +35,8 @@ enum Result {
   kInvalidUsage = 5
 };
 
-[[noreturn]] void die(const char* sentence) {
-  std::fprintf(stderr, "fake NCCL: %s\n", sentence);
+[[noreturn]] void die(const char* message) {
+  std::fprintf(stderr, "fake NCCL: %s\n", message);
   std::abort();
 }
 
@@ -90,7 +90,7 @@ struct Clique {
   }
 };
 
-// What a kernel is told of its operands, in the form that the simulator reads.
+// The operands of a kernel, in the form that the simulator reads.
 template <class T>
 struct Range {
   struct Count {
@@ -135,7 +135,8 @@ void launch_add(const Call& call, const void* parts, size_t stride_bytes, int ra
   cudaLaunchKernel(&add<T>, dim3(1), dim3(32), arguments, 0, call.stream);
 }
 
-// Of the thread's group: an error in it becomes that of ncclGroupEnd, and nothing is enqueued.
+// The group of this thread. An error in a group is returned by ncclGroupEnd, and nothing is
+// enqueued.
 thread_local int depth = 0, group_error = kSuccess;
 thread_local std::vector<Call> group;
 
@@ -176,7 +177,7 @@ int reduce(const std::vector<Call>& calls) {
       if (!to.calls[i].is_like(calls[i]))
         die("the ranks reduce values of different sizes or types");
       char* const place = static_cast<char*>(to.parts) + comm.rank * total + places[i];
-      cudaStreamWaitEvent(stream, to.done);  // what was there has been added
+      cudaStreamWaitEvent(stream, to.done);  // the previous values have been added
       cudaMemcpyPeerAsync(place, to.device, calls[i].from, own.device, calls[i].bytes(), stream);
     }
   }
@@ -196,7 +197,7 @@ int reduce(const std::vector<Call>& calls) {
   return clique.meet() ? kSuccess : kInternalError;
 }
 
-// On the rank's device, and back.
+// Calls work() with the rank's device as the current device.
 template <class F>
 int on_device(int device, F&& work) {
   int before = 0;
@@ -217,7 +218,7 @@ FAKE_NCCL int ncclGetVersion(int* version) {
 
 FAKE_NCCL const char* ncclGetErrorString(int result) {
   const char* const words[] = {"no error",       "a CUDA call failed",       "a system call failed",
-                               "internal error", "an argument is not valid", "wrong use"};
+                               "internal error", "an argument is not valid", "invalid usage"};
   return words[result];
 }
 
@@ -250,7 +251,7 @@ FAKE_NCCL int ncclCommDestroy(ncclComm* comm) {
   return kSuccess;
 }
 
-// The rank's memory stays: what waits may still come to use it.
+// The memory of the rank is kept, since waiting work may still use it.
 FAKE_NCCL int ncclCommAbort(ncclComm* comm) {
   if (!comm) return kInvalidArgument;
   {

@@ -1,6 +1,6 @@
-// planted_cuda BUG: makes one mistake on purpose with CUDA's calls, so that a test shows that the
-// simulator ends the process with a sentence for it. "event", "event_in_a_graph", "barrier",
-// "padding" and "pinned_memory" are without a mistake, and pass.
+// planted_cuda BUG: makes one mistake in CUDA calls on purpose, to test that the simulator ends the
+// process with an error message. "event", "event_in_a_graph", "barrier", "padding" and
+// "pinned_memory" have no mistake and pass.
 #include <cuda_runtime.h>
 
 #include <chrono>
@@ -16,7 +16,7 @@ namespace {
 constexpr int kCount = 64;
 constexpr size_t kBytes = kCount * sizeof(float);
 
-// Memory of a device, of kCount floats unless it is told otherwise.
+// Allocates memory on a device, kCount floats by default.
 float* allocate(int device, size_t bytes = kBytes) {
   void* data = nullptr;
   cudaSetDevice(device);
@@ -69,7 +69,7 @@ void use_after_free() {
   launch(write_index, kCount, stream, data);
 }
 
-// What lies between the members of an argument is whatever was there before, an old pointer maybe.
+// The padding between the members of an argument may contain an old pointer.
 struct Padded {
   float* to;
   bool doubled;
@@ -92,7 +92,7 @@ void padding() {
   give_back({data}, {stream});
 }
 
-// The memory goes while a graph that writes to it stays.
+// The memory is freed before a graph that writes to it is launched.
 void use_after_free_in_a_graph() {
   float* data = allocate(0);
   const cudaStream_t stream = make_stream(0);
@@ -111,7 +111,7 @@ void wrong_device() {
   launch(write_index, kCount, make_stream(1), data);
 }
 
-// A copy to the other device, whose stream then writes over it without waiting.
+// A copy to another device, whose stream reads the result without waiting.
 void missing_event(bool waits) {
   float *here = allocate(0), *there = allocate(1), *sum = allocate(1);
   const cudaStream_t from = make_stream(0), to = make_stream(1);
@@ -151,18 +151,18 @@ void missing_event_in_a_graph(bool waits) {
   give_back({here, there, sum}, {from, to}, {forked, copied, joined});
 }
 
-// The host takes a result that it has not waited for.
+// The host reads a result without waiting for it.
 void missing_wait_of_the_host() {
   float* data = allocate(0);
   const cudaStream_t stream = make_stream(0);
   cudaMemsetAsync(data, 0, kBytes, stream);
-  std::this_thread::sleep_for(std::chrono::milliseconds(50));  // time passes, but orders nothing
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));  // this does not order anything
   std::vector<float> host(kCount);
   cudaMemcpy(host.data(), data, kBytes, cudaMemcpyDeviceToHost);
 }
 
-// Pinned memory is written once more: `waits` for its upload before, or else at once, or when the
-// upload has been read for sure but nobody has waited for it.
+// Pinned memory is written again: after waiting for its upload (`waits`), at once, or (`late`) when
+// the upload has certainly finished but the host has not waited for it.
 void pinned_memory(bool waits, bool late) {
   void* host = nullptr;
   cudaMallocHost(&host, kBytes);
@@ -193,7 +193,7 @@ void upload_that_no_stream_waits_for() {
   cudaMemcpy(allocate(0), host.data(), kBytes, cudaMemcpyHostToDevice);
 }
 
-// to[i] = from[i - 1]: right by chance where the threads run in order.
+// to[i] = from[i - 1]: correct by chance if the threads run in order.
 template <bool waits>
 __global__ void shift(float* to, const float* from) {
   float* const shared = static_cast<float*>(cuda_sim::shared_memory());
@@ -220,7 +220,7 @@ void missing_barrier() {
   give_back({from, to}, {stream});
 }
 
-// Half of a block leaves before the barrier.
+// Half of the threads of a block return before the barrier.
 __global__ void leave_half(float* to) {
   if (threadIdx.x >= kCount / 2) return;
   __syncthreads();
@@ -243,7 +243,7 @@ void freed_twice() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  std::signal(SIGABRT, [](int) { std::_Exit(99); });  // CTest takes a signal for a failure
+  std::signal(SIGABRT, [](int) { std::_Exit(99); });  // CTest treats a signal as a failure
   const struct {
     const char* name;
     void (*make)();
@@ -272,7 +272,7 @@ int main(int argc, char** argv) {
   for (const auto& bug : bugs)
     if (argc == 2 && std::strcmp(argv[1], bug.name) == 0) {
       bug.make();
-      std::printf("nothing was noticed\n");
+      std::printf("no error was detected\n");
       return 0;
     }
   return 2;

@@ -1,5 +1,5 @@
-// What the parts of the simulator share. A mistake of the program under test, which a GPU would
-// answer with wrong numbers or with an error long after, ends the process with a sentence.
+// Declarations shared by the parts of the simulator. A mistake of the program under test, which on
+// a GPU would give wrong numbers or a much later error, ends the process with an error message.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -26,7 +26,7 @@
 namespace cuda_sim {
 
 [[noreturn]] void die(const char* format, ...) __attribute__((format(printf, 1, 2)));
-cudaError_t error(cudaError_t result);  // remembered for cudaGetLastError
+cudaError_t error(cudaError_t result);  // stores it for cudaGetLastError
 int current_device();
 int device_count();
 int environment(const char* name, int otherwise);
@@ -34,26 +34,26 @@ int environment(const char* name, int otherwise);
 // The order in which the threads of a block run: ALEXNET_SIM_ORDER=forward, reversed or shuffled.
 void put_in_order(std::vector<unsigned>& threads, uint64_t seed);
 
-// ---- memory: who owns what
+// ---- memory and its owners
 constexpr int kHost = -1;
-constexpr size_t kTotal = size_t(8) << 30;  // bytes of a device
-// The owner of a device's or pinned memory; kHost for any other.
+constexpr size_t kTotal = size_t(8) << 30;  // memory of a device in bytes
+// The device that owns this memory; kHost for any other memory.
 int owner(const void* data);
-// Dies unless [data, data + bytes) lies inside one allocation of `device`.
+// Dies unless [data, data + bytes) is inside one allocation of `device`.
 void check_range(const char* what, int device, const void* data, size_t bytes);
 // Dies if `value` points into memory of another device, or into memory that has been freed.
 void check_argument(const char* what, int device, uintptr_t value);
-// Whether the host alone writes there: pinned memory that no device has written to.
+// Whether this is pinned memory that no device has written to, so that only the host writes there.
 bool is_pinned_by_host(const void* data);
 void device_writes(const void* host);
 
-// An upload from such memory, which must hold what it held then until the host knows it done.
+// An upload from such memory, which must not change until the host knows that the upload is done.
 class PinnedRead {
  public:
   PinnedRead(const void* at, size_t bytes);
   static std::shared_ptr<PinnedRead> begin(const void* at, size_t bytes);
   void run(const Party& party);              // the upload reads, on this stream
-  static void end_known(const Clock& host);  // what the host knows is done
+  static void end_known(const Clock& host);  // ends the uploads that the host knows to be done
   static void check_free(const void* at, size_t bytes);
 
  private:
@@ -77,16 +77,16 @@ struct KernelWork {
              size_t shared, int device);
   ~KernelWork();
   KernelWork(const KernelWork&) = delete;
-  void check() const;  // dies where an operand is not memory of the device
+  void check() const;  // dies if an operand is not memory of the device
   Accesses touches() const;
   void run() const;  // all blocks, on this thread
 };
 
-// What is enqueued, and what it touches.
+// A task on a stream, and the memory it accesses.
 struct Task {
   std::function<void()> run;
   Accesses touches = {};
-  Clock sent = {};  // what its enqueuer knew
+  Clock sent = {};  // clock of the caller when it was enqueued
 };
 
 }  // namespace cuda_sim
@@ -100,7 +100,7 @@ struct SimStream {
 
   const int device;
   cuda_sim::Party party;
-  // While it is captured: the graph, and the nodes that the next one depends on.
+  // During a capture: the graph, and the nodes that the next node depends on.
   SimGraph* capture = nullptr;
   bool capture_origin = false;
   std::vector<SimNode*> last;
@@ -114,13 +114,13 @@ struct SimStream {
   std::thread thread_;
 };
 
-// The completion of an event's records: streams that wait for it keep it when the event is gone.
+// The completion of an event. Streams that wait for it keep it alive after the event is destroyed.
 class SimPoint {
  public:
   void complete(uint64_t ticket, const cuda_sim::Clock& clock);
-  cuda_sim::Clock wait_for(uint64_t ticket);  // what is known then
+  cuda_sim::Clock wait_for(uint64_t ticket);  // returns the clock of the recording stream
   bool is_done(uint64_t ticket);
-  double seconds();  // when it was last complete
+  double seconds();  // time of the last completion
 
  private:
   std::mutex mutex_;
@@ -134,17 +134,17 @@ struct SimEvent {
   explicit SimEvent(int device) : device(device) {}
 
   const int device;
-  uint64_t recorded = 0;  // of the enqueuing thread
+  uint64_t recorded = 0;  // only accessed by the enqueuing thread
   const std::shared_ptr<SimPoint> point = std::make_shared<SimPoint>();
-  // Where it was last recorded in a capture: the graph, whether that capture still goes on, and the
-  // nodes that it stands for.
+  // If it was last recorded in a capture: the graph, whether that capture is still active, and the
+  // nodes before the event.
   SimGraph* capture = nullptr;
   std::shared_ptr<bool> capturing;
   std::vector<SimNode*> nodes;
 };
 
 struct SimNode {
-  std::shared_ptr<cuda_sim::KernelWork> kernel;  // or a task
+  std::shared_ptr<cuda_sim::KernelWork> kernel;  // null: `task`
   cuda_sim::Task task;
   std::vector<SimNode*> after;
   size_t index = 0;  // in its graph
@@ -154,17 +154,17 @@ struct SimGraph {
   SimGraph();
   ~SimGraph();
   std::vector<std::unique_ptr<SimNode>> nodes;
-  std::vector<SimStream*> streams;  // that joined the capture
+  std::vector<SimStream*> streams;  // the streams that joined the capture
   const std::shared_ptr<bool> capturing = std::make_shared<bool>(true);
 };
 
 namespace cuda_sim {
-// Whether ALEXNET_SIM_GRAPH_FAILS names this place: "product" (cuBLAS refuses to be captured),
-// "end" (of the capture), "instantiate", "update" (of a node's arguments), "launch".
+// Whether ALEXNET_SIM_GRAPH_FAILS is `where`: "product" (cuBLAS cannot be captured), "end" (of the
+// capture), "instantiate", "update" (of a node's arguments), "launch".
 bool graphs_fail_at(const char* where);
-// Enqueues, or adds a node where the stream is being captured.
+// Enqueues work, or adds a node if the stream is being captured.
 void enqueue(SimStream& stream, Task task);
 void enqueue(SimStream& stream, std::shared_ptr<KernelWork> work);
-// Streams, events, graphs and allocations that are alive: reported when the process ends.
+// Counts live streams, events, graphs and allocations, which are reported when the process ends.
 void count(const char* kind, int change);
 }  // namespace cuda_sim

@@ -1,4 +1,4 @@
-// Matrix products by plain loops, with cuBLAS's calls: by columns, on the stream of the handle.
+// cuBLAS's matrix products as plain loops: column-major, on the stream of the handle.
 #include <cublas_v2.h>
 
 #include <cstdlib>
@@ -26,8 +26,8 @@ struct Product {
   int count;
 };
 
-// C = alpha * op(A) * op(B) + beta * C, of factors X, sums T and results Y. op(A) is copied by rows
-// of k for a block of rows, op(B) by columns, so that the innermost loop runs over memory in order.
+// C = alpha * op(A) * op(B) + beta * C, with factors X, sums T and results Y. op(A) is packed for a
+// block of rows, so that the innermost loop accesses memory in order.
 template <class X, class T, class Y>
 void multiply(const Product& p, T alpha, const X* a, const X* b, T beta, Y* c) {
   constexpr int64_t kRows = 64, kDepth = 128;
@@ -53,19 +53,20 @@ void multiply(const Product& p, T alpha, const X* a, const X* b, T beta, Y* c) {
     for (int64_t j = 0; j < p.n; ++j)
       for (int64_t i = 0; i < rows; ++i) {
         Y& out = c[j * p.ldc + i0 + i];
-        // beta 0: what was there is not read, not even a NaN
+        // with beta 0 the old value is not read, so that a NaN in it has no effect
         out = Y(alpha * sums[size_t(j * kRows + i)] + (beta == 0 ? T(0) : beta * T(out)));
       }
   }
 }
 
-// Bytes from the first element to the last, of a matrix of `count` in a row.
+// Bytes from the first element of the first of `count` matrices to the last element of the last
+// one.
 template <class T>
 size_t span(int64_t rows, int64_t cols, int64_t ld, long long stride, int count) {
   return size_t((count - 1) * stride + (cols - 1) * ld + rows) * sizeof(T);
 }
 
-// ALEXNET_SIM_PRODUCT_FAILS=N: the product after the next N fails, once.
+// ALEXNET_SIM_PRODUCT_FAILS=N: the product after the next N products fails, once.
 bool must_fail() {
   constexpr const char* kName = "ALEXNET_SIM_PRODUCT_FAILS";
   const char* given = std::getenv(kName);
@@ -122,7 +123,7 @@ cublasStatus_t cublasDestroy(cublasHandle_t handle) {
   return CUBLAS_STATUS_SUCCESS;
 }
 cublasStatus_t cublasSetStream(cublasHandle_t handle, cudaStream_t stream) {
-  if (stream->device != handle->device) die("a cuBLAS handle was given another device's stream");
+  if (stream->device != handle->device) die("a cuBLAS handle was given a stream of another device");
   handle->stream = stream;
   handle->has_workspace = false;  // setting the stream resets it
   return CUBLAS_STATUS_SUCCESS;
@@ -151,7 +152,7 @@ cublasStatus_t cublasGemmStridedBatchedEx(cublasHandle_t handle, cublasOperation
                                           long long stride_c, int count,
                                           cublasComputeType_t compute, cublasGemmAlgo_t) {
   if (handle->device != current_device()) die("a cuBLAS handle was used on another device");
-  if (!handle->has_workspace) die("a product without a workspace of its own");
+  if (!handle->has_workspace) die("a cuBLAS product without an explicit workspace");
   const Product p{ta == CUBLAS_OP_T, tb == CUBLAS_OP_T, m,        n,    k, lda, ldb, ldc,
                   stride_a,          stride_b,          stride_c, count};
   if (a_type != b_type) return CUBLAS_STATUS_NOT_SUPPORTED;

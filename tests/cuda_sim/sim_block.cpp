@@ -1,7 +1,7 @@
-// Runs the blocks of a kernel, one after the other. The threads of a block run one after the other
-// too, on one fiber, until one of them comes to a barrier: it then waits on its fiber, and those
-// that have not begun go on with another. So kernels without barriers cost little more than a loop.
-// Under ThreadSanitizer each has a fiber, so that it can tell them apart.
+// Runs the blocks of a kernel one after the other. The threads of a block also run one after the
+// other on one fiber, until one of them reaches a barrier: it then waits on its fiber, and the
+// threads that have not started run on another. So kernels without barriers cost little more than a
+// loop. Under ThreadSanitizer every thread has its own fiber, so that it can distinguish them.
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
@@ -24,9 +24,10 @@ constexpr bool kFiberEach = true;
 constexpr bool kFiberEach = false;
 #endif
 
-// Whoever receives knows what all have done who published there before. A block's threads learn at
-// its begin what came before it, and at a barrier what all did until then; between two barriers
-// nothing orders them, so that ThreadSanitizer reports a missing one as a race.
+// receive() orders everything before earlier publish() calls on the same address before its caller.
+// The threads of a block are ordered after the work before the block, and at a barrier after what
+// all threads did before it; between barriers they are unordered, so that ThreadSanitizer reports a
+// missing barrier as a race.
 void publish([[maybe_unused]] void* what) {
 #if defined(CUDA_SIM_TSAN)
   __tsan_release(what);
@@ -45,7 +46,7 @@ class Block {
     blockIdx = index;
     blockDim = work.block;
     gridDim = work.grid;
-    shared_.reset(work.shared ? new char[work.shared] : nullptr);    // of the exact size, for ASan
+    shared_.reset(work.shared ? new char[work.shared] : nullptr);    // exact size, for ASan
     if (work.shared) std::memset(shared_.get(), 0xff, work.shared);  // NaN
     publish(&begin_);
     run_hidden();
@@ -55,7 +56,8 @@ class Block {
   void barrier() {
     const Hidden hidden;
     const uint3 own = threadIdx;
-    char* const meeting = &meetings_[phase_ % 2];  // some may be at the next before all have left
+    // Two alternate, since threads may reach the next barrier before all have left this one.
+    char* const meeting = &meetings_[phase_ % 2];
     waiting_.push_back(unsigned(current_));
     publish(meeting);
     Fiber::pause();
@@ -64,7 +66,7 @@ class Block {
   }
 
   void* shared() {
-    if (!shared_) die("a kernel without shared memory asked for some");
+    if (!shared_) die("a kernel uses shared memory but was launched without any");
     return shared_.get();
   }
 
@@ -78,10 +80,10 @@ class Block {
     put_in_order(order_, seed);
     next_ = finished_ = phase_ = 0;
     waiting_.clear();
-    for (size_t i = 0; next_ < order_.size(); ++i) resume(i);  // until each waits or has finished
+    for (size_t i = 0; next_ < order_.size(); ++i) resume(i);  // until all wait or have finished
     while (!waiting_.empty()) {
       if (finished_ > 0)
-        die("%zu threads of a block wait at a barrier that %zu have left out", waiting_.size(),
+        die("%zu threads of a block wait at a barrier that %zu threads skipped", waiting_.size(),
             finished_);
       ++phase_;
       std::vector<unsigned> arrived = std::move(waiting_);
@@ -97,7 +99,7 @@ class Block {
     fibers_[fiber]->resume();
   }
 
-  // Every fiber: threads that nobody has begun, then rest until the next block.
+  // Runs on every fiber: runs threads that have not started, then pauses until the next block.
   static void loop(void* self) {
     for (Block& b = *static_cast<Block*>(self);;) {
       receive(&b.begin_);
@@ -120,7 +122,7 @@ class Block {
   std::unique_ptr<char[]> shared_;
   std::vector<unsigned> order_, waiting_;  // threads; fibers at the barrier
   size_t next_ = 0, finished_ = 0, current_ = 0, phase_ = 0;
-  char begin_ = 0, end_ = 0, meetings_[2] = {};  // to publish at
+  char begin_ = 0, end_ = 0, meetings_[2] = {};  // addresses for publish() and receive()
   std::vector<std::unique_ptr<Fiber>> fibers_;
 };
 
@@ -163,7 +165,7 @@ KernelWork::~KernelWork() { type->destroy(arguments); }
 
 namespace {
 
-// Any eight bytes may be a pointer; a number is not likely to lie in an allocation.
+// Any eight bytes may be a pointer; other values are unlikely to be inside an allocation.
 template <class F>
 void each_word(const void* argument, size_t bytes, F&& f) {
   for (size_t at = 0; at + 8 <= bytes; at += 8) {
@@ -190,7 +192,7 @@ struct Touched final : OperandVisitor {
   void operand(const void* at, size_t bytes, bool writes, const char* who) override {
     found.push_back({at, bytes, writes, who});
   }
-  // Whatever its pointers lead to is read or written: the first byte is taken as read.
+  // The memory behind its pointers may be read or written: the first byte is counted as read.
   void opaque(const void* argument, size_t bytes) override {
     each_word(argument, bytes, [&](const void* value) {
       if (owner(value) >= 0) found.push_back({value, 1, false, "a kernel"});

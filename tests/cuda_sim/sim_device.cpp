@@ -1,4 +1,4 @@
-// Devices, what goes wrong with them, and what is alive.
+// Devices, errors, and counts of live objects.
 #include <cstdio>
 #include <cstdlib>
 #include <map>
@@ -41,7 +41,7 @@ int device_count() {
   return count;
 }
 
-// What is alive, by kind. ALEXNET_SIM_LEAKS=1: whatever is at the end of the process fails it.
+// Number of live objects by kind. ALEXNET_SIM_LEAKS=1: any at the end of the process is a failure.
 void count(const char* kind, int change) {
   struct Living {
     std::mutex mutex;
@@ -51,8 +51,7 @@ void count(const char* kind, int change) {
       bool any = false;
       for (const auto& [name, left] : number) {
         if (left == 0) continue;
-        std::fprintf(stderr, "cuda simulator: %d %s(s) were never given back\n", left,
-                     name.c_str());
+        std::fprintf(stderr, "cuda simulator: %d %s(s) were never released\n", left, name.c_str());
         any = true;
       }
       if (any) std::_Exit(97);
@@ -83,7 +82,7 @@ const char* cudaGetErrorString(cudaError_t e) {
 cudaError_t cudaGetLastError() { return std::exchange(last_error, cudaSuccess); }
 
 cudaError_t cudaGetDeviceCount(int* count) {
-  if (device_count() < 0) return error(cudaErrorInsufficientDriver);  // and *count is left alone
+  if (device_count() < 0) return error(cudaErrorInsufficientDriver);  // *count is not set
   if (device_count() == 0) return error(cudaErrorNoDevice);
   *count = device_count();
   return cudaSuccess;
@@ -106,7 +105,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* p, int device) {
   p->multiProcessorCount = 2;
   return cudaSuccess;
 }
-// Small blocks and few of them: a thread here costs more than on a GPU.
+// Few and small blocks, since a thread costs more here than on a GPU.
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
   *value = attribute == cudaDevAttrMaxThreadsPerBlock    ? environment("ALEXNET_SIM_THREADS", 32)
            : attribute == cudaDevAttrMultiProcessorCount ? 1

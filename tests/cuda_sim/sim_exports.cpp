@@ -1,5 +1,5 @@
-// CUDA's functions are there for libraries that are opened after the back end, as NCCL is, though
-// the back end itself is opened for its opener alone.
+// Makes the CUDA functions visible to libraries that are opened after the back end, such as NCCL,
+// although the back end itself is opened with RTLD_LOCAL.
 #include <dlfcn.h>
 
 #include "sim.h"

@@ -11,8 +11,8 @@ extern "C" void __tsan_ignore_thread_begin();
 extern "C" void __tsan_ignore_thread_end();
 #endif
 
-// cuda_sim_switch(&own, other): saves what a call must keep and the stack pointer in `own`, and
-// continues where `other` was saved.
+// cuda_sim_switch(&own, other): saves the callee-saved registers on the stack and the stack pointer
+// in `own`, and continues where `other` was saved.
 #if defined(__x86_64__)
 asm(R"(
 .text
@@ -37,7 +37,7 @@ cuda_sim_switch:
 )");
 namespace {
 constexpr int kSaved = 6;     // registers above the return address
-constexpr int kReturnAt = 6;  // where the return address lies
+constexpr int kReturnAt = 6;  // index of the return address
 }  // namespace
 #elif defined(__aarch64__)
 asm(R"(
@@ -77,7 +77,7 @@ constexpr int kSaved = 20;
 constexpr int kReturnAt = 11;  // x30
 }  // namespace
 #else
-#error "the simulator's fibers are written for x86-64 and arm64"
+#error "the fibers of the simulator support x86-64 and arm64 only"
 #endif
 extern "C" void cuda_sim_switch(void** own, void* other);
 
@@ -99,7 +99,7 @@ void begin() {
 }
 
 #if defined(CUDA_SIM_TSAN)
-// Does something in the name of a fiber, which is not running.
+// Calls something() as if the fiber, which is not running, called it.
 void as_fiber(void* shadow, void (*something)()) {
   void* const own = __tsan_get_current_fiber();
   __tsan_switch_to_fiber(shadow, 1);
@@ -124,10 +124,10 @@ void show_to_sanitizer() {
 Fiber::Fiber(void (*entry)(void*), void* context) {
   void* memory = mmap(nullptr, kStack + sizeof(Start), PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (memory == MAP_FAILED) die("no memory for a fiber");
+  if (memory == MAP_FAILED) die("out of memory for a fiber");
   stack_ = static_cast<char*>(memory);
   *reinterpret_cast<Start*>(stack_ + kStack) = {entry, context};
-  // As if the new stack had called cuda_sim_switch from the start of begin().
+  // The new stack looks as if cuda_sim_switch had been called at the start of begin().
   auto** top = reinterpret_cast<void**>(stack_ + kStack) - 1;
   top -= kSaved + 1;
 #if defined(__aarch64__)
@@ -147,7 +147,7 @@ Fiber::~Fiber() {
   __tsan_destroy_fiber(own_shadow_);
 #endif
 #if defined(CUDA_SIM_ASAN)
-  __asan_unpoison_memory_region(stack_, kStack);  // whoever gets this memory next may use it
+  __asan_unpoison_memory_region(stack_, kStack);  // the memory may be reused
 #endif
   munmap(stack_, kStack + sizeof(Start));
 }
@@ -159,7 +159,7 @@ void Fiber::resume() {
   __sanitizer_start_switch_fiber(&other_shadow_, stack_, kStack);
 #elif defined(CUDA_SIM_TSAN)
   other_shadow_ = __tsan_get_current_fiber();
-  __tsan_switch_to_fiber(own_shadow_, 1);  // 1: being switched orders nothing
+  __tsan_switch_to_fiber(own_shadow_, 1);  // 1: the switch does not order anything
 #endif
   cuda_sim_switch(&other_, own_);
 #if defined(CUDA_SIM_ASAN)

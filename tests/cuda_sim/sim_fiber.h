@@ -1,4 +1,4 @@
-// Fibers: stacks of their own that are switched by hand, for the threads of a block that wait for
+// Fibers: separate stacks that are switched explicitly, for the threads of a block that wait for
 // each other.
 #pragma once
 
@@ -8,8 +8,8 @@
 
 namespace cuda_sim {
 
-// ThreadSanitizer takes fibers for threads that nothing orders, so that it sees what the threads of
-// a block do to each other. What the simulator notes meanwhile is kept from it.
+// ThreadSanitizer treats fibers as unordered threads, so that it detects races between the threads
+// of a block. The simulator's own accesses are hidden from it.
 void hide_from_sanitizer();
 void show_to_sanitizer();
 struct Hidden {
@@ -20,15 +20,15 @@ struct Hidden {
 
 class Fiber {
  public:
-  // Runs entry(context) on a stack of its own at the first resume(); entry must not return. It
-  // begins hidden, and pauses only so.
+  // The first resume() runs entry(context) on a separate stack; entry must not return. It starts
+  // hidden from the sanitizer and must be hidden when it pauses.
   Fiber(void (*entry)(void*), void* context);
   ~Fiber();
   Fiber(const Fiber&) = delete;
 
-  void resume();          // from the thread's own stack, until the fiber calls pause()
-  static void pause();    // back to whoever resumed it
-  static void arrived();  // the first thing that entry() calls
+  void resume();          // runs the fiber until it calls pause(); called on the thread's own stack
+  static void pause();    // returns to the caller of resume()
+  static void arrived();  // must be called first on a new fiber
 
  private:
   static constexpr size_t kStack = 256 << 10;

@@ -1,5 +1,5 @@
-// Capture of streams into graphs. A graph's nodes run one after the other, in an order that keeps
-// nothing but their dependencies (ALEXNET_SIM_ORDER), so that a missing one shows.
+// Capture of streams into graphs. The nodes of a graph run one after the other, in an order that
+// depends only on their dependencies and ALEXNET_SIM_ORDER, so that a missing dependency shows.
 #include <algorithm>
 #include <cstdlib>
 #include <string_view>
@@ -10,14 +10,14 @@ using namespace cuda_sim;
 
 struct SimGraphExec {
   struct Node {
-    std::shared_ptr<KernelWork> kernel;  // or a task
+    std::shared_ptr<KernelWork> kernel;  // null: `task`
     Task task;
     std::vector<size_t> after;
 
     Accesses touches() const { return kernel ? kernel->touches() : task.touches; }
   };
-  std::vector<Node> nodes;  // as in the graph
-  Accesses touches;         // of all of them
+  std::vector<Node> nodes;  // in the order of the graph
+  Accesses touches;         // accesses of all nodes
   bool checked = false;
 };
 
@@ -112,7 +112,7 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
   if (event->capture) {
     if (!*event->capturing) die("a stream waits for an event of a capture that has ended");
     if (stream->capture && stream->capture != event->capture) die("two captures were joined");
-    if (!stream->capture) {  // it joins
+    if (!stream->capture) {  // it joins the capture
       stream->capture = event->capture;
       stream->capture->streams.push_back(stream);
       stream->last.clear();
@@ -122,7 +122,7 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
         stream->last.push_back(node);
     return cudaSuccess;
   }
-  if (stream->capture) die("a capture waits for an event outside it");
+  if (stream->capture) die("a captured stream waits for an event recorded outside the capture");
   stream->add({[=, point = event->point, ticket = event->recorded] {
     stream->party.learn(point->wait_for(ticket));
   }});
@@ -142,7 +142,7 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
   if (!stream->capture || !stream->capture_origin) return error(cudaErrorInvalidValue);
   *graph = stream->capture;
   *(*graph)->capturing = false;
-  // Whatever another stream did last must lie before what the first did last.
+  // The last node of every other stream must be before the last node of the first stream.
   std::vector<bool> seen((*graph)->nodes.size());
   std::vector<const SimNode*> open(stream->last.begin(), stream->last.end());
   while (!open.empty()) {
@@ -187,7 +187,7 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t* result, cudaGraph_t graph, uns
   return cudaSuccess;
 }
 
-// A launch before this may still wait to run: it keeps the arguments that it had.
+// An earlier launch may still be waiting to run; it keeps the old arguments.
 cudaError_t cudaGraphExecKernelNodeSetParams(cudaGraphExec_t exec, cudaGraphNode_t node,
                                              const cudaKernelNodeParams* p) {
   if (graphs_fail_at("update")) return error(cudaErrorNotSupported);
@@ -201,10 +201,10 @@ cudaError_t cudaGraphExecKernelNodeSetParams(cudaGraphExec_t exec, cudaGraphNode
 }
 
 cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
-  if (stream->capture) die("a graph was launched in a capture");
+  if (stream->capture) die("a graph was launched during a capture");
   if (graphs_fail_at("launch")) return error(cudaErrorMemoryAllocation);
   for (const SimGraphExec::Node& node : exec->nodes)
-    if (node.kernel) node.kernel->check();  // what it points to may have been freed since
+    if (node.kernel) node.kernel->check();  // its memory may have been freed since the capture
   if (!exec->checked) check_order(*exec);
   stream->add({[nodes = exec->nodes] { run_all(nodes); }, exec->touches});
   return cudaSuccess;

@@ -1,4 +1,4 @@
-// Memory: every allocation has an owner, and walls around it.
+// Memory: every allocation has an owner, and guard bytes around it.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -14,7 +14,7 @@
 namespace cuda_sim {
 namespace {
 
-constexpr size_t kWall = 256;  // keeps the alignment too
+constexpr size_t kWall = 256;  // also keeps the alignment
 constexpr unsigned char kBrick = 0xa5;
 constexpr int kPinned = -2;
 
@@ -22,7 +22,7 @@ struct Allocation {
   size_t bytes;
   int owner;
   bool freed;
-  bool filled = false;  // by a device
+  bool filled = false;  // written by a device
 };
 
 std::mutex mutex;
@@ -30,7 +30,8 @@ std::map<uintptr_t, Allocation>& allocations() {  // never destroyed: memory is 
   static auto* map = new std::map<uintptr_t, Allocation>;
   return *map;
 }
-std::deque<uintptr_t>& grave() {  // freed, and not yet given back: uses after that are seen
+std::deque<uintptr_t>&
+grave() {  // freed but not yet returned to the system: later uses are detected
   static auto* list = new std::deque<uintptr_t>;
   return *list;
 }
@@ -80,9 +81,9 @@ void check_walls(uintptr_t data, size_t bytes) {
 #endif
   for (size_t i = 0; i < whole; i = i + 1 == kWall ? kWall + bytes : i + 1)
     if (memory[i] != kBrick)
-      die("somebody wrote outside an allocation of %zu bytes: byte %td %s it", bytes,
+      die("memory was written outside an allocation of %zu bytes: byte %td %s it", bytes,
           i < kWall ? ptrdiff_t(kWall - i) : ptrdiff_t(i - kWall - bytes + 1),
-          i < kWall ? "before" : "behind");
+          i < kWall ? "before" : "after");
 }
 
 void bury() {
@@ -105,11 +106,11 @@ cudaError_t release(void* data, bool pinned_kind) {
   const std::lock_guard lock(mutex);
   const auto found = find(reinterpret_cast<uintptr_t>(data));
   if (found == allocations().end() || found->first != reinterpret_cast<uintptr_t>(data))
-    die("memory was freed that nobody had allocated");
+    die("memory was freed that had not been allocated");
   Allocation& a = found->second;
   if (a.freed) die("memory was freed twice");
   if ((a.owner == kPinned) != pinned_kind)
-    die("memory of %s was freed as another kind", named(a.owner).c_str());
+    die("%s was freed with the wrong function", named(a.owner).c_str());
   check_walls(found->first, a.bytes);
   if (pinned_kind) PinnedRead::check_free(data, a.bytes);
   std::memset(data, 0xff, a.bytes);
@@ -142,21 +143,21 @@ void check_range(const char* what, int device, const void* data, size_t bytes) {
   const bool known = found != allocations().end();
   if (device == kHost) {
     if (known && found->second.owner >= 0)
-      die("%s was given memory of %s as the host's", what, named(found->second.owner).c_str());
+      die("%s uses memory of %s as host memory", what, named(found->second.owner).c_str());
     if (!known) return;
-    if (found->second.freed) die("%s was given memory that has been freed", what);
+    if (found->second.freed) die("%s uses memory that has been freed", what);
     if (at + bytes > found->first + found->second.bytes)
-      die("%s reaches %zu bytes beyond pinned memory of %zu", what,
+      die("%s accesses %zu bytes past the end of %zu bytes of pinned memory", what,
           size_t(at + bytes - found->first - found->second.bytes), found->second.bytes);
     return;
   }
-  if (!known) die("%s was given memory that device %d does not know", what, device);
+  if (!known) die("%s uses memory that is not allocated on device %d", what, device);
   const Allocation& a = found->second;
-  if (a.freed) die("%s was given memory that has been freed", what);
+  if (a.freed) die("%s uses memory that has been freed", what);
   if (a.owner != device)
-    die("%s on device %d was given a pointer of %s", what, device, named(a.owner).c_str());
+    die("%s on device %d uses memory of %s", what, device, named(a.owner).c_str());
   if (at + bytes > found->first + a.bytes)
-    die("%s reaches %zu bytes beyond an allocation of %zu", what,
+    die("%s accesses %zu bytes past the end of an allocation of %zu bytes", what,
         size_t(at + bytes - found->first - a.bytes), a.bytes);
 }
 
@@ -164,10 +165,9 @@ void check_argument(const char* what, int device, uintptr_t value) {
   const std::lock_guard lock(mutex);
   const auto found = find(value);
   if (found == allocations().end()) return;
-  if (found->second.freed) die("%s was given memory that has been freed", what);
+  if (found->second.freed) die("%s uses memory that has been freed", what);
   if (found->second.owner != device)
-    die("%s on device %d was given a pointer of %s", what, device,
-        named(found->second.owner).c_str());
+    die("%s on device %d uses memory of %s", what, device, named(found->second.owner).c_str());
 }
 
 bool is_pinned_by_host(const void* data) {

@@ -10,7 +10,7 @@
 namespace cuda_sim {
 namespace {
 
-// What a party did with a piece of memory last.
+// The last access of a party to a piece of memory.
 struct Deed {
   int party = -1, device = kHost;
   uint64_t time = 0;
@@ -19,22 +19,22 @@ struct Deed {
 struct Piece {
   uintptr_t end;
   Deed written;
-  std::vector<Deed> read;  // since then, the last of each party
+  std::vector<Deed> read;  // the last read of each party since then
 };
 
 // Never destroyed: streams may end after it.
 struct World {
   std::mutex mutex;
-  std::map<uintptr_t, Piece> pieces;  // by their begin
+  std::map<uintptr_t, Piece> pieces;  // by their start address
   std::vector<Party*> living;         // by id
-  std::vector<uint64_t> times;        // by id: the last one given out
+  std::vector<uint64_t> times;        // by id: the last time that was used
 };
 World& world() {
   static auto* all = new World;
   return *all;
 }
 
-// Makes a boundary at `at`.
+// Splits the piece that contains `at` there.
 void split(std::map<uintptr_t, Piece>& pieces, uintptr_t at) {
   auto after = pieces.upper_bound(at);
   if (after == pieces.begin()) return;
@@ -63,7 +63,7 @@ void check(const Piece& piece, const Clock& clock, int party, const Access& now,
     if (open(deed)) unordered(deed, false, now, device);
 }
 
-// Calls f(piece) for the pieces that lie in the range.
+// Calls f(piece) for all pieces that overlap the range.
 template <class F>
 void each_piece(uintptr_t begin, uintptr_t end, F&& f) {
   auto& pieces = world().pieces;
@@ -84,7 +84,7 @@ void note(const Access& access, const Deed& deed) {
   }
   for (uintptr_t at = begin; at < end;) {
     auto piece = pieces.lower_bound(at);
-    if (piece == pieces.end() || piece->first > at)  // nobody has touched this yet
+    if (piece == pieces.end() || piece->first > at)  // this memory has not been accessed yet
       piece = pieces.emplace_hint(
           piece, at, Piece{piece == pieces.end() ? end : std::min(end, piece->first), {}, {}});
     auto& readers = piece->second.read;
@@ -180,7 +180,7 @@ void Party::touch(const Accesses& accesses, int device) {
     if (a.bytes > 0) note(a, {id_, device, clock_.of(id_), a.who});
 }
 
-// It leaves no trace: how it is ordered with what follows may be out of the simulator's sight.
+// The access is not recorded: the simulator may not see how later work is ordered after it.
 void Party::touch_now(const Access& a) {
   const std::lock_guard lock(world().mutex);
   const auto begin = reinterpret_cast<uintptr_t>(a.at);
@@ -215,7 +215,7 @@ void check_graph(const std::vector<const Accesses*>& nodes,
       for (const Access& a : *nodes[i])
         for (const Access& b : *nodes[j])
           if (conflict(a, b))
-            die("%s %s and %s %s the same memory in a graph, and neither comes after the other",
+            die("%s %s and %s %s the same memory in a graph, and neither depends on the other",
                 a.who, a.writes ? "writes" : "reads", b.who, b.writes ? "writes" : "reads");
     }
   }

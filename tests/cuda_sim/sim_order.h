@@ -1,6 +1,7 @@
-// Who comes after whom: vector clocks of streams and the host. Two tasks that touch the same
-// memory, one of them writing, must be ordered by a stream, an event or a wait of the host; if they
-// are not, the process ends with a sentence, whichever of them happened to run first.
+// Checks the order of work with vector clocks of streams and the host. Two tasks that access the
+// same memory, at least one of them writing, must be ordered by a stream, an event or a wait of the
+// host. If they are not, the process ends with an error message, whichever task happened to run
+// first.
 #pragma once
 
 #include <cstddef>
@@ -9,7 +10,7 @@
 
 namespace cuda_sim {
 
-// Memory that a task touches.
+// Memory that a task accesses.
 struct Access {
   const void* at;
   size_t bytes;
@@ -18,7 +19,7 @@ struct Access {
 };
 using Accesses = std::vector<Access>;
 
-// What is known to have happened: of each party, all up to a number.
+// A vector clock: for each party, the time up to which its work is known to have happened.
 class Clock {
  public:
   void join(const Clock& other);
@@ -30,27 +31,28 @@ class Clock {
 };
 
 struct Moment {
-  int party = -1;  // none yet
+  int party = -1;  // -1: none yet
   uint64_t time = 0;
 };
 
-// A stream, or the host: its threads hand work to each other by means that cannot be seen here, so
-// that all of them know what one has waited for. ThreadSanitizer is for what they do to each other.
+// A stream, or the host. All threads of the host are one party, because the simulator cannot see
+// how they synchronise with each other: a wait of one thread counts for all. Races between them are
+// left to ThreadSanitizer.
 class Party {
  public:
-  Party();   // knows what its maker knows
-  ~Party();  // whoever ends it knows what it did
+  Party();  // starts with the clock of the host
+  ~Party();
   Party(const Party&) = delete;
   static Party& host();
 
-  Clock told();  // to whom gets this, what has happened so far; what follows has not
-  void learn(const Clock& clock);
-  Moment now() const;       // of a stream: of the task that runs
-  void learn_everything();  // after a wait that the simulator cannot see
+  Clock told();  // returns the clock and advances the time: later work is not part of the result
+  void learn(const Clock& clock);  // joins a clock that told() returned
+  Moment now() const;              // the moment of the running task of a stream
+  void learn_everything();         // called after a wait that the simulator cannot see
 
-  // A task begins on this stream. `device` is for the message.
+  // A task starts on this stream. `device` is for the error message.
   void touch(const Accesses& accesses, int device);
-  // The host itself touches memory at once: what streams did with it must have come to an end.
+  // The host accesses memory directly: conflicting work of streams must be known to have finished.
   void touch_now(const Access& access);
 
  private:
@@ -59,11 +61,11 @@ class Party {
   Clock clock_;
 };
 
-// Memory that has been freed has no past.
+// Removes the history of memory that has been freed.
 void forget(const void* at, size_t bytes);
 
-// Dies if two of a graph's nodes conflict and neither comes after the other. `after[i]`: what node
-// i waits for, all smaller than i.
+// Dies if two nodes of a graph conflict and neither depends on the other. `after[i]`: the nodes
+// that node i depends on, all smaller than i.
 void check_graph(const std::vector<const Accesses*>& nodes,
                  const std::vector<std::vector<size_t>>& after);
 

@@ -1,6 +1,6 @@
-// Pinned memory that uploads read when their turn comes. The host cannot be seen writing to it, but
-// what it has written can: a sum is taken when the upload is enqueued, when it reads, and when the
-// host first knows, by a wait, that it has read.
+// Pinned memory that uploads read after they were enqueued. The simulator cannot observe writes of
+// the host, but their effect: it computes a checksum when the upload is enqueued, when it reads,
+// and when the host first knows from a wait that the upload is done.
 #include <algorithm>
 #include <cstring>
 #include <list>

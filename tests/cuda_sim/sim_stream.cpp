@@ -79,7 +79,7 @@ double SimPoint::seconds() {
 namespace {
 
 void need_stream(SimStream* stream) {
-  if (!stream) die("the default stream was used: it waits for every other");
+  if (!stream) die("the default stream was used, which waits for all other streams");
 }
 
 cudaError_t copy(void* dst, int dst_device, const void* src, int src_device, size_t bytes,
@@ -118,7 +118,8 @@ cudaError_t cuda_sim::launch(void* kernel, const KernelType& type, dim3 grid, di
 
 cudaError_t cudaMemcpy(void* dst, const void* src, size_t bytes, cudaMemcpyKind kind) {
   if (kind == cudaMemcpyHostToDevice)
-    die("cudaMemcpy to a device may return before the bytes are there, and no stream waits for it");
+    die("cudaMemcpy to a device may return before the data has arrived, and no stream waits for "
+        "it");
   check_range("a copy", kind & 1 ? owner(dst) : kHost, dst, bytes);
   check_range("a copy", kind & 2 ? owner(src) : kHost, src, bytes);
   Party::host().touch_now({src, bytes, false, "a copy"});
@@ -145,7 +146,7 @@ cudaError_t cudaMemsetAsync(void* data, int value, size_t bytes, cudaStream_t st
 }
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags) {
-  if (flags != cudaStreamNonBlocking) die("a stream that waits for the default stream");
+  if (flags != cudaStreamNonBlocking) die("a stream was created that waits for the default stream");
   *stream = new SimStream(current_device());
   return cudaSuccess;
 }
@@ -163,7 +164,7 @@ cudaError_t cudaLaunchHostFunc(cudaStream_t stream, void (*function)(void*), voi
   need_stream(stream);
   enqueue(*stream, {[=] {
     function(data);
-    stream->party.learn_everything();  // it may have waited for anything
+    stream->party.learn_everything();  // the function may have waited for anything
   }});
   return cudaSuccess;
 }

@@ -1,4 +1,4 @@
-# The simulator as a part of alexnet_cuda.
+# Adds the simulator to alexnet_cuda.
 set(simulator ${CMAKE_CURRENT_LIST_DIR})
 target_include_directories(alexnet_cuda BEFORE PRIVATE ${simulator}/include ${simulator})
 target_sources(alexnet_cuda PRIVATE
@@ -8,8 +8,7 @@ target_sources(alexnet_cuda PRIVATE
   ${simulator}/sim_stream.cpp)
 set(exports ${simulator}/exports.map)
 
-# A stand-in for NCCL, which calls the simulator as NCCL calls CUDA. Tests put its folder into
-# LD_LIBRARY_PATH.
+# A fake NCCL, which calls the simulator as NCCL calls CUDA. Tests add its folder to LD_LIBRARY_PATH.
 add_library(fake_nccl MODULE ${simulator}/fake_nccl.cpp)
 set_target_properties(fake_nccl PROPERTIES OUTPUT_NAME libnccl.so.2 PREFIX "" SUFFIX ""
   LIBRARY_OUTPUT_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/fake_nccl)

@@ -85,7 +85,11 @@ def test_views_of_a_picture_are_resized_like_copies() -> None:
     [
         (np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.uint8), "must be uint8"),
         (np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4, 3), np.uint8), "must be uint8"),
-        (np.zeros((0, 4, 3), np.uint8), np.zeros((4, 4, 3), np.uint8), "0x4 cannot be scaled"),
+        (
+            np.zeros((0, 4, 3), np.uint8),
+            np.zeros((4, 4, 3), np.uint8),
+            "0x4 pixels cannot be resized",
+        ),
         (np.zeros((4, 4, 3), np.uint8), np.zeros((4, 0, 3), np.uint8), "to 4x0"),
     ],
 )

@@ -87,7 +87,7 @@ def with_nccl(code: str, **environment: str) -> subprocess.CompletedProcess[str]
 @on_two_gpus
 def test_two_replicas_have_the_bits_of_the_built_in_communicator() -> None:
     done = with_nccl(SAME_BITS, ALEXNET_SIM_LEAKS="1")
-    if "there is no NCCL" in done.stderr and not FAKE.exists():
+    if "NCCL cannot be used" in done.stderr and not FAKE.exists():
         pytest.skip(tiny.complaints(done.stderr).splitlines()[-1])
     assert (done.returncode, done.stderr) == (0, "")
     assert "summed over 2 replicas in each step\nby the communicator NCCL 2." in done.stdout
@@ -101,7 +101,8 @@ def test_devices_names_its_version_or_what_is_missing() -> None:
     assert "nccl      NCCL 2.28.9, for --replicas with --communicator nccl" in there
     old = with_nccl(main, ALEXNET_SIM_NCCL_VERSION="22105").stdout
     assert (
-        "nccl      not available: there is no NCCL: libnccl.so.2 is NCCL 2.21.5, and 2.27.0" in old
+        "nccl      not available: NCCL cannot be used: "
+        "libnccl.so.2 is NCCL 2.21.5, but 2.27.0 or newer is needed" in old
     )
 
 
@@ -114,8 +115,8 @@ def test_where_it_is_missing_a_training_ends_with_one_sentence(tmp_path: Path) -
         str(tmp_path / "run"),
     )  # fmt: skip
     said = tiny.complaint(done)
-    assert said.startswith("there is no NCCL: libnccl.so.2 cannot be opened (")
-    assert 'pip install "alexnet-native[cuda]", or take the communicator built-in' in said
+    assert said.startswith("NCCL cannot be used: libnccl.so.2 cannot be opened (")
+    assert 'pip install "alexnet-native[cuda]", or use the communicator built-in' in said
     assert not (tmp_path / "run").exists()
 
 

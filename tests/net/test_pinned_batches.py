@@ -58,7 +58,7 @@ def test_what_cannot_be_is_refused(device: str) -> None:
 
 @pytest.mark.skipif("san.so" in os.environ.get("LD_PRELOAD", ""), reason="it ends the process")
 def test_more_than_the_host_has_is_a_sentence(device: str) -> None:
-    with pytest.raises(_core.DeviceError, match=r"take a smaller batch|cudaMallocHost failed"):
+    with pytest.raises(_core.DeviceError, match=r"use a smaller batch|cudaMallocHost failed"):
         pinned_empty(1 << 60, np.uint8, device=device)
 
 
@@ -211,7 +211,7 @@ def run(text: str, *words: str, **environment: str) -> tuple[int, str, list[str]
         text=True,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)} | environment,
     )
-    said = [line for line in ran.stderr.splitlines() if "the engine gemm takes" not in line]
+    said = [line for line in ran.stderr.splitlines() if "using the engine gemm" not in line]
     return ran.returncode, ran.stdout, said
 
 
@@ -248,8 +248,8 @@ def test_where_no_more_can_be_pinned_one_line_says_so_and_the_bits_are_the_same(
         assert code == 0, said
         assert got == want
         (line,) = said
-        assert line.startswith("alexnet-native: the host can pin no 1 MiB of memory that cuda:")
-        assert "ordinary memory takes its place" in line
+        assert line.startswith("alexnet-native: 1 MiB of host memory for cuda:")
+        assert "could not be pinned: using ordinary memory" in line
 
 
 @pytest.mark.parametrize("settings", [{}, {"accumulate": 2}, {"augment": "device"}], ids=str)

@@ -1,6 +1,7 @@
-// Augmentation (ops/augment.h) of images with three channels, a vector of pixels at a time: colors
-// are taken apart in registers, so that every byte is read once and every float written once.
-// Equal to the op to the bit: the same operations on each element. Included by kernels.cpp.
+// Augmentation (ops/augment.h) of images with three channels, a vector of pixels at a time.
+// Channels are deinterleaved in registers, so that every byte is read once and every float is
+// written once. The result is bitwise equal to that of the op: the same operations on each element.
+// Included by kernels.cpp.
 #pragma once
 
 #include <algorithm>
@@ -19,9 +20,9 @@ struct Pixels {
   Vec channel[3];
 };
 
-// kLanes pixels from p, which lie side by side as r g b r g b. Reads 3 kLanes bytes, no more.
+// Loads kLanes interleaved pixels (r g b r g b) from p. Reads exactly 3 * kLanes bytes.
 inline __attribute__((always_inline)) Pixels deinterleave(const uint8_t* p) {
-  // Four pixels, 12 bytes, go to each 16 bytes of a register; there a byte shuffle widens one
+  // Each 16-byte lane of a register gets four pixels (12 bytes); a byte shuffle then widens one
   // channel to 32 bits (0x80 gives zero).
   Pixels out;
 #if defined(__AVX512BW__)
@@ -58,7 +59,8 @@ inline __attribute__((always_inline)) Vec reversed(Vec v) {
 #endif
 }
 
-// Past the caches: what is written is read much later, and is not read for being written.
+// Non-temporal store: the data is read much later, and the cache line need not be read to be
+// written.
 inline __attribute__((always_inline)) void store_past_caches(float* p, Vec v) {
 #if defined(__AVX512BW__)
   _mm512_stream_ps(p, __m512(v));
@@ -83,7 +85,7 @@ void augment_rows(const Augment<float>& op, int64_t n, int64_t first_row, int64_
     const float* centred = op.mean.data + y * s.w;
     float* out = op.out.data + (3 * n * s.h + y) * s.w;
     for (int64_t next = 0; next < s.w; next += kLanes) {
-      const int64_t x = std::min<int64_t>(next, s.w - kLanes);  // the last one may overlap
+      const int64_t x = std::min<int64_t>(next, s.w - kLanes);  // the last vector may overlap
       const int64_t column = kMirrored ? s.w - kLanes - x : x;
       Pixels pixels = deinterleave(in + 3 * column);
       for (int c = 0; c < 3; ++c) {
@@ -113,7 +115,7 @@ void augment_rows(const Augment<float>& op, int64_t n, int64_t first, int64_t la
 bool launch_special(const Augment<float>& op, ThreadPool& pool) {
   const Shape& s = op.out.shape;
   if (s.c != 3 || s.w < kLanes) return false;
-  constexpr int64_t kFewest = 1 << 16;  // floats of an image that is not kept in a cache
+  constexpr int64_t kFewest = 1 << 16;  // floats from which an image bypasses the caches
   const bool past = s.per_image() >= kFewest && s.w % kLanes == 0 &&
                     reinterpret_cast<uintptr_t>(op.out.data) % sizeof(Vec) == 0;
   const int64_t rows = std::max<int64_t>(1, 16384 / s.w), items = (s.h + rows - 1) / rows;

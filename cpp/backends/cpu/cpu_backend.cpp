@@ -21,7 +21,8 @@ Chosen choose_kernels() {
   const std::string_view wanted = forced ? forced : "";
   require<ConfigError>(wanted.empty() || wanted == "generic" || wanted == "avx2" ||
                            wanted == "avx512" || wanted == "avx512_bf16",
-                       "ALEXNET_CPU={}: choose generic, avx2, avx512 or avx512_bf16", wanted);
+                       "ALEXNET_CPU={} is not valid: choose generic, avx2, avx512 or avx512_bf16",
+                       wanted);
 #if defined(ANX_X86_KERNELS)
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") &&
@@ -30,14 +31,15 @@ Chosen choose_kernels() {
   const bool bf16 = avx512 && __builtin_cpu_supports("avx512bf16");
   require<UnavailableError>((wanted != "avx2" || avx2) && (wanted != "avx512" || avx512) &&
                                 (wanted != "avx512_bf16" || bf16),
-                            "ALEXNET_CPU={}: this processor has no such instructions", wanted);
+                            "ALEXNET_CPU={}: this processor does not support these instructions",
+                            wanted);
   if (bf16 && (wanted.empty() || wanted == "avx512_bf16"))
     return {kernels_avx512, &bf16_kernels_avx512};
   if (avx512 && (wanted.empty() || wanted == "avx512")) return {kernels_avx512};
   if (avx2 && wanted != "generic") return {kernels_avx2};
 #else
   require<UnavailableError>(wanted.empty() || wanted == "generic",
-                            "ALEXNET_CPU={}: this build has generic kernels alone", wanted);
+                            "ALEXNET_CPU={}: this build only has generic kernels", wanted);
 #endif
   return {kernels_generic};
 }
@@ -55,7 +57,7 @@ std::vector<DeviceInfo> list_devices() {
 }
 
 std::unique_ptr<Device> make_device(DeviceId id, int threads) {
-  require<ConfigError>(id.index < 64, "{}: there can be 64 CPU devices", to_string(id));
+  require<ConfigError>(id.index < 64, "{}: CPU devices are cpu:0 to cpu:63", to_string(id));
   return std::make_unique<CpuDevice>(id, threads);
 }
 

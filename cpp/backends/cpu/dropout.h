@@ -1,5 +1,5 @@
-// Dropout (ops/dropout.h) with each block of Philox drawn once for its four elements, and many
-// blocks side by side. Included by kernels.cpp, once per instruction set.
+// Dropout (ops/dropout.h) that draws each Philox block once for its four elements and computes many
+// blocks in parallel. Included by kernels.cpp, once per instruction set.
 #pragma once
 
 #include <algorithm>
@@ -11,7 +11,7 @@
 namespace alexnet {
 namespace {
 
-// The bits of elements 4 block .. 4 (block + kPhiloxBlocks) - 1.
+// Draws the random bits of elements 4 block .. 4 (block + kPhiloxBlocks) - 1.
 constexpr int kPhiloxBlocks = 16;
 inline void draw(const RandomSite& site, uint64_t step, uint64_t block, uint32_t* bits) {
   uint32_t word[4][kPhiloxBlocks];
@@ -37,7 +37,7 @@ bool launch_special(const Dropout<T>& op, ThreadPool& pool) {
       const int64_t begin = std::max(from, first), end = std::min(from + chunk, first + count);
       if constexpr (std::is_same_v<T, bf16>)
         if (end - begin == chunk) {
-          float values[chunk];  // rounded on vectors
+          float values[chunk];  // rounded to bf16 by vector stores below
           for (int64_t i = 0; i < chunk; ++i)
             values[i] = local.value(x[begin - first + i], bits[i]);
           for (int64_t i = 0; i < chunk; i += kLanes)

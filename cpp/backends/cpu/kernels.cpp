@@ -1,5 +1,5 @@
 // Compiled once per instruction set, with ANX_KERNELS = generic, avx2, avx512. Everything here has
-// internal linkage: a function built for one set must never stand in for another's.
+// internal linkage, so that the linker never replaces a function by its copy for another set.
 #include "backends/cpu/kernels.h"
 
 #include "backends/cpu/augment.h"
@@ -16,7 +16,7 @@
 namespace alexnet {
 namespace {
 
-// The team of a row op is one thread. Sums run in 16 lanes that are folded in a fixed order.
+// The team of a row op is one thread. Sums use 16 lanes, which are added in a fixed order.
 struct Team {
   template <class F>
   auto sum(int64_t n, F&& f) const {
@@ -46,7 +46,7 @@ struct Team {
   }
 };
 
-constexpr int64_t kChunk = 16384;  // elements of one work item
+constexpr int64_t kChunk = 16384;  // elements per work item
 
 template <class Op>
 bool is_blocked(const Op& op) {
@@ -75,7 +75,7 @@ void launch_op(const void* pointer, Grid grid, ThreadPool& pool) {
     const int64_t cols = std::min(grid.cols, kChunk);
     const int64_t col_chunks = (grid.cols + cols - 1) / cols;
     pool.parallel_for(row_chunks * col_chunks, [&](int64_t item, int) {
-      const Op local = op;  // its fields cannot alias what it writes
+      const Op local = op;  // a local copy, whose fields cannot alias the memory it writes
       const int64_t row_end = std::min(grid.rows, (item / col_chunks + 1) * rows);
       const int64_t first = item % col_chunks * cols, last = std::min(grid.cols, first + cols);
       for (int64_t row = item / col_chunks * rows; row < row_end; ++row) {

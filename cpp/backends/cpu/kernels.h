@@ -1,4 +1,4 @@
-// The loops of every op, compiled once per instruction set (kernels.cpp) and chosen at run time.
+// The kernels of every op, compiled once per instruction set (kernels.cpp) and chosen at run time.
 #pragma once
 
 #include "backends/cpu/device/thread_pool.h"
@@ -9,11 +9,11 @@
 
 namespace alexnet {
 
-// The direct convolution's kernels: direct/register_tiles.h says what each does. x, w, dy and y are
-// of one type, float or bf16; numbers that are packed take four bytes or two.
+// The kernels of the direct convolution; direct/register_tiles.h documents each. x, w, dy and y
+// have the same type, float or bf16; packed values have four bytes or two.
 struct DirectKernels {
-  int lanes, pair;  // channels of a vector, vectors of a tile
-  int width;        // numbers of a term
+  int lanes, pair;  // channels per vector, vectors per tile
+  int width;        // values per term
   void (*pack_input)(const DirectShape&, const void* x, void* packed);
   void (*pack_pixels)(const DirectShape&, const void* x, void* packed);
   void (*pack_weights)(const DirectShape&, const void* w, bool transposed, int pair, void* packed);
@@ -24,27 +24,28 @@ struct DirectKernels {
                            float* dw, float* db);
 };
 
-// The matrix product of our own in single precision: gemm_packed.h says what each does.
+// The kernels of the matrix product in gemm_packed.h, which documents each.
 struct GemmKernels {
-  int64_t slab;  // columns of C
+  int64_t slab;  // columns of C per slab
   int64_t (*tiles)(int64_t rows);
   void (*pack_a)(const Gemm&, int64_t tile, float* packed);
   void (*multiply)(const Gemm&, const float* packed_a, int64_t slab, int64_t first_tile,
                    int64_t last_tile);
 };
 
-// The loops that measure the processor: peak_loops.h.
+// The loops that measure the peak rates (peak_loops.h).
 struct PeakLoops {
-  int multiply_adds;  // of a turn
+  int multiply_adds;  // per turn
   float (*multiply_add)(int64_t turns);
   float (*read)(const float* data, int64_t count);
 };
 
-// What the processor's bf16 instructions do better than a conversion: kernels_bf16.cpp.
+// Kernels for which the processor's bf16 instructions are faster than conversion
+// (kernels_bf16.cpp).
 struct Bf16Kernels {
   DirectKernels direct;
   void (*gemm_nt)(const Gemm& gemm, int64_t first, int64_t last);  // gemm_nt.h
-  // gemm_bf16.h says which products; false: not this one.
+  // gemm_bf16.h; returns false for products that it does not support.
   bool (*gemm)(const Gemm& gemm, ThreadPool& pool);
 };
 
@@ -53,7 +54,7 @@ struct KernelTable {
   DirectKernels direct, bf16_direct;
   const WinogradKernels* winograd;
   void (*launch[AllOps::size])(const void* op, Grid grid, ThreadPool& pool);
-  void (*gemm_f32)(const Gemm& gemm);  // single-threaded, used where there is no BLAS
+  void (*gemm_f32)(const Gemm& gemm);  // single-threaded, for builds without a BLAS
   void (*gemm_f64)(const Gemm& gemm);
   GemmKernels gemm_packed;
   void (*gemm_nt)(const Gemm& gemm, int64_t first, int64_t last);  // gemm_nt.h
@@ -67,9 +68,9 @@ extern const KernelTable kernels_avx2, kernels_avx512;
 extern const Bf16Kernels bf16_kernels_avx512;
 #endif
 
-// The best table for this processor, or the one that ALEXNET_CPU names.
+// The best table for this processor, or the one named by ALEXNET_CPU.
 const KernelTable& kernels();
-// Null where bf16 is converted to float.
+// Null if bf16 is converted to float instead.
 const Bf16Kernels* bf16_kernels();
 
 }  // namespace alexnet

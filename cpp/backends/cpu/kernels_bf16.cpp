@@ -1,5 +1,4 @@
-// The kernels that AVX512-BF16 makes faster, compiled with it. As in kernels.cpp, everything has
-// internal linkage.
+// The kernels that use AVX512-BF16. As in kernels.cpp, everything has internal linkage.
 #include "backends/cpu/direct/register_tiles.h"
 #include "backends/cpu/gemm/gemm_bf16.h"
 #include "backends/cpu/gemm/gemm_nt.h"

@@ -1,5 +1,6 @@
-// The update of weights with a bf16 shadow (ops/sgd.h): the formula on floats, then, while they are
-// in the first cache, the shadow on vectors. Included by kernels.cpp, once per instruction set.
+// The update of weights that have a bf16 shadow (ops/sgd.h): first the formula on a chunk of
+// floats, then, while the chunk is in the L1 cache, the shadow with vector stores. Included by
+// kernels.cpp, once per instruction set.
 #pragma once
 
 #include <algorithm>

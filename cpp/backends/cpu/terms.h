@@ -1,6 +1,7 @@
-// What convolutions and matrix products add up: terms, in which a lane multiplies `width` numbers
-// that lie side by side by as many others. Here one: floats, whatever the values are in memory.
-// terms_bf16.h has pairs. Included by kernels.cpp, once per instruction set.
+// The terms that convolutions and matrix products add up: in a term, each lane multiplies `width`
+// adjacent numbers by `width` others. Here the width is 1, and the numbers are converted to float
+// if they are bf16 in memory. terms_bf16.h has terms of width 2. Included by kernels.cpp, once per
+// instruction set.
 #pragma once
 
 #include "backends/cpu/vector.h"
@@ -10,17 +11,17 @@ namespace {
 
 template <Stored T>
 struct FloatTerms {
-  using Value = T;       // of activations and weights in memory
-  using Packed = float;  // of what the tiles read
+  using Value = T;       // type of activations and weights in memory
+  using Packed = float;  // type of the packed data that tiles read
   static constexpr int width = 1;
 
-  // Both factors a vector.
+  // Both factors are vectors.
   static inline __attribute__((always_inline)) Vec values(const T* p) { return load(p); }
   static inline __attribute__((always_inline)) Vec add(Vec sum, Vec a, Vec b) {
     return sum + a * b;
   }
 
-  // Direct convolution, forward: a lane is an output channel, a term an input of its window.
+  // Direct convolution, forward: lanes are output channels, terms are inputs of a window.
   static inline __attribute__((always_inline)) Vec weights(const float* packed) {
     return load(packed);
   }
@@ -28,8 +29,8 @@ struct FloatTerms {
     return sum + weights * broadcast(*inputs);
   }
 
-  // Weight gradient: a lane is an output channel, a term an output pixel; `rest`: how many there
-  // are from this one on.
+  // Weight gradient: lanes are output channels, terms are output pixels. `rest`: number of pixels
+  // left, including this one.
   using Pixels = float;
   static inline __attribute__((always_inline)) Vec gradients(const T* dy, int /*rest*/) {
     return load(dy);

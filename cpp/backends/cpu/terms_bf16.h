@@ -1,6 +1,6 @@
-// Terms of two bf16 numbers (terms.h) with the dot product of AVX512-BF16: a lane adds two
-// products in one instruction. It rounds each product's sum to float and takes subnormal numbers
-// for 0. Included by kernels_bf16.cpp.
+// Terms of two bf16 numbers (terms.h) with the dot product instruction of AVX512-BF16, which adds
+// two products per lane. It rounds to float after each addition and treats subnormal numbers as 0.
+// Included by kernels_bf16.cpp.
 #pragma once
 
 #include <immintrin.h>
@@ -21,7 +21,7 @@ inline __attribute__((always_inline)) __m512bh broadcast_pair(const void* p) {
 inline __attribute__((always_inline)) Vec add_products(Vec sum, __m512bh a, __m512bh b) {
   return (Vec)_mm512_dpbf16_ps((__m512)sum, a, b);
 }
-// Lane i: (low[i], high[i]), or (low[i], 0) without `high`.
+// Lane i is (low[i], high[i]), or (low[i], 0) if `high` is null.
 inline __attribute__((always_inline)) Bits interleaved(const bf16* low, const bf16* high) {
   const auto wide = [](const bf16* p) {
     HalfBits bits;
@@ -61,7 +61,7 @@ struct PairTerms {
   static inline __attribute__((always_inline)) Vec add_pixels(Vec sum, __m512bh dy, uint32_t x) {
     return add_products(sum, dy, (__m512bh)_mm512_set1_epi32(int(x)));
   }
-  // to[i] = (row[i], row[i + step]), 0 behind the row.
+  // to[i] = (row[i], row[i + step]), with 0 past the end of the row.
   static void pack_pixels(const bf16* row, int64_t count, int64_t step, uint32_t* to) {
     int64_t i = 0;
     for (; i + step + kLanes <= count; i += kLanes)

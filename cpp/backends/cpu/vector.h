@@ -1,5 +1,5 @@
-// A vector of floats as wide as the instruction set that includes this file. In memory its values
-// may be bf16.
+// A vector of floats, as wide as the instruction set that this file is compiled for. Its values may
+// be bf16 in memory.
 #pragma once
 
 #include <cstring>
@@ -33,22 +33,22 @@ inline __attribute__((always_inline)) void store(float* p, Vec v) {
 inline __attribute__((always_inline)) Vec broadcast(float v) { return v - Vec{}; }
 
 inline __attribute__((always_inline)) Vec rectify(Vec v) {
-  return v <= Vec{} ? Vec{} : v;  // a NaN stays
+  return v <= Vec{} ? Vec{} : v;  // keeps NaN
 }
 
-// What a vector's values are in memory.
+// The types that a vector's values may have in memory.
 template <class T>
 concept Stored = std::is_same_v<T, float> || std::is_same_v<T, bf16>;
 
 typedef uint32_t Bits __attribute__((vector_size(kLanes * sizeof(uint32_t))));
 typedef uint16_t HalfBits __attribute__((vector_size(kLanes * sizeof(uint16_t))));
 
-// The bits of each lane's bf16, to the nearest, ties to even; a NaN stays one (core/bf16.h).
+// The bf16 bits of each lane, rounded to nearest, ties to even; NaN stays NaN (core/bf16.h).
 inline __attribute__((always_inline)) Bits rounded_bits(Vec v) {
   const Bits u = (Bits)v, nearest = (u + 0x7FFFu + (u >> 16 & 1u)) >> 16;
   return v != v ? u >> 16 | 0x40u : nearest;
 }
-// The value that a T holds of it.
+// The value after conversion to T and back.
 template <Stored T>
 inline __attribute__((always_inline)) Vec rounded(Vec v) {
   if constexpr (std::is_same_v<T, bf16>) return (Vec)(rounded_bits(v) << 16);

@@ -1,4 +1,4 @@
-// Compiles the kernels of a list of ops, and enters their launchers at their indices.
+// Compiles the kernels of a list of ops and stores their launchers at their indices.
 #pragma once
 
 #include "backends/cuda/kernels.h"

@@ -5,7 +5,7 @@
 namespace alexnet {
 namespace {
 
-constexpr int64_t kElements = 4096;  // that a block adds up, at least
+constexpr int64_t kElements = 4096;  // minimum number of elements summed by a block
 
 int images_of_a_block(const Shape& dy) {
   return int(std::clamp<int64_t>((kElements + dy.plane() - 1) / dy.plane(), 1, dy.n));
@@ -16,7 +16,7 @@ int chunks(const Shape& dy) {
   return (dy.n + images - 1) / images;
 }
 
-// partial[chunk, c] = sum over the images of the chunk and their pixels of dy[n, c, p]
+// partial[chunk, c] = sum of dy[n, c, p] over the images n of the chunk and all pixels p
 template <class T>
 struct ChunkSums {
   static constexpr const char* name = "chunk_sums";

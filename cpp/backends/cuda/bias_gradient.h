@@ -1,5 +1,5 @@
-// The gradient by the biases of a convolution, by enough blocks to read dy at the memory's speed:
-// the op alone has one block for each channel.
+// The gradient with respect to the biases of a convolution, computed by enough blocks to read dy at
+// full memory bandwidth: the op BiasGradient alone has only one block per channel.
 #pragma once
 
 #include "backends/cuda/cuda_stream.h"
@@ -8,7 +8,7 @@ namespace alexnet {
 
 size_t bias_gradient_bytes(const Shape& dy, DType dtype);  // of the workspace
 
-// db[c] += sum over images and pixels of dy[n, c, p]
+// db[c] += sum of dy[n, c, p] over images n and pixels p
 void bias_gradient(CudaStream& stream, const AnyView& dy, const AnyView& db, void* workspace);
 
 }  // namespace alexnet

@@ -8,7 +8,7 @@
 namespace alexnet {
 namespace {
 
-constexpr size_t kWorkspaceBytes = size_t(32) << 20;  // what NVIDIA recommends for Hopper
+constexpr size_t kWorkspaceBytes = size_t(32) << 20;  // NVIDIA's recommendation for Hopper
 
 void check(cublasStatus_t status, const char* call) {
   require<DeviceError>(status == CUBLAS_STATUS_SUCCESS, "{} failed: {}", call,
@@ -17,7 +17,7 @@ void check(cublasStatus_t status, const char* call) {
 
 int to_int(int64_t value) {
   require<ShapeError>(value <= std::numeric_limits<int>::max(),
-                      "a matrix side of {} is too long for cuBLAS", value);
+                      "a matrix dimension of {} is too large for cuBLAS", value);
   return int(value);
 }
 
@@ -36,7 +36,7 @@ Blas::~Blas() {
   memory_.release(workspace_);
 }
 
-// cuBLAS counts by columns: what is row-major C = A B to us is column-major C^T = B^T A^T to it.
+// cuBLAS is column-major: the row-major product C = A B is the column-major product C^T = B^T A^T.
 void Blas::gemm(const Gemm& g, int count, int64_t stride_a, int64_t stride_b, int64_t stride_c,
                 bool tf32, bool narrow) {
   const OnDevice here(device_);
@@ -48,7 +48,7 @@ void Blas::gemm(const Gemm& g, int count, int64_t stride_a, int64_t stride_b, in
   const auto result_type = wide ? CUDA_R_64F : narrow ? type : CUDA_R_32F;
   const auto compute = wide   ? CUBLAS_COMPUTE_64F
                        : tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32
-                              : CUBLAS_COMPUTE_32F;  // of bf16 too: sums in float
+                              : CUBLAS_COMPUTE_32F;  // also for bf16: sums are float
   const auto ta = g.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N;
   const auto tb = g.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N;
   const int m = to_int(g.n), n = to_int(g.m), k = to_int(g.k);

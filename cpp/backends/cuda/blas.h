@@ -1,4 +1,4 @@
-// Matrix products by cuBLAS, for one stream.
+// Matrix products by cuBLAS on one stream.
 #pragma once
 
 #include <cublas_v2.h>
@@ -15,9 +15,9 @@ class Blas {
   ~Blas();
   Blas(const Blas&) = delete;
 
-  // `count` products whose operands lie `stride` elements apart. `tf32`: float products may be
-  // rounded to 10 bits of mantissa, on the tensor cores. `narrow`: results of bf16 products are
-  // bf16, not float.
+  // `count` products whose operands are `stride_*` elements apart. `tf32`: operands of float
+  // products may be rounded to a 10-bit mantissa, for tensor cores. `narrow`: results of bf16
+  // products are bf16 instead of float.
   void gemm(const Gemm& gemm, int count, int64_t stride_a, int64_t stride_b, int64_t stride_c,
             bool tf32, bool narrow = false);
 
@@ -25,8 +25,8 @@ class Blas {
   int device_;
   MemoryPool& memory_;
   cublasHandle_t handle_ = nullptr;
-  // Of our own: cuBLAS then allocates nothing during a capture, and its choices are the same in
-  // every run.
+  // Set explicitly, so that cuBLAS allocates nothing during a capture and chooses the same
+  // algorithms in every run.
   void* workspace_ = nullptr;
 };
 

@@ -1,4 +1,4 @@
-// Results of CUDA calls as exceptions, and the current device for the length of a scope.
+// Turns failures of CUDA calls into exceptions, and sets the current device for a scope.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -9,14 +9,15 @@ namespace alexnet {
 
 inline void check_cuda(cudaError_t result, const char* call) {
   if (result == cudaSuccess) return;
-  cudaGetLastError();  // it is told here: the next call starts clean
+  cudaGetLastError();  // clears the error, which is reported here
   const std::string text = call;
   fail<DeviceError>("{} failed: {} ({})", text.substr(0, text.find('(')),
                     cudaGetErrorString(result), cudaGetErrorName(result));
 }
 #define ANX_CUDA(call) ::alexnet::check_cuda((call), #call)
 
-// No caller of this library sets the current device, and none finds it changed.
+// Sets the current device and restores the previous one, so that callers of this library neither
+// have to set it nor see it changed.
 class OnDevice {
  public:
   explicit OnDevice(int device) {

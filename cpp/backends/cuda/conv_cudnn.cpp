@@ -1,5 +1,5 @@
-// The "cudnn" engine: plans of cuDNN for the three passes of a convolution, kept for the process by
-// problem, precision and device.
+// The "cudnn" engine: cuDNN plans for the three passes of a convolution, cached for the life of the
+// process by problem, precision and device.
 #include <array>
 #include <cstdio>
 #include <map>
@@ -18,13 +18,13 @@ constexpr size_t kWorkspaceLimit = size_t(1) << 30;
 
 using Plans = ConvPlans<CudnnPlan>;
 
-// Null: cuDNN has no plan for this pass.
+// Returns null if cuDNN has no plan for this pass.
 std::shared_ptr<CudnnPlan> plan_for(int device, const ConvProblem& p, CudnnPass pass, bool tf32) {
   using Key = std::array<int, 18>;
   const Key key = {device,  p.x.n,   p.x.c,      p.x.h,        p.x.w,      p.y.c,
                    p.y.h,   p.y.w,   p.kernel_h, p.kernel_w,   p.stride_h, p.stride_w,
                    p.pad_h, p.pad_w, p.groups,   int(p.dtype), int(tf32),  int(pass)};
-  // Never destroyed: cuDNN may be gone before the process's own objects are.
+  // Never destroyed: at exit cuDNN may be unloaded before these objects would be destroyed.
   static auto& mutex = *new std::mutex;
   static auto& known = *new std::map<Key, std::shared_ptr<CudnnPlan>>;
   static auto& handles = *new std::map<int, std::unique_ptr<CudnnHandle>>;  // by device
@@ -43,7 +43,7 @@ class ConvCudnn final : public ConvEngine {
   using C = Compute<T>;
 
  public:
-  // `planned`: the problem, or the same with the padding in the image.
+  // `planned`: the problem itself, or the same problem with the padding stored in the image.
   ConvCudnn(const ConvProblem& problem, const ConvProblem& planned, Plans plans)
       : p_(problem), planned_(planned), plans_(std::move(plans)) {}
 
@@ -76,7 +76,7 @@ class ConvCudnn final : public ConvEngine {
     if (pads()) alexnet::run(stream, Pad<T>{-p_.pad_h, -p_.pad_w, whole, dx});
   }
 
-  // cuDNN assigns: its result is added from the workspace.
+  // cuDNN overwrites its output: the result goes to the workspace and is added from there.
   void backward_weights(Stream& stream, AnyView x, AnyView dy, AnyView dw, AnyView db,
                         void* work) override {
     if (db) bias_gradient(static_cast<CudaStream&>(stream), dy, db, work);
@@ -93,7 +93,7 @@ class ConvCudnn final : public ConvEngine {
  private:
   static void run(Stream& stream, const std::shared_ptr<CudnnPlan>& shared, const CudnnOperands& o,
                   void* work) {
-    require<InternalError>(shared != nullptr, "a convolution was not prepared for this pass");
+    require<InternalError>(shared != nullptr, "the convolution was not prepared for this pass");
     CudnnPlan& plan = *shared;
     auto& cuda = static_cast<CudaStream&>(stream);
     cuda.fixed(key_of(8, &plan, o.x, o.w, o.y, o.bias, work), "cudnn", [&](cudaStream_t handle) {
@@ -103,7 +103,7 @@ class ConvCudnn final : public ConvEngine {
     });
   }
 
-  // cuDNN wants the bias of a bf16 convolution in bf16.
+  // cuDNN requires the bias of a bf16 convolution in bf16.
   static AnyView in_dtype(Stream& stream, const AnyView& b, void* work) {
     if constexpr (std::is_same_v<T, C>) {
       return b;
@@ -116,7 +116,7 @@ class ConvCudnn final : public ConvEngine {
     }
   }
   bool pads() const { return planned_.x != p_.x; }
-  // The view of an image as it was planned: itself, or one in the workspace.
+  // The image in the planned shape: the image itself, or a padded one in the workspace.
   AnyView in_workspace(AnyView image, void* work) const {
     if (pads()) image.data = work, image.shape = planned_.x;
     return image;
@@ -145,7 +145,7 @@ class ConvCudnn final : public ConvEngine {
 std::unique_ptr<ConvEngine> make_conv_cudnn(CudaDevice& device, const ConvProblem& problem,
                                             const ConvPasses& passes, std::string& why) {
   if (problem.dtype == DType::f64) {
-    why = "cuDNN is used for float32 and bfloat16 only";
+    why = "cuDNN is only used for float32 and bfloat16";
     return nullptr;
   }
   if (!find_cudnn(why)) return nullptr;
@@ -157,14 +157,13 @@ std::unique_ptr<ConvEngine> make_conv_cudnn(CudaDevice& device, const ConvProble
     plans = plans_of<CudnnPlan>(
         passes, [&](CudnnPass pass) { return plan_for(index, planned, pass, device.tf32()); });
   } catch (const DeviceError& e) {
-    why = format("cuDNN does not work on {} ({})", to_string(device.id()), e.what());
+    why = format("cuDNN failed on {} ({})", to_string(device.id()), e.what());
     return nullptr;
   }
   if (plans.missing) {
     why = format(
-        "cuDNN has no plan within {} MiB, the same in every run, for the pass '{}' of a "
-        "convolution "
-        "of {}",
+        "cuDNN has no deterministic plan with a workspace of at most {} MiB for the pass '{}' of a "
+        "convolution of {}",
         kWorkspaceLimit >> 20, name_of(*plans.missing), to_string(problem.x));
     return nullptr;
   }

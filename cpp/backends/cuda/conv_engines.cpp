@@ -17,10 +17,10 @@ struct Engine {
                                       const ConvPasses& passes, std::string& why);
 };
 
-// The order of "auto".
+// In the order in which "auto" tries them.
 const Engine kEngines[] = {{"cudnn", &make_conv_cudnn}, {"gemm", &make_conv_gemm}};
 
-// "auto, cudnn or gemm", without one that has just failed.
+// "auto, cudnn or gemm", without the engine that has just failed.
 std::string choices(const std::string& failed = "") {
   std::vector<std::string> all = {"auto"};
   for (const Engine& engine : kEngines)
@@ -31,20 +31,20 @@ std::string choices(const std::string& failed = "") {
   return text;
 }
 
-// "auto" takes the next engine: each reason is printed once.
+// Reports that "auto" falls back to the next engine; each reason is printed once.
 void say(const std::string& why) {
   static std::mutex mutex;
   static std::set<std::string> said;
   const std::lock_guard lock(mutex);
   if (said.insert(why).second)
-    std::fprintf(stderr, "alexnet-native: %s: the engine gemm takes its place\n", why.c_str());
+    std::fprintf(stderr, "alexnet-native: %s: using the engine gemm instead\n", why.c_str());
 }
 
 }  // namespace
 
 std::unique_ptr<ConvEngine> make_conv_engine(CudaDevice& device, const std::string& name,
                                              const ConvProblem& problem, const ConvPasses& passes) {
-  require<InternalError>(problem.block == 1, "a CUDA engine was given a blocked input");
+  require<InternalError>(problem.block == 1, "CUDA engines do not support blocked inputs");
   bool known = name == "auto";
   for (const Engine& engine : kEngines) {
     if (name != "auto" && name != engine.name) continue;
@@ -54,7 +54,7 @@ std::unique_ptr<ConvEngine> make_conv_engine(CudaDevice& device, const std::stri
     require<ConfigError>(name == "auto", "engine {}: {}: choose {}", name, why, choices(name));
     if (problem.dtype != DType::f64) say(why);
   }
-  require<InternalError>(!known, "no engine computes this convolution");
+  require<InternalError>(!known, "no engine supports this convolution");
   fail<ConfigError>("there is no convolution engine '{}' on {}: choose {}", name,
                     to_string(device.id()), choices());
 }

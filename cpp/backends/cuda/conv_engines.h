@@ -10,14 +10,14 @@ namespace alexnet {
 
 class CudaDevice;
 
-// "auto": the first of the list in conv_engines.cpp that is there and has all passes of the
+// "auto": the first engine in conv_engines.cpp that is available and supports all passes of the
 // problem.
 std::unique_ptr<ConvEngine> make_conv_engine(CudaDevice& device, const std::string& name,
                                              const ConvProblem& problem, const ConvPasses& passes);
 
-// Null: it cannot, and `why` says so.
+// These return null if the engine cannot be used; `why` is then the reason.
 //
-// cuDNN: conv_cudnn.cpp, or conv_no_cudnn.cpp where it was built without.
+// cuDNN: conv_cudnn.cpp, or conv_no_cudnn.cpp in builds without cuDNN's headers.
 std::unique_ptr<ConvEngine> make_conv_cudnn(CudaDevice& device, const ConvProblem& problem,
                                             const ConvPasses& passes, std::string& why);
 // im2col and cuBLAS: conv_gemm.cu.

@@ -1,6 +1,5 @@
-// The "gemm" engine: im2col, then one matrix product for each group. Images are taken in chunks, so
-// that the unrolled matrix stays within kColumnBytes; sums over the batch run over the chunks in
-// order.
+// The "gemm" engine: im2col, then one matrix product per group. Images are processed in chunks, so
+// that the unrolled matrix needs at most kColumnBytes; sums over the batch add the chunks in order.
 #include "backends/cuda/bias_gradient.h"
 #include "backends/cuda/conv_engines.h"
 #include "backends/cuda/cuda_device.h"
@@ -14,7 +13,7 @@ constexpr int64_t kColumnBytes = int64_t(256) << 20;
 
 template <class T>
 class ConvGemm final : public ConvEngine {
-  // Products are of the compute type, so either matrix may be one.
+  // Results of products have the compute type, and either matrix may be a result.
   using C = Compute<T>;
 
  public:
@@ -98,7 +97,7 @@ class ConvGemm final : public ConvEngine {
     launch_op(stream, op, op.grid());
   }
 
-  // f(first image, unrolling, the matrix of taps, the matrix of outputs), of these types.
+  // Calls f(first image, unrolling, matrix of taps, matrix of outputs) for each chunk.
   template <class Col, class Row, class F>
   void each_chunk(void* work, F&& f) const {
     for (int first = 0; first < p_.x.n; first += chunk_) {

@@ -1,4 +1,4 @@
-// In place of conv_cudnn.cpp where the build found no cudnn.h.
+// Replaces conv_cudnn.cpp in builds that did not find cudnn.h.
 #include "backends/cuda/conv_engines.h"
 
 namespace alexnet {

@@ -1,5 +1,5 @@
-// Which plans of cuDNN's a convolution takes for the passes that will run. Apart from cuDNN, whose
-// headers not every machine has.
+// Selects the cuDNN plans of a convolution for the passes that will run. Does not include cuDNN's
+// headers, so that it can be tested without them.
 #pragma once
 
 #include <memory>
@@ -27,12 +27,14 @@ inline const char* name_of(CudnnPass pass) {
 
 template <class Plan>
 struct ConvPlans {
-  std::shared_ptr<Plan> forward, fused, data, weights;  // null: not wanted, or see forward
-  std::optional<CudnnPass> missing;                     // the first that is wanted and has no plan
+  // Null if the pass will not run. `fused` may also be null because `forward` replaces it.
+  std::shared_ptr<Plan> forward, fused, data, weights;
+  std::optional<CudnnPass> missing;  // the first required pass that has no plan
 };
 
-// `make(pass)` gives a shared plan, or null where there is none; it is called for no pass that will
-// not run. Where bias and ReLU have no plan with the convolution, they follow a plain forward pass.
+// `make(pass)` returns a shared plan, or null if there is none; it is only called for passes that
+// will run. If there is no fused plan with bias and ReLU, they are applied after a plain forward
+// pass.
 template <class Plan, class Make>
 ConvPlans<Plan> plans_of(const ConvPasses& wanted, Make&& make) {
   ConvPlans<Plan> plans;

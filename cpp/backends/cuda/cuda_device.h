@@ -35,7 +35,7 @@ class CudaDevice final : public Device {
  private:
   DeviceId id_;
   MemoryPool memory_;
-  std::shared_ptr<Writes> writes_;  // they keep their stream as long as the device is there
+  std::shared_ptr<Writes> writes_;  // keeps its stream alive as long as the device exists
   int block_threads_ = 0, processors_ = 0;
   bool tf32_ = false;
 };

@@ -1,6 +1,6 @@
-// A point in a CUDA stream's work. Streams of other back ends wait for a handle when their turn
-// comes, which may be after many more records: until then it is not recorded again, and another
-// one takes its place.
+// A point in a CUDA stream's work. A stream of another back end waits for the CUDA event only when
+// it reaches the wait, which may be after further calls of record(). Until then that CUDA event is
+// not recorded again; record() uses another one.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -47,7 +47,7 @@ class CudaEvent final : public Event {
     Handle(const Handle&) = delete;
 
     cudaEvent_t event = nullptr;
-    std::atomic<int> waiting = 0;  // of other back ends
+    std::atomic<int> waiting = 0;  // number of pending waits of other back ends
   };
 
   std::shared_ptr<Handle> another() {

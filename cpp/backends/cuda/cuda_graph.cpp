@@ -22,7 +22,7 @@ std::vector<std::byte> bytes_of(const KernelLaunch& call) {
   return bytes;
 }
 
-// Whether the arguments are those bytes; if not, the bytes become theirs.
+// Copies the arguments to `bytes`; returns whether they were equal.
 bool take_over(const KernelLaunch& call, std::vector<std::byte>& bytes) {
   bool same = true;
   size_t at = 0;
@@ -51,14 +51,14 @@ void CudaGraph::attach(CudaGraph* replay) {
   for (CudaStream* stream : streams_) stream->attach(replay);
 }
 
-// What the other streams do from now on comes after what the first has done.
+// Later work on the other streams waits for the earlier work on the first stream.
 void CudaGraph::fork() {
   if (streams_.size() == 1) return;
   streams_[0]->record(*forked_);
   for (size_t i = 1; i < streams_.size(); ++i) streams_[i]->wait(*forked_);
 }
 
-// What the first does from now on comes after what the others have done.
+// Later work on the first stream waits for the earlier work on the other streams.
 void CudaGraph::join() {
   for (size_t i = 1; i < streams_.size(); ++i) {
     streams_[i]->record(*joined_[i - 1]);
@@ -136,10 +136,11 @@ bool CudaGraph::give_up(const std::string& why) noexcept {
   cancel();
   drop();
   state_ = State::broken;
-  std::fprintf(stderr,
-               "alexnet-native: training continues without a CUDA graph, because the step could "
-               "not be captured or launched as one (%s)\n",
-               why.c_str());
+  std::fprintf(
+      stderr,
+      "alexnet-native: the training step could not be captured or launched as a CUDA graph "
+      "(%s): training continues without one\n",
+      why.c_str());
   return true;
 }
 
@@ -151,7 +152,7 @@ void CudaGraph::drop() {
 }
 
 void CudaGraph::record(cudaStream_t stream, const KernelLaunch& call) {
-  // The node that the capture added last on this stream is what the next one would depend on.
+  // The node captured last on this stream is the only dependency of the next one.
   cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
   const cudaGraphNode_t* last = nullptr;
   size_t count = 0;

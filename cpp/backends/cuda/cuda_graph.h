@@ -1,7 +1,7 @@
-// A training step as a CUDA graph. The first time it is enqueued as ever, so that whatever is set
-// up on first use is set up; the second time it is captured; from then on the caller's enqueueing
-// only finds out which kernels' arguments have changed, and one launch plays all of it. Where the
-// capture fails, steps are enqueued task by task from then on.
+// A training step as a CUDA graph. The first step is enqueued normally, so that everything that is
+// created on first use exists. The second step is captured. From then on enqueueing a step only
+// updates the kernel arguments that have changed, and one launch replays the graph. If the capture
+// fails, all later steps are enqueued normally.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -18,7 +18,7 @@ class CudaStream;
 class CudaEvent;
 
 struct KernelLaunch {
-  const char* what;  // its name in a profile
+  const char* what;  // name in a profile
   void* kernel;
   dim3 grid, block;
   size_t shared;
@@ -38,7 +38,7 @@ uint64_t key_bits(T value) {
   }
 }
 
-// Numbers, enums and pointers as one number.
+// A hash of numbers, enums and pointers.
 template <class... T>
 uint64_t key_of(const T&... values) {
   uint64_t h = 14695981039346656037u;
@@ -60,7 +60,7 @@ class CudaGraph final : public StepGraph {
   void cancel() noexcept override;
   bool give_up(const std::string& why) noexcept override;
 
-  // For the streams: CudaStream::kernel, CudaStream::fixed.
+  // Called by CudaStream::kernel and CudaStream::fixed.
   bool playing() const { return state_ == State::playing; }
   void record(cudaStream_t stream, const KernelLaunch& call);
   void record(uint64_t key);
@@ -70,7 +70,7 @@ class CudaGraph final : public StepGraph {
  private:
   enum class State { first, recording, playing, broken };
   struct Entry {
-    cudaGraphNode_t node = nullptr;  // null: fixed
+    cudaGraphNode_t node = nullptr;  // null: recorded by CudaStream::fixed
     uint64_t key = 0;
     std::vector<std::byte> arguments;
   };
@@ -82,7 +82,7 @@ class CudaGraph final : public StepGraph {
 
   std::vector<CudaStream*> streams_;
   std::unique_ptr<CudaEvent> forked_;
-  std::vector<std::unique_ptr<CudaEvent>> joined_;  // of the streams but the first
+  std::vector<std::unique_ptr<CudaEvent>> joined_;  // of all streams except the first
   State state_ = State::first;
   cudaGraph_t graph_ = nullptr;
   cudaGraphExec_t exec_ = nullptr;

@@ -1,4 +1,4 @@
-// The times of a stream's tasks, by a pair of events around each.
+// Times the tasks of a stream with a pair of events around each.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -18,14 +18,14 @@ class CudaProfile {
   }
   CudaProfile(const CudaProfile&) = delete;
 
-  // Blocking: puts the device's clock beside that of the process.
+  // Blocks; relates the device's clock to that of the process.
   void start() {
     const OnDevice here(device_);
     records_.clear();
     used_ = 0;
     const cudaEvent_t origin = next();
     constexpr int64_t close = 100'000;  // nanoseconds
-    constexpr int kTries = 10;          // the host may be held up between the two clocks
+    constexpr int kTries = 10;          // the host may be interrupted between the two clocks
     for (int i = 0; i < kTries; ++i) {
       const int64_t before = profile_clock();
       ANX_CUDA(cudaEventRecord(origin, stream_));
@@ -39,7 +39,7 @@ class CudaProfile {
     ANX_CUDA(cudaEventRecord(next(), stream_));
     records_.push_back(record);
   }
-  // Of all tasks, which must be done.
+  // The records of all tasks, which must have finished.
   std::vector<TaskRecord> take() {
     for (size_t i = 0; i < records_.size(); ++i) {
       records_[i].start = time_of(events_[1 + 2 * i]);
@@ -51,7 +51,7 @@ class CudaProfile {
   }
 
  private:
-  // In order; created once and used again.
+  // The next event, in order; events are created once and reused.
   cudaEvent_t next() {
     if (used_ == events_.size()) {
       cudaEvent_t event = nullptr;
@@ -70,7 +70,7 @@ class CudaProfile {
   cudaStream_t stream_;
   std::vector<cudaEvent_t> events_;  // the origin, then before and after each task
   size_t used_ = 0;
-  int64_t origin_ = 0;  // of profile_clock()
+  int64_t origin_ = 0;  // time of events_[0] by profile_clock()
   std::vector<TaskRecord> records_;
 };
 

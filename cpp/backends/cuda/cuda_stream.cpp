@@ -52,10 +52,10 @@ void CudaStream::fill_zero(AnyView dst) {
 }
 
 void CudaStream::copy(AnyView src, AnyView dst) {
-  require<DeviceError>(src.device == device(), "a copy from {} was given to the stream of {}",
+  require<DeviceError>(src.device == device(), "a copy from {} was enqueued on a stream of {}",
                        to_string(src.device), to_string(device()));
-  require<InternalError>(src.bytes() == dst.bytes(), "a copy from {} to {}", to_string(src.shape),
-                         to_string(dst.shape));
+  require<InternalError>(src.bytes() == dst.bytes(), "a copy from {} to {} differs in size",
+                         to_string(src.shape), to_string(dst.shape));
   const size_t bytes = size_t(src.bytes());
   const int from = src.device.index, to = dst.device.index;
   fixed(key_of(3, src.data, dst.data, bytes), "copy", [&](cudaStream_t stream) {
@@ -100,7 +100,7 @@ void CudaStream::wait(Event& event) {
     });
     return;
   }
-  // Of another back end: a thread of the driver waits for it.
+  // An event of another back end: a thread of the driver waits for it.
   auto* wait = new std::function<void()>(event.host_wait());
   const auto call = [](void* data) {
     const std::unique_ptr<std::function<void()>> owned(static_cast<std::function<void()>*>(data));
@@ -115,7 +115,7 @@ std::unique_ptr<StepGraph> CudaStream::make_step_graph(const std::vector<Stream*
   std::vector<CudaStream*> own;
   for (Stream* stream : streams) {
     auto* cuda = dynamic_cast<CudaStream*>(stream);
-    if (!cuda) return nullptr;  // a CPU takes part: nothing to capture there
+    if (!cuda) return nullptr;  // a CPU stream cannot be captured
     own.push_back(cuda);
   }
   return std::make_unique<CudaGraph>(own);
@@ -135,7 +135,7 @@ void CudaStream::synchronize() {
   const cudaError_t result = cudaStreamSynchronize(handle_);
   if (result == cudaSuccess) return;
   cudaGetLastError();
-  fail<DeviceError>("{}: {} ({}), in layer '{}' or before it; this process must be started again",
+  fail<DeviceError>("{}: {} ({}), in layer '{}' or before it; this process must be restarted",
                     to_string(device()), cudaGetErrorString(result), cudaGetErrorName(result),
                     label_);
 }

@@ -26,13 +26,13 @@ class CudaStream final : public Stream {
   DeviceId device() const override;
   CudaDevice& owner() { return device_; }
   cudaStream_t handle() const { return handle_; }
-  // Of a launch: threads of a block (a power of two), and the most blocks that pay.
+  // Threads per block (a power of two), and the maximum useful number of blocks of a launch.
   int64_t block_threads() const;
   int64_t most_blocks() const;
 
   void launch(int index, const void* op, size_t size, Grid grid) override;
   void gemm(const Gemm& gemm) override;
-  // `count` products whose operands lie `stride` elements apart; 0: the same one.
+  // `count` products whose operands are `stride_*` elements apart; 0: all use the same operand.
   void gemm_batch(const Gemm& gemm, int count, int64_t stride_a, int64_t stride_b,
                   int64_t stride_c);
   void fill_zero(AnyView dst) override;
@@ -51,18 +51,19 @@ class CudaStream final : public Stream {
   std::vector<TaskRecord> take_profile() override;
   void synchronize() override;
 
-  // How everything is enqueued. Outside a replay: enqueue(handle). While one records: that, and it
-  // is noted. While one plays: it is compared with what was recorded, and not enqueued.
+  // All work is enqueued by these two functions. Without a graph they call enqueue(handle). While a
+  // graph records, they also record the call. While a graph replays, they compare the call with the
+  // recorded one and enqueue nothing.
   //
-  // A kernel's arguments may change from one replay to the next.
+  // The arguments of a kernel may change from one replay to the next.
   template <class F>
   void kernel(const KernelLaunch& call, F&& enqueue) {
     if (replay_ && replay_->playing()) return replay_->play(call);
     run(call.what, enqueue);
     if (replay_) replay_->record(handle_, call);
   }
-  // For the rest, whatever it depends on is in `key` (key_of); the replay begins anew when it
-  // changes. `what`: its name in a profile; null: it is no task.
+  // For all other calls. `key` (key_of) must cover everything the call depends on; if it changes,
+  // the graph is recorded again. `what`: name in a profile; null: not profiled.
   template <class F>
   void fixed(uint64_t key, const char* what, F&& enqueue) {
     if (replay_ && replay_->playing()) return replay_->play(key);
@@ -70,14 +71,14 @@ class CudaStream final : public Stream {
     if (replay_) replay_->record(key);
   }
   void attach(CudaGraph* replay) { replay_ = replay; }
-  // Of this stream; made by the engine that first needs it.
+  // The cuDNN handle of this stream; created by the first engine that needs it.
   std::shared_ptr<CudnnHandle>& cudnn() { return cudnn_; }
 
  private:
   template <class F>
   void run(const char* what, F&& enqueue) {
     const OnDevice here(device().index);
-    const bool timed = profiling_ && what && !replay_;  // a replay is one launch
+    const bool timed = profiling_ && what && !replay_;  // a graph is a single launch
     try {
       if (timed) profile_->before();
       if constexpr (std::is_same_v<decltype(enqueue(handle_)), cudaError_t>) {

@@ -13,13 +13,12 @@ namespace {
 
 struct Opened {
   CudnnLibrary library;
-  std::string why;  // empty: it is there
+  std::string why;  // why it is not available; empty: it is
 };
 
 // Engines that cuDNN compiles at run time need NVRTC's builtins. libnvrtc opens them by their bare
-// name and has no RUNPATH, so that from NVIDIA's wheels it finds them only where they are open
-// already; cuDNN then leaves those engines out without a word. Where NVRTC is absent there is
-// nothing to do.
+// name and has no RUNPATH, so with NVIDIA's wheels it finds them only if they are already open;
+// otherwise cuDNN silently omits those engines. Does nothing if NVRTC is not installed.
 void open_nvrtc_builtins() {
   std::string error;
   void* nvrtc = module_host().open_library("libnvrtc.so.13", error);

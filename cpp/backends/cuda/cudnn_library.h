@@ -1,4 +1,4 @@
-// cuDNN 9, opened when it is first asked for: the back end loads where it is absent.
+// cuDNN 9, opened on first use, so that the back end also loads where it is not installed.
 #pragma once
 
 #include <cudnn.h>
@@ -18,7 +18,7 @@ struct CudnnLibrary {
 #undef ANX_MEMBER
 };
 
-// Null: `why` says what is missing.
+// Returns null if it is not available; `why` is then the reason.
 const CudnnLibrary* find_cudnn(std::string& why);
 const CudnnLibrary& cudnn();  // throws UnavailableError
 
@@ -26,7 +26,7 @@ void check_cudnn(cudnnStatus_t status, const char* call);  // throws DeviceError
 #define ANX_CUDNN(function, ...) \
   ::alexnet::check_cudnn(::alexnet::cudnn().function(__VA_ARGS__), #function)
 
-// cuDNN on one device and, unless it is only to plan, one stream.
+// A cuDNN handle for one device and one stream; handles that only make plans need no stream.
 class CudnnHandle {
  public:
   explicit CudnnHandle(int device, cudaStream_t stream = nullptr);

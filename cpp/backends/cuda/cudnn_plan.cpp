@@ -9,19 +9,19 @@
 namespace alexnet {
 namespace {
 
-// Names of tensors; the last two lie between fused operations and are never in memory.
+// Ids of tensors. The last two are intermediate results of fused operations and never in memory.
 enum : int64_t { kX = 1, kW, kY, kBias, kProduct, kSum };
 
 cudnnDataType_t data_type(DType t) {
   return t == DType::bf16 ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT;
 }
 
-// What one plan computes of a convolution: one of its groups, or all of them. Strides and steps in
-// elements.
+// The part of a convolution that one plan computes: one group, or all groups. Strides and steps are
+// in elements.
 struct Part {
-  ConvProblem conv;                // with its own numbers of channels and groups
-  int64_t x_image, y_image;        // from one image to the next
-  int64_t x_step, w_step, y_step;  // from this part to the next; 0: there is none
+  ConvProblem conv;                // with the channels and groups of this part
+  int64_t x_image, y_image;        // stride from one image to the next
+  int64_t x_step, w_step, y_step;  // step from this part to the next; 0: there is no other part
 
   int64_t k_step() const { return y_step / conv.y.plane(); }
 };
@@ -39,7 +39,8 @@ Part one_group(const ConvProblem& p) {
   return part;
 }
 
-// Of the addresses of all parts: the largest power of two that divides `step`, 64 at most.
+// Alignment of the addresses of all parts: the largest power of two that divides the step in bytes,
+// at most 64.
 int64_t alignment(int64_t step, DType dtype) {
   const int64_t bytes = step * int64_t(size_of(dtype));
   return bytes == 0 ? 64 : std::min<int64_t>(64, bytes & -bytes);
@@ -92,7 +93,8 @@ CudnnDescriptor pointwise(cudnnPointwiseMode_t mode, const CudnnDescriptor& x,
   return op;
 }
 
-// The descriptors hold what they are given, so these may go when the graph is finalised.
+// Finalised descriptors keep copies of the descriptors they contain, so only the operations are
+// returned.
 std::vector<CudnnDescriptor> operations(const Part& part, CudnnPass pass) {
   const ConvProblem& p = part.conv;
   const Shape weight = p.weight();
@@ -157,7 +159,7 @@ std::vector<cudnnBackendDescriptor_t> raw(const std::vector<CudnnDescriptor>& de
   return out;
 }
 
-// What the heuristics propose, the best first.
+// The engine configurations that the heuristics propose, best first.
 std::vector<CudnnDescriptor> proposals(const CudnnTarget& target, const CudnnDescriptor& graph,
                                        cudnnBackendHeurMode_t mode) {
   CudnnDescriptor heuristics(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
@@ -185,19 +187,20 @@ int64_t read(const CudnnDescriptor& from, cudnnBackendAttributeName_t name,
   return std::min(count, most);
 }
 
-// The same bits in every run, and the precision that was asked for. The rest was seen with cuDNN
-// 9.19 on an H100 (docs/gpu): what an engine's notes do not say of it.
+// Whether an engine gives the same bits in every run and keeps to the requested precision. The
+// other exclusions are errors found with cuDNN 9.19 on an H100 (docs/gpu) that the notes of the
+// engines do not mention.
 bool is_allowed(const CudnnDescriptor& config, const Part& part, CudnnPass pass,
                 bool tensor_cores) {
   CudnnDescriptor engine(CUDNN_BACKEND_ENGINE_DESCRIPTOR);
   cudnnBackendDescriptor_t filled = engine.raw();
   read(config, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &filled);
-  // Winograd's: for windows of 5 its gradients are off by 0.008 of the largest.
+  // A Winograd engine: for 5x5 kernels the error of its gradients is 0.008 of the largest value.
   int64_t index = 0;
   read(engine, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, 1, &index);
   const bool large = std::max(part.conv.kernel_h, part.conv.kernel_w) > 3;
   if (pass == CudnnPass::backward_weights && index == 17 && large) return false;
-  // One that is compiled at run time took images for adjacent that are not.
+  // An engine compiled at run time assumed that images are contiguous when they are not.
   cudnnBackendBehaviorNote_t behaviour[CUDNN_BEHAVIOR_NOTE_TYPE_COUNT];
   int64_t count = read(engine, CUDNN_ATTR_ENGINE_BEHAVIOR_NOTE, CUDNN_TYPE_BEHAVIOR_NOTE,
                        CUDNN_BEHAVIOR_NOTE_TYPE_COUNT, behaviour);
@@ -292,7 +295,7 @@ std::unique_ptr<CudnnPlan> make_plan(const CudnnTarget& target, const Part& part
   return nullptr;
 }
 
-// After the last pixel of an axis, so that the output has its length.
+// The padding after the last pixel of an axis that gives the output its length.
 int padding_after(int in, int out, int kernel, int stride, int pad) {
   if ((in + 2 * pad - kernel) / stride + 1 == out) return pad;
   return (out - 1) * stride + kernel - in - pad;
@@ -314,7 +317,7 @@ ConvProblem with_padding_in_image(ConvProblem p) {
 
 std::unique_ptr<CudnnPlan> make_cudnn_plan(const CudnnTarget& target, const ConvProblem& problem,
                                            CudnnPass pass, bool tf32, size_t workspace_limit) {
-  require<InternalError>(is_padded_evenly(problem), "cuDNN was given uneven padding");
+  require<InternalError>(is_padded_evenly(problem), "cuDNN was called with uneven padding");
   if (problem.groups > 1 && (tf32 || problem.dtype == DType::bf16))
     if (auto plan = make_plan(target, one_group(problem), pass, tf32, workspace_limit)) {
       plan->repeat(problem.groups);

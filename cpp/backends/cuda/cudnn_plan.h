@@ -1,4 +1,4 @@
-// One pass of a convolution as a plan of cuDNN's graph API.
+// One pass of a convolution as an execution plan of cuDNN's graph API.
 #pragma once
 
 #include <memory>
@@ -11,7 +11,7 @@
 
 namespace alexnet {
 
-// The attribute type of a C++ type; -1: it has none.
+// The cuDNN attribute type of a C++ type; -1: none.
 template <class T>
 inline constexpr int kCudnnType = -1;
 template <>
@@ -35,7 +35,7 @@ inline constexpr int kCudnnType<cudnnNanPropagation_t> = CUDNN_TYPE_NAN_PROPOGAT
 template <>
 inline constexpr int kCudnnType<cudnnBackendHeurMode_t> = CUDNN_TYPE_HEUR_MODE;
 
-// A descriptor of cuDNN's, owned.
+// An owned cuDNN descriptor.
 class CudnnDescriptor {
  public:
   explicit CudnnDescriptor(cudnnBackendDescriptorType_t type);
@@ -63,18 +63,19 @@ class CudnnDescriptor {
   cudnnBackendDescriptor_t raw_ = nullptr;
 };
 
-// What is planned for: a device, by a handle on it; or one that is not here, by its properties.
+// The device to plan for: a handle on it or, for a device that this machine does not have, its
+// properties.
 struct CudnnTarget {
   cudnnHandle_t handle = nullptr;
   const CudnnDescriptor* properties = nullptr;
 };
 
-// The operands of a pass: for the backward ones y is dy, and the result dx or dw is x or w.
+// The operands of a pass. For backward passes `y` is dy, and the result dx or dw is in `x` or `w`.
 struct CudnnOperands {
   void *x = nullptr, *w = nullptr, *y = nullptr, *bias = nullptr;
 };
 
-// How often a plan runs, and the bytes from the operands of one run to those of the next.
+// Number of times a plan runs, and the offsets in bytes from the operands of one run to the next.
 struct CudnnParts {
   int count = 1;
   int64_t x = 0, w = 0, y = 0, bias = 0;
@@ -87,27 +88,27 @@ class CudnnPlan {
 
   size_t workspace_bytes() const { return workspace_bytes_; }
   void repeat(int count) { parts_.count = count; }
-  // Enqueued on the handle's stream.
+  // Enqueues the plan on the handle's stream.
   void run(cudnnHandle_t handle, const CudnnOperands& operands, void* workspace);
 
  private:
-  std::mutex mutex_;  // cuDNN does not promise that a plan runs from two threads at once
+  std::mutex mutex_;  // cuDNN does not guarantee that plans are thread-safe
   CudnnDescriptor plan_;
   size_t workspace_bytes_;
   CudnnParts parts_;
 };
 
-// cuDNN is given the same padding on both sides of an image only. Where the last window reaches
-// further (conv1's 55th, over 224 pixels), the caller pads the image itself: with uneven padding,
-// engine 1 of cuDNN 9.19 computes wrong gradients with respect to the weights (docs/gpu).
+// cuDNN is only used with the same padding on both sides of an image. If the last window extends
+// further (the 55th of conv1, for 224 pixels), the caller pads the image itself: with uneven
+// padding, engine 1 of cuDNN 9.19 computes wrong gradients with respect to the weights (docs/gpu).
 bool is_padded_evenly(const ConvProblem& problem);
-ConvProblem with_padding_in_image(ConvProblem problem);  // its x is the padded one
+ConvProblem with_padding_in_image(ConvProblem problem);  // x of the result is the padded image
 
-// The first that cuDNN's heuristics propose of those that give the same bits in every run, keep to
-// the precision and fit the workspace; null: there is none. Strict float32 (`tf32` false) takes no
-// tensor cores. All operands are of the problem's dtype: of mixed ones cuDNN has no plans. On
-// tensor cores the groups run one after the other where they can: what cuDNN has for several at
-// once took up to fifteen times as long (docs/gpu).
+// Returns the first plan proposed by cuDNN's heuristics that gives the same bits in every run,
+// keeps to the precision and fits the workspace; null if there is none. With `tf32` false, float32
+// plans do not use tensor cores. All operands have the problem's dtype: cuDNN has no plans for
+// mixed types. On tensor cores, groups run one after the other if possible: cuDNN's plans for
+// several groups at once took up to fifteen times as long (docs/gpu).
 std::unique_ptr<CudnnPlan> make_cudnn_plan(const CudnnTarget& target, const ConvProblem& problem,
                                            CudnnPass pass, bool tf32, size_t workspace_limit);
 

@@ -10,7 +10,7 @@
 
 namespace alexnet {
 
-// Never destroyed: arrays of Python's may be given back at the very end.
+// Never destroyed: Python may release arrays at the very end of the process.
 HostMemory& host_memory() {
   static auto* memory = new HostMemory;
   return *memory;
@@ -32,15 +32,17 @@ void* HostMemory::allocate(DeviceId device, size_t bytes) {
   if (result != cudaErrorMemoryAllocation) check_cuda(result, "cudaMallocHost");
   cudaGetLastError();
   if (posix_memalign(&data, 64, bytes) != 0)
-    fail<DeviceError>("the host has no {} MiB of memory left for {}: take a smaller batch",
-                      bytes >> 20, to_string(device));
+    fail<DeviceError>(
+        "the host is out of memory: {} MiB were requested for {}; use a smaller batch", bytes >> 20,
+        to_string(device));
   const std::lock_guard lock(mutex_);
   if (!std::exchange(told_, true))
-    std::fprintf(stderr,
-                 "alexnet-native: the host can pin no %zu MiB of memory that %s reaches directly: "
-                 "ordinary memory takes its place, and batches are copied once more; take a "
-                 "smaller batch or prefetch, or give this machine more memory\n",
-                 (bytes + (size_t(1) << 20) - 1) >> 20, to_string(device).c_str());
+    std::fprintf(
+        stderr,
+        "alexnet-native: %zu MiB of host memory for %s could not be pinned: using ordinary "
+        "memory, which needs one more copy per batch; a smaller batch or prefetch, or more "
+        "memory, avoids this\n",
+        (bytes + (size_t(1) << 20) - 1) >> 20, to_string(device).c_str());
   return data;
 }
 

@@ -1,5 +1,5 @@
-// Memory of the host that every CUDA device copies from and to without a detour: pinned memory. Of
-// the whole process, as the devices that use it are not always the one that it was asked from.
+// Pinned host memory, which every CUDA device copies to and from directly. One object for the whole
+// process, since memory may be used by other devices than the one that allocated it.
 #pragma once
 
 #include <cstddef>
@@ -12,15 +12,15 @@ namespace alexnet {
 
 class HostMemory {
  public:
-  // Ordinary memory where the host can pin no more, which one line says once; 64-byte aligned.
-  // Throws DeviceError where there is none of that either.
+  // 64-byte aligned. Returns ordinary memory if the host cannot pin more, and prints a warning
+  // once. Throws DeviceError if the host is out of memory.
   void* allocate(DeviceId device, size_t bytes);
   void release(void* data) noexcept;
   bool is_pinned(const void* data, size_t bytes) const;  // all of it, in one allocation
 
  private:
   mutable std::mutex mutex_;
-  std::map<const char*, size_t> pinned_;  // bytes, by their begin
+  std::map<const char*, size_t> pinned_;  // sizes in bytes by address
   bool told_ = false;
 };
 

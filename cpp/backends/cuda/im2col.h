@@ -1,8 +1,9 @@
-// The unrolled matrix of some images on a GPU, a thread for each entry, and what goes with it.
+// im2col and col2im on a GPU, with one thread per entry of the unrolled matrix, and conversions
+// between images and rows of a matrix product.
 //
 // col[k, (n, p, q)] = x[n, c, p*stride + i - pad, q*stride + j - pad] for the tap k = (c, i, j), 0
-// outside: a row for each tap of all groups, a column for each output pixel of all images. Products
-// with it have their images side by side too: rows[o, (n, p, q)].
+// outside the image: one row per tap of all groups, one column per output pixel of all images.
+// Products with it have the same columns: rows[o, (n, p, q)].
 #pragma once
 
 #include "core/conv.h"
@@ -10,7 +11,7 @@
 
 namespace alexnet {
 
-// What the kernels need to know of a ConvProblem.
+// The part of a ConvProblem that the kernels need.
 struct Unrolling {
   int in_c, in_h, in_w, out_c, out_h, out_w, kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w;
   int images;  // of this chunk
@@ -34,7 +35,7 @@ struct Unrolling {
   ANX_HD int64_t columns() const { return int64_t(images) * pixels(); }
   ANX_HD int taps() const { return in_c * kernel_h * kernel_w; }
 
-  // Of the operands, for visit().
+  // Shapes of the operands, for visit().
   Shape input() const { return {images, in_c, in_h, in_w}; }
   Shape output() const { return {images, out_c, out_h, out_w}; }
   Shape matrix(int rows) const { return {rows, images, pixels(), 1}; }
@@ -66,8 +67,8 @@ struct Im2col {
   }
 };
 
-// dx = the fold of dcol: each pixel gathers from the windows that cover it, in a fixed order, so no
-// two threads write the same.
+// dx = col2im(dcol). Each pixel sums over the windows that cover it, in a fixed order, so that no
+// two threads write to the same pixel.
 template <class T>
 struct Col2im {
   static constexpr const char* name = "col2im";
@@ -103,7 +104,7 @@ struct Col2im {
   }
 };
 
-// y[n, o, p] = rows[o, (n, p)] + b[o], or with `relu` the larger of that and 0.
+// y[n, o, p] = rows[o, (n, p)] + b[o], or max(0, ...) of it with `relu`.
 template <class T>
 struct RowsToImages {
   static constexpr const char* name = "rows_to_images";
@@ -125,7 +126,7 @@ struct RowsToImages {
     const Index n = row / u.out_c, o = row - n * u.out_c;
     const Index from = o * u.columns() + n * u.pixels() + pixel;
     const C sum = rows[from] + (b ? b[o] : C(0));
-    y[row * u.pixels() + pixel] = relu && sum <= 0 ? C(0) : sum;  // a NaN stays
+    y[row * u.pixels() + pixel] = relu && sum <= 0 ? C(0) : sum;  // keeps NaN
   }
 };
 

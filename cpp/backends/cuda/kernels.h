@@ -1,4 +1,4 @@
-// Every op of AllOps as a function that launches it.
+// A launch function for every op of AllOps.
 #pragma once
 
 #include "backends/cuda/cuda_stream.h"
@@ -11,7 +11,7 @@ using OpLaunchers = OpLauncher[AllOps::size];
 
 OpLauncher op_launcher(int index);
 
-// The kernels of one type each, in files of their own that compile side by side.
+// The kernels of each type are in a separate file, so that the files compile in parallel.
 void add_kernels_f32(OpLaunchers& all);
 void add_kernels_f64(OpLaunchers& all);
 void add_kernels_bf16(OpLaunchers& all);

@@ -1,6 +1,6 @@
-// The one way to launch a kernel: launch(name, kernel, grid, block, shared bytes, stream,
-// arguments...), and the one way to get at shared memory. Never <<<>>>: then these sources also
-// compile with g++ against a simulator.
+// All kernels are launched with launch(name, kernel, grid, block, shared bytes, stream,
+// arguments...), and all shared memory is declared with ANX_SHARED. The sources never use <<<>>>,
+// so that they also compile with g++ and the simulator.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -20,7 +20,7 @@
 
 namespace alexnet {
 
-// Arguments are copied; a graph that replays this launch takes over those that have changed.
+// Arguments are copied. A graph that replays this launch updates the arguments that have changed.
 template <class... P, class... A>
 void launch(const char* what, void (*kernel)(P...), dim3 grid, dim3 block, size_t shared,
             CudaStream& stream, const A&... arguments) {

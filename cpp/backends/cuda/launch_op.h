@@ -1,6 +1,6 @@
-// How ops become kernels. A plane op: a thread for each (row, column), with strides over the grid.
-// A row op: a block for each row, whose threads are the team. Both count in 32 bits, since a GPU
-// has neither products nor divisions of 64.
+// Launches ops as kernels. A plane op has one thread per (row, column), in a grid-stride loop. A
+// row op has one block per row, whose threads are the team. Both use 32-bit indices, since GPUs
+// have no 64-bit integer multiply or divide instructions.
 #pragma once
 
 #include <algorithm>
@@ -11,10 +11,10 @@
 
 namespace alexnet {
 
-// The threads of a block. Sums are taken by each thread over its own elements, then over the
-// threads in the order of a fixed tree: the same bits in every run.
+// The threads of a block. Each thread sums its own elements, then the sums of the threads are added
+// in a fixed tree: the result has the same bits in every run.
 struct Team {
-  void* scratch;  // shared memory: 8 bytes a thread
+  void* scratch;  // shared memory, 8 bytes per thread
 
   template <class F>
   __device__ auto sum(int n, F&& f) const {
@@ -43,7 +43,7 @@ struct Team {
   __device__ static void share(int n, F&& f) {
     for (unsigned i = threadIdx.x; i < unsigned(n); i += blockDim.x) f(int(i));
   }
-  // All threads get the result. The block has a power of two of them.
+  // All threads get the result. The number of threads is a power of two.
   template <class T, class F>
   __device__ T fold(T value, F&& combine) const {
     T* part = static_cast<T*>(scratch);
@@ -55,12 +55,12 @@ struct Team {
       __syncthreads();
     }
     const T result = part[0];
-    __syncthreads();  // nobody writes before all have read
+    __syncthreads();  // all threads have read before the next write
     return result;
   }
 };
 
-// The counters are unsigned, as a step beyond the last row may be one beyond the largest int.
+// The counters are unsigned, since the last increment may exceed the largest int.
 template <class Op>
 __global__ void plane_kernel(Op op, unsigned rows, unsigned cols) {
   for (unsigned row = blockIdx.y * blockDim.y + threadIdx.y; row < rows;
@@ -83,7 +83,7 @@ void launch_op(CudaStream& stream, const Op& op, Grid grid) {
   const auto blocks = [](int64_t items, int64_t per_block, int64_t most) {
     return unsigned(std::clamp<int64_t>((items + per_block - 1) / per_block, 1, most));
   };
-  int64_t wide = 1;  // threads along the columns: the power of two that covers them
+  int64_t wide = 1;  // threads along the columns: the smallest power of two that covers them
   while (wide < grid.cols && wide < threads) wide *= 2;
   if constexpr (is_row_op<Op, Team>) {
     wide = std::max<int64_t>(wide, std::min<int64_t>(threads, 32));

@@ -9,7 +9,7 @@
 namespace alexnet {
 namespace {
 
-// Requests are rounded up, so that about the same size is the same size.
+// Sizes are rounded up, so that requests of similar size can reuse each other's memory.
 size_t rounded(size_t bytes) {
   const size_t step = bytes < (size_t(1) << 20) ? 512 : size_t(2) << 20;
   return (bytes + step - 1) / step * step;
@@ -29,7 +29,7 @@ MemoryPool::~MemoryPool() { drop_cached(); }
 void* MemoryPool::allocate(size_t bytes) {
   const std::lock_guard lock(mutex_);
   const size_t wanted = keep_ ? rounded(bytes ? bytes : 1) : bytes ? bytes : 1;
-  // Up to an eighth too large: more would waste what another request needs.
+  // At most an eighth too large: more would waste memory that other requests need.
   const auto found = cached_.lower_bound(wanted);
   if (found != cached_.end() && found->first <= wanted + wanted / 8) {
     void* data = found->second;
@@ -50,8 +50,8 @@ void* MemoryPool::allocate(size_t bytes) {
     size_t free = 0, total = 0;
     cudaMemGetInfo(&free, &total);
     fail<DeviceError>(
-        "cuda:{} has no {} MiB of memory left ({} of {} MiB free): take a smaller "
-        "batch, or end other programs on that GPU",
+        "cuda:{} is out of memory: {} MiB were requested, {} of {} MiB are free; use a smaller "
+        "batch, or stop other programs on that GPU",
         device_, wanted >> 20, free >> 20, total >> 20);
   }
   check_cuda(result, "cudaMalloc");

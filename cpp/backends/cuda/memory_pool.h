@@ -1,6 +1,6 @@
-// The memory of one device. What is released is kept for the next request of about that size:
-// cudaMalloc and cudaFree wait for the whole device. ALEXNET_CUDA_CACHE=0 keeps nothing, so that
-// compute-sanitizer and the simulator see every use after a release.
+// The memory of one device. Released memory is kept for later requests of similar size, because
+// cudaMalloc and cudaFree synchronise the whole device. ALEXNET_CUDA_CACHE=0 disables this, so that
+// compute-sanitizer and the simulator detect every use after release.
 #pragma once
 
 #include <cstddef>
@@ -16,7 +16,7 @@ class MemoryPool {
   ~MemoryPool();
   MemoryPool(const MemoryPool&) = delete;
 
-  void* allocate(size_t bytes);  // 256-byte aligned; throws DeviceError when full
+  void* allocate(size_t bytes);  // 256-byte aligned; throws DeviceError if out of memory
   void release(void* data) noexcept;
 
  private:

@@ -1,4 +1,5 @@
-// The library's one exported function: the table of this back end (core/module.h).
+// The only function that the library exports, which returns the table of this back end
+// (core/module.h).
 #include "core/module.h"
 
 #include <cublas_v2.h>
@@ -13,7 +14,7 @@
 namespace alexnet {
 namespace {
 
-// Sets the count to 0 where the driver cannot be asked, and says why in `error`.
+// Returns 0 if the driver call fails; `error` is then its error.
 int device_count(cudaError_t& error) {
   int count = 0;
   error = cudaGetDeviceCount(&count);
@@ -26,12 +27,12 @@ std::string missing() {
   cudaError_t error = cudaSuccess;
   if (device_count(error) > 0) return "";
   if (error == cudaErrorInsufficientDriver)
-    return "this machine has no NVIDIA driver, or one older than CUDA 13: install driver 580 or "
-           "newer, or use cpu:0, cpu:1, ... as devices";
+    return "this machine has no NVIDIA driver, or one that is too old for CUDA 13: install driver "
+           "580 or newer, or use the devices cpu:0, cpu:1, ...";
   if (error == cudaSuccess || error == cudaErrorNoDevice)
-    return "the NVIDIA driver sees no GPU (CUDA_VISIBLE_DEVICES may hide it): use cpu:0, cpu:1, "
-           "... as devices";
-  return format("the NVIDIA driver does not answer: {} ({})", cudaGetErrorString(error),
+    return "the NVIDIA driver found no GPU (CUDA_VISIBLE_DEVICES may hide it): use the devices "
+           "cpu:0, cpu:1, ...";
+  return format("the NVIDIA driver reported an error: {} ({})", cudaGetErrorString(error),
                 cudaGetErrorName(error));
 }
 

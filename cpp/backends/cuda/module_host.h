@@ -1,4 +1,4 @@
-// The library that opened this one.
+// The functions of the library that opened this one.
 #pragma once
 
 #include "core/module.h"

@@ -1,6 +1,6 @@
-// NCCL's all-reduce, enqueued on the streams of all ranks. The order of its sums is its own: the
-// same on every rank of a call, but with three ranks or more not that of the built-in communicator,
-// and where switches do the adding not the same in every run.
+// NCCL's all-reduce, enqueued on the streams of all ranks. NCCL chooses the order of the sums: all
+// ranks of a call get the same bits, but with three ranks or more they differ from those of the
+// built-in communicator, and where network switches do the additions they may differ between runs.
 #include "backends/cuda/nccl_communicator.h"
 
 #include <atomic>
@@ -33,8 +33,8 @@ class Group {
   NcclComm comm(int rank) const { return comms_[size_t(rank)]; }
 
   void has_failed() { failed_ = true; }
-  // Also lets those go that wait in NCCL: after an error of it some ranks may have begun what the
-  // others never will.
+  // After an error in NCCL, also aborts its communicators: some ranks may be waiting in a
+  // collective that the other ranks never start.
   void abort() noexcept {
     barrier.abort();
     if (!failed_) return;
@@ -61,7 +61,7 @@ class NcclRank final : public Communicator {
   void all_reduce(Stream& stream, std::span<const AnyView> values) override {
     uint64_t key = key_of(8, this);
     for (const AnyView& v : values) key = key_of(key, v.data, v.bytes(), v.dtype);
-    // All enter the library, or none: a rank alone would wait in it for the others.
+    // Either all ranks call NCCL or none: a single rank would wait there for the other ranks.
     group_->barrier.arrive_and_wait();
     try {
       static_cast<CudaStream&>(stream).fixed(key, "nccl",
@@ -75,7 +75,7 @@ class NcclRank final : public Communicator {
   void abort() noexcept override { group_->abort(); }
 
  private:
-  // One group: NCCL makes one kernel of it.
+  // All values in one NCCL group, which runs as one kernel.
   void enqueue(std::span<const AnyView> values, cudaStream_t stream) {
     ANX_NCCL(ncclGroupStart);
     int result = kNcclSuccess;
@@ -84,7 +84,7 @@ class NcclRank final : public Communicator {
         result = nccl().ncclAllReduce(v.data, v.data, size_t(v.shape.count()),
                                       v.dtype == DType::f64 ? kNcclFloat64 : kNcclFloat32, kNcclSum,
                                       comm_, stream);
-    const int ended = nccl().ncclGroupEnd();  // also after an error: the thread's next call counts
+    const int ended = nccl().ncclGroupEnd();  // also after an error, for this thread's later calls
     check_nccl(result, "ncclAllReduce");
     check_nccl(ended, "ncclGroupEnd");
   }
@@ -99,14 +99,14 @@ std::string missing(const std::vector<DeviceId>& devices) {
   std::string why;
   if (!find_nccl(why))
     return format(
-        "there is no NCCL: {}: pip install \"alexnet-native[cuda]\", or take the "
+        "NCCL cannot be used: {}: run pip install \"alexnet-native[cuda]\", or use the "
         "communicator {}",
         why, kBuiltIn);
   std::set<int> seen;
   for (const DeviceId& device : devices)
     if (!seen.insert(device.index).second)
       return format(
-          "NCCL sums between different GPUs, and {} is named twice: take the "
+          "NCCL needs a different GPU for each rank, but {} is listed twice: use the "
           "communicator {}",
           to_string(device), kBuiltIn);
   return "";

@@ -1,4 +1,4 @@
-// NCCL between CUDA devices, by the name "nccl".
+// The communicator "nccl" between CUDA devices.
 #pragma once
 
 #include "core/communicator.h"

@@ -8,7 +8,7 @@
 namespace alexnet {
 namespace {
 
-constexpr int kOldest = 22700;  // 2.27, the first that was released for CUDA 13
+constexpr int kOldest = 22700;  // 2.27, the first release for CUDA 13
 
 std::string text_of(int version) {  // 10000 major + 100 minor + patch, since 2.9
   return format("{}.{}.{}", version / 10000, version / 100 % 100, version % 100);
@@ -16,7 +16,7 @@ std::string text_of(int version) {  // 10000 major + 100 minor + patch, since 2.
 
 struct Opened {
   NcclLibrary library;
-  std::string why;  // empty: it is there
+  std::string why;  // why it is not available; empty: it is
 };
 
 template <class F>
@@ -48,7 +48,7 @@ Opened open() {
   if (!why.empty()) return opened;
   int version = 0;
   if (own.ncclGetVersion(&version) != kNcclSuccess || version < kOldest)
-    why = format("libnccl.so.2 is NCCL {}, and {} is the oldest that will do", text_of(version),
+    why = format("libnccl.so.2 is NCCL {}, but {} or newer is needed", text_of(version),
                  text_of(kOldest));
   own.version = text_of(version);
   return opened;

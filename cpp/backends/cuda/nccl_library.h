@@ -1,5 +1,5 @@
-// NVIDIA's NCCL 2, opened when it is first asked for. Its C interface is declared here in the few
-// functions that are called, so that no header of it is needed to build.
+// NVIDIA's NCCL 2, opened on first use. The few functions that are called are declared here, so
+// that NCCL's headers are not needed to build.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -10,7 +10,7 @@ namespace alexnet {
 
 using NcclComm = struct ncclComm*;
 
-// What the functions take and return as numbers: ncclResult_t, ncclDataType_t, ncclRedOp_t.
+// Values of ncclResult_t, ncclDataType_t and ncclRedOp_t.
 inline constexpr int kNcclSuccess = 0, kNcclFloat32 = 7, kNcclFloat64 = 8, kNcclSum = 0;
 
 struct NcclLibrary {
@@ -26,7 +26,7 @@ struct NcclLibrary {
   std::string version;  // "2.28.9"
 };
 
-// Null: `why` says what is missing.
+// Returns null if it is not available; `why` is then the reason.
 const NcclLibrary* find_nccl(std::string& why);
 const NcclLibrary& nccl();  // throws UnavailableError
 

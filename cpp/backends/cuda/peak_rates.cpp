@@ -14,12 +14,12 @@
 namespace alexnet {
 namespace {
 
-constexpr int kSmallest = 256, kLargest = 8192;  // sides of the products
+constexpr int kSmallest = 256, kLargest = 8192;  // sizes of the square matrices
 constexpr float kLongEnough = 2;                 // milliseconds
 constexpr int kRounds = 5;
-constexpr int64_t kCopied = int64_t(64) << 20;  // floats: more than any cache holds
+constexpr int64_t kCopied = int64_t(64) << 20;  // number of floats: larger than any cache
 
-// Events that keep the time.
+// Measures time with a pair of events.
 class Stopwatch {
  public:
   explicit Stopwatch(CudaStream& stream) : stream_(stream) {
@@ -55,8 +55,8 @@ class Stopwatch {
   cudaEvent_t events_[2] = {};
 };
 
-// Normal draws, the same ones again and again: zeros would use less power, and clocks would be
-// higher than they are in earnest.
+// Fills a matrix with repeated normal draws: zeros would use less power, and the clock rate would
+// be higher than in real use.
 template <class T>
 void fill(CudaStream& stream, const AnyView& matrix) {
   constexpr int64_t count = int64_t(kSmallest) * kSmallest;
@@ -75,8 +75,8 @@ void fill(CudaStream& stream, const AnyView& matrix) {
   stream.synchronize();
 }
 
-// Square products of T, of the first size that takes long enough to be timed. Sums are float, and
-// the results Y.
+// The rate of square products of T, for the first size that takes long enough to be timed. Sums are
+// float, results are Y.
 template <class T, class Y = float>
 double product_rate(CudaDevice& device, CudaStream& stream, Stopwatch& watch, bool tf32 = false) {
   Blas blas(device.id().index, stream.handle(), device.memory());
@@ -114,7 +114,8 @@ PeakRates measure_cuda_peak_rates(CudaDevice& device) {
   PeakRates rates;
   rates.f32_flops = product_rate<float>(device, stream, watch);
   if (device.allow_tf32()) rates.tf32_flops = product_rate<float>(device, stream, watch, true);
-  // A dense layer's products are float, a convolution's by cuDNN bf16: whichever is faster.
+  // Products of dense layers have float results, cuDNN's convolutions have bf16 results: the faster
+  // of the two is the peak.
   rates.bf16_flops = std::max(product_rate<bf16>(device, stream, watch),
                               product_rate<bf16, bf16>(device, stream, watch));
   rates.bytes = copy_rate(device, stream, watch);

@@ -1,4 +1,4 @@
-// What a GPU does at best: the rate of cuBLAS's products and of copies within its memory.
+// The peak rates of a GPU, measured with cuBLAS products and copies within its memory.
 #pragma once
 
 #include "backends/cuda/cuda_device.h"

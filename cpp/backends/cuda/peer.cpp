@@ -41,8 +41,8 @@ bool peer_access(int from, int to) {
   if (!access && !told) {
     told = true;
     std::fprintf(stderr,
-                 "alexnet-native: cuda:%d and cuda:%d cannot reach each other's memory: copies "
-                 "between them go through the host's\n",
+                 "alexnet-native: cuda:%d and cuda:%d have no peer access: copies between them go "
+                 "through host memory\n",
                  from, to);
   }
   return access;
@@ -70,7 +70,8 @@ void StagedCopy::copy(cudaStream_t stream, const void* src, void* dst, size_t by
   for (size_t at = 0; at < bytes; at += kChunk) {
     const size_t size = std::min(kChunk, bytes - at);
     Slot& slot = slots_[next_++ % kSlots];
-    // The slot's last landing is known to the stream, except for those of this copy.
+    // `stream` has already waited for the slots used by earlier copies; wait for those of this
+    // copy.
     if (at >= kChunk * kSlots) ANX_CUDA(cudaStreamWaitEvent(stream, slot.emptied->last(), 0));
     {
       const OnDevice here(from_);

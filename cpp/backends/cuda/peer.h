@@ -12,12 +12,13 @@ namespace alexnet {
 
 class CudaEvent;
 
-// Whether `from` reaches the memory of `to`; enabled on the first call, and where it cannot be, one
-// line says so.
+// Whether `from` can access the memory of `to`. The first call enables the access, or prints a
+// message if that is not possible.
 bool peer_access(int from, int to);
 
-// A copy by way of pinned memory of the host, for devices that do not reach each other: down on the
-// source's stream, up on a stream of the destination, in chunks that overlap.
+// A copy through pinned host memory, for devices without peer access: from the source to the host
+// on the source's stream, then to the destination on a stream of the destination, in overlapping
+// chunks.
 class StagedCopy {
  public:
   StagedCopy(int from, int to);
@@ -25,7 +26,7 @@ class StagedCopy {
   StagedCopy(const StagedCopy&) = delete;
 
   int to() const { return to_; }
-  // When `stream` is through with it, the copy is done.
+  // Later work on `stream` waits until the copy has finished.
   void copy(cudaStream_t stream, const void* src, void* dst, size_t bytes);
 
  private:
@@ -35,7 +36,7 @@ class StagedCopy {
   };
 
   int from_, to_;
-  cudaStream_t landing_ = nullptr;  // of the destination
+  cudaStream_t landing_ = nullptr;  // on the destination
   std::vector<Slot> slots_;
   size_t next_ = 0;
 };

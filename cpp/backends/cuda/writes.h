@@ -1,4 +1,4 @@
-// What streams of other back ends write to a CUDA device's memory.
+// Writes of other back ends' streams to the memory of a CUDA device.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -10,23 +10,23 @@
 
 namespace alexnet {
 
-// By a stream of its own: cudaMemcpy returns when it has read ordinary memory, maybe before the
-// bytes have arrived, and the streams of this library do not wait for the one that it works on.
+// Uses a separate stream: for ordinary memory, cudaMemcpy may return before the data has arrived,
+// and the streams of this library do not wait for the default stream that it uses.
 class Writes {
  public:
   explicit Writes(int device) : device_(device) {}
   ~Writes();
   Writes(const Writes&) = delete;
 
-  void write(const void* host, const AnyView& dst);  // blocking, from any thread
+  void write(const void* host, const AnyView& dst);  // blocks; may be called from any thread
 
  private:
   int device_;
-  std::once_flag made_;  // with the first write: most devices see none
+  std::once_flag made_;  // the stream is created by the first write: most devices have none
   cudaStream_t stream_ = nullptr;
 };
 
-// Those to a device, which all who ask share; they go with the last of them.
+// The object for a device, shared by all callers and destroyed with the last of them.
 std::shared_ptr<Writes> writes_to(int device);
 
 }  // namespace alexnet

@@ -1,4 +1,4 @@
-// A stand-in for cuBLAS's header, for tests: see cuda_runtime.h beside it.
+// Replaces cuBLAS's header in tests: see cuda_runtime.h in this folder.
 #pragma once
 
 #include <cuda_runtime.h>

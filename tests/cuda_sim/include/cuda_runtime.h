@@ -1,6 +1,6 @@
-// A stand-in for CUDA's header, for tests: what the CUDA back end calls, and no more. Kernels run
-// on the CPU, streams are threads, and two fake devices own their allocations. docs/cuda.md says
-// what this shows and what it does not.
+// Replaces CUDA's header in tests, with only the functions that the CUDA back end calls. Kernels
+// run on the CPU, streams are threads, and each of the simulated devices owns its allocations.
+// docs/cuda.md describes what the simulator detects and what it does not.
 #pragma once
 
 #include <cmath>
@@ -10,7 +10,7 @@
 #include <type_traits>
 #include <utility>
 
-#pragma GCC visibility push(default)  // libraries that are opened later call it too
+#pragma GCC visibility push(default)  // libraries that are opened later also call these functions
 
 #define __global__
 #define __device__
@@ -144,28 +144,29 @@ void* shared_memory();
 
 class OperandVisitor;
 
-// How a kernel of unknown type is called and its arguments kept.
+// How to call a kernel whose type is not known, and how to keep its arguments.
 struct KernelType {
   void* (*copy)(void** arguments);  // to the heap
   void (*call)(void* kernel, const void* copied);
   void (*destroy)(void* copied);
-  // The memory that is touched, as far as it can be told.
+  // Reports the memory that the kernel accesses, as far as it is known.
   void (*operands)(const void* copied, OperandVisitor& visitor);
 };
 
 class OperandVisitor {
  public:
   virtual void operand(const void* at, size_t bytes, bool writes, const char* who) = 0;
-  // An argument that does not list its operands; there may be pointers in it.
+  // An argument that does not list its operands; it may contain pointers.
   virtual void opaque(const void* argument, size_t bytes) = 0;
 
  protected:
   ~OperandVisitor() = default;
 };
 
-// An argument that lists views by visit(), as ops do: what is const is read, the rest is written.
-// In any other, pointers are looked for, but not between its members: what is there is left over
-// from something else, an old pointer even. (A compiler that cannot clear that leaves it alone.)
+// Arguments with a visit() function, such as ops, list their views: const views are read, the
+// others are written. Other arguments are searched for pointers, but not in the padding between
+// their members, which may contain old pointers. (They are not searched if the compiler cannot
+// clear the padding.)
 template <class P>
 void list_operands(const P& argument, OperandVisitor& visitor) {
   if constexpr (requires { argument.visit([](const auto&) {}); }) {

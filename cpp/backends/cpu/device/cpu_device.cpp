@@ -23,8 +23,8 @@ void* CpuDevice::allocate(size_t bytes) {
   const size_t alignment = bytes >= huge ? huge : 64;
   void* data = nullptr;
   if (posix_memalign(&data, alignment, bytes ? bytes : 1) != 0)
-    fail<DeviceError>("{} has no {} MiB of memory left: take a smaller batch", to_string(id_),
-                      bytes >> 20);
+    fail<DeviceError>("{} is out of memory: {} MiB were requested; use a smaller batch",
+                      to_string(id_), bytes >> 20);
 #if defined(MADV_HUGEPAGE)
   if (bytes >= huge)
     madvise(data, bytes, MADV_HUGEPAGE);  // a hint: fewer page faults and TLB misses
@@ -36,7 +36,7 @@ void CpuDevice::release(void* data) noexcept { std::free(data); }
 
 std::unique_ptr<Stream> CpuDevice::make_stream() { return std::make_unique<CpuStream>(*this); }
 
-// The engines here make nothing ahead for a pass, so they are the same for any.
+// CPU engines prepare nothing for a pass, so the passes do not matter.
 std::unique_ptr<ConvEngine> CpuDevice::make_conv(const std::string& name,
                                                  const ConvProblem& problem, const ConvPasses&) {
   require<ConfigError>(
@@ -46,18 +46,18 @@ std::unique_ptr<ConvEngine> CpuDevice::make_conv(const std::string& name,
   const bool fits = fits_conv_direct(problem);
   require<ConfigError>(
       name != "direct" || fits,
-      "engine direct needs float32 or bfloat16, {} channels or a multiple in each group, and "
-      "stride 1 (the first layer: any stride): choose auto or gemm",
+      "engine direct needs float32 or bfloat16, a multiple of {} channels in each group, and "
+      "stride 1 (any stride in the first layer): choose auto or gemm",
       kernels().direct.lanes);
   require<ConfigError>(
       name != "winograd" || fits_conv_winograd(problem),
-      "engine winograd needs float32 or bfloat16, {} channels or a multiple in each group, "
+      "engine winograd needs float32 or bfloat16, a multiple of {} channels in each group, "
       "stride 1 and a kernel of 3 or 5: choose auto or direct",
       kernels().direct.lanes);
   if (name == "winograd" || (name == "auto" && prefers_conv_winograd(problem)))
     return make_conv_winograd(*this, problem);
   if (name != "gemm" && fits) return make_conv_direct(*this, problem);
-  require<InternalError>(problem.block == 1, "engine gemm was given a blocked input");
+  require<InternalError>(problem.block == 1, "engine gemm does not support blocked inputs");
   return make_conv_gemm(*this, problem);
 }
 

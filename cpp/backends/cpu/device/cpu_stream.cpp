@@ -12,7 +12,8 @@ class CpuEvent final : public Event {
  public:
   uint64_t next_ticket() { return ++recorded_; }
   uint64_t last_ticket() const { return recorded_; }
-  // Whoever waited may destroy the event at once, so it is notified before the mutex is released.
+  // A waiting thread may destroy the event as soon as it wakes up, so it is notified before the
+  // mutex is released.
   void complete(uint64_t ticket) {
     const std::lock_guard lock(mutex_);
     completed_ = ticket;
@@ -27,7 +28,7 @@ class CpuEvent final : public Event {
   }
 
  private:
-  uint64_t recorded_ = 0;  // of the enqueuing thread alone
+  uint64_t recorded_ = 0;  // only accessed by the enqueuing thread
   std::mutex mutex_;
   std::condition_variable changed_;
   uint64_t completed_ = 0;
@@ -118,7 +119,8 @@ void CpuStream::launch(int index, const void* op, size_t size, Grid grid) {
     void operator()() const { kernel(op, grid, *pool); }
   } task;
   static constexpr auto names = names_of(AllOps{});
-  require<InternalError>(size <= sizeof(task.op), "an op of {} bytes is too large", size);
+  require<InternalError>(size <= sizeof(task.op), "an op has {} bytes; the limit is {}", size,
+                         sizeof(task.op));
   task.pool = &pool();
   task.kernel = kernels().launch[index];
   task.grid = grid;
@@ -143,10 +145,10 @@ void CpuStream::fill_zero(AnyView dst) {
 }
 
 void CpuStream::copy(AnyView src, AnyView dst) {
-  require<DeviceError>(src.device == device(), "a copy from {} was given to the stream of {}",
+  require<DeviceError>(src.device == device(), "a copy from {} was enqueued on a stream of {}",
                        to_string(src.device), to_string(device()));
-  require<InternalError>(src.bytes() == dst.bytes(), "a copy from {} to {}", to_string(src.shape),
-                         to_string(dst.shape));
+  require<InternalError>(src.bytes() == dst.bytes(), "a copy from {} to {} differs in size",
+                         to_string(src.shape), to_string(dst.shape));
   if (dst.device.kind == DeviceKind::cpu) {
     enqueue([src, dst, pool = &pool()] { parallel_copy(*pool, src.data, dst.data, src.bytes()); },
             "copy");
@@ -176,7 +178,7 @@ void CpuStream::wait(Event& event) {
   const TaskRecord record{label_, "wait", Phase::wait};
   if (auto* e = dynamic_cast<CpuEvent*>(&event)) {
     add([e, ticket = e->last_ticket()] { e->wait_for(ticket); }, record, true);
-  } else {  // of another back end
+  } else {  // an event of another back end
     auto* wait = new std::function<void()>(event.host_wait());
     add(
         [wait] {

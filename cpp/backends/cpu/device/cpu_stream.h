@@ -1,4 +1,5 @@
-// A stream of a CPU device: one thread that runs tasks in order, from a ring without allocation.
+// A stream of a CPU device: one thread that runs tasks in order. Tasks are stored in a ring buffer,
+// so that enqueueing allocates nothing.
 #pragma once
 
 #include <condition_variable>
@@ -38,7 +39,8 @@ class CpuStream final : public Stream {
   std::vector<TaskRecord> take_profile() override;
   void synchronize() override;
 
-  // Adds task(); it is copied bytewise and skipped after an error. `what`: its name in a profile.
+  // Enqueues task(), which is copied bytewise and skipped after an error. `what`: name in a
+  // profile.
   template <class F>
   void enqueue(F task, const char* what) {
     add<F>(task, {label_, what, phase_});
@@ -50,7 +52,7 @@ class CpuStream final : public Stream {
     void (*run)(const std::byte* payload);
     TaskRecord record;
     bool recorded;
-    bool always;  // also after an error: events, so that nobody waits for ever
+    bool always;  // also runs after an error: events, so that other streams do not wait forever
     alignas(64) std::byte payload[kPayload];
   };
 
@@ -76,7 +78,7 @@ class CpuStream final : public Stream {
   std::vector<Task> ring_{kRing};
   std::mutex mutex_;
   std::condition_variable changed_;
-  uint64_t head_ = 0, tail_ = 0;  // tasks taken, tasks added
+  uint64_t head_ = 0, tail_ = 0;  // number of tasks finished, number of tasks added
   bool running_ = false, stopping_ = false;
   std::exception_ptr error_;
   std::vector<TaskRecord> records_;

@@ -1,5 +1,5 @@
-// The loops of peak_rates.cpp that need an instruction set: nothing but multiply-adds, nothing but
-// reads.
+// The loops of peak_rates.cpp that are compiled per instruction set: one that only multiplies and
+// adds, one that only reads.
 #pragma once
 
 #include "backends/cpu/vector.h"
@@ -7,11 +7,11 @@
 namespace alexnet {
 namespace {
 
-// Independent sums, more than the latency of the multiply-adds in flight; with two operands they
-// fill the registers.
+// Number of independent sums: enough to hide the latency of multiply-adds; with the two operands
+// they fit into the registers.
 constexpr int kSums = kRegisters - 4;
 
-// kSums * kLanes multiply-adds a turn.
+// kSums * kLanes multiply-adds per turn.
 inline float multiply_add_loop(int64_t turns) {
   Vec sums[kSums];
   for (int i = 0; i < kSums; ++i) sums[i] = broadcast(0.5f + float(i));
@@ -26,7 +26,7 @@ inline float multiply_add_loop(int64_t turns) {
   return result;
 }
 
-// `count` is a multiple of 4 * kLanes. Four streams, for the prefetchers' sake.
+// `count` is a multiple of 4 * kLanes. Reads four streams, which suits hardware prefetchers.
 inline float read_loop(const float* data, int64_t count) {
   Vec sums[4] = {};
   const int64_t quarter = count / 4;

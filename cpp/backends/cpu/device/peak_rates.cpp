@@ -13,9 +13,9 @@ namespace alexnet {
 namespace {
 
 constexpr int kTries = 5;
-constexpr int64_t kFloats = int64_t(24) << 20;  // 96 MiB an array: beyond the caches
+constexpr int64_t kFloats = int64_t(24) << 20;  // 96 MiB per array: larger than the caches
 
-std::atomic<float> sink;  // results are stored, so that the loops are not left out
+std::atomic<float> sink;  // results are stored here, so that the compiler keeps the loops
 
 double seconds(const auto& work) {
   const int64_t start = profile_clock();
@@ -23,14 +23,14 @@ double seconds(const auto& work) {
   return double(profile_clock() - start) * 1e-9;
 }
 
-// The best of some tries: other programs only take away.
+// The best of several tries: other programs can only make it slower.
 double best_rate(double amount, const auto& work) {
   double best = 0;
   for (int i = 0; i < kTries; ++i) best = std::max(best, amount / seconds(work));
   return best;
 }
 
-// Operations per second of loop(turns) on every thread at once.
+// Operations per second of loop(turns) running on all threads at once.
 double arithmetic_rate(ThreadPool& pool, double operations_a_turn, const auto& loop) {
   int64_t turns = 1 << 16;
   const auto all = [&] {
@@ -44,7 +44,7 @@ double arithmetic_rate(ThreadPool& pool, double operations_a_turn, const auto& l
 #if defined(ANX_X86_KERNELS)
 constexpr int kDotSums = 12;
 
-// Two products a lane: 2 * 16 * kDotSums multiply-adds a turn.
+// Two products per lane: 2 * 16 * kDotSums multiply-adds per turn.
 __attribute__((target("avx512f,avx512bf16"))) float dot_loop(int64_t turns) {
   __m512 sums[kDotSums];
   for (__m512& sum : sums) sum = _mm512_setzero_ps();
@@ -68,7 +68,8 @@ double bf16_rate(ThreadPool& pool) {
   return 0;
 }
 
-// The larger of reading, and of the update that training does: three reads and two writes in place.
+// The larger of two rates: reading only, and the weight update, which reads three arrays and writes
+// two of them.
 double memory_rate(CpuDevice& device) {
   ThreadPool& pool = device.pool();
   const Tensor memory(device, {3, 1, 1, int(kFloats)}, DType::f32);

@@ -1,4 +1,4 @@
-// What this processor can do at best, measured with the threads at hand.
+// The peak rates of this processor, measured with the threads of the device.
 #pragma once
 
 #include "backends/cpu/device/cpu_device.h"

@@ -1,4 +1,4 @@
-// Scratch memory of a thread: grown when first needed, then kept, so that a step allocates nothing.
+// Scratch memory per thread. It grows on demand and is kept, so that later steps allocate nothing.
 #pragma once
 
 #include <cstddef>
@@ -8,7 +8,8 @@
 namespace alexnet {
 namespace {
 
-// No std::vector: its functions would be compiled for one instruction set and linked for all.
+// Not a std::vector: the linker might keep a copy of its functions that was compiled for another
+// instruction set.
 class Scratch {
  public:
   Scratch() = default;
@@ -31,7 +32,8 @@ class Scratch {
   size_t bytes_ = 0;
 };
 
-// `count` elements, aligned to 64 bytes, not initialised. Each `place` is a memory of its own.
+// Uninitialised memory for `count` elements, aligned to 64 bytes. Different values of `place` give
+// separate buffers.
 template <class T>
 T* scratch(int place, size_t count) {
   thread_local Scratch memory[4];

@@ -5,7 +5,8 @@
 namespace alexnet {
 namespace {
 
-// Waits some ten microseconds for what usually comes at once: to sleep and be woken takes longer.
+// Spins for about ten microseconds: the condition usually becomes true at once, and sleeping and
+// waking up takes longer.
 template <class F>
 void spin_until(F&& done) {
   for (int i = 0; i < 1000 && !done(); ++i) {

@@ -1,5 +1,5 @@
-// The threads of one CPU device. Work is cut into items whose bounds depend on shapes alone; which
-// thread takes an item does not matter, so results are the same for any number of threads.
+// The threads of one CPU device. Work is cut into items whose bounds depend only on shapes, and no
+// result depends on which thread runs an item, so results are the same for any number of threads.
 #pragma once
 
 #include <atomic>
@@ -15,7 +15,7 @@ namespace alexnet {
 
 class ThreadPool {
  public:
-  explicit ThreadPool(int threads);  // the caller of run() is one of them
+  explicit ThreadPool(int threads);  // number of threads, including the caller of run()
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
@@ -23,7 +23,8 @@ class ThreadPool {
   int threads() const { return int(workers_.size()) + 1; }
 
   using Function = void (*)(void* context, int64_t item, int thread);
-  // Calls function(context, item, thread) for all items; blocks; rethrows the first exception.
+  // Calls function(context, item, thread) for all items and blocks until all have finished.
+  // Rethrows the first exception.
   void run(int64_t items, Function function, void* context);
 
   template <class F>
@@ -44,7 +45,7 @@ class ThreadPool {
   std::mutex run_mutex_;  // one run at a time: several streams may share a device
   std::mutex mutex_;
   std::condition_variable start_, done_;
-  // Written under the mutex; read without it by those who spin before they sleep.
+  // Written while holding the mutex; read without it while spinning.
   std::atomic<uint64_t> generation_{0};
   std::atomic<int> busy_{0};
   bool stopping_ = false;

@@ -1,6 +1,6 @@
-// Work items are (image, group), or with few images (image, group, output vectors, rows): how it
-// is cut does not change what any sum adds, or in which order. The weight gradient is summed over
-// kSlices fixed slices of the batch, then over the slices in order.
+// Work items are (image, group) or, with few images, (image, group, output vectors, rows). This
+// does not change the terms of any sum or their order. The weight gradient is summed over kSlices
+// fixed slices of the batch, then over the slices in order.
 #include "backends/cpu/direct/conv_direct.h"
 
 #include <algorithm>
@@ -42,7 +42,7 @@ DirectShape backward_shape(const ConvProblem& p, int width) {
 
 int64_t floats_aligned(int64_t n) { return (n + 15) / 16 * 16; }
 
-// T: of activations and weights. Workspaces are counted in floats; what is packed may take half.
+// T: type of activations and weights. Workspace sizes are in floats; packed bf16 data needs half.
 template <class T>
 class ConvDirect final : public ConvEngine {
  public:
@@ -82,7 +82,8 @@ class ConvDirect final : public ConvEngine {
   }
 
   void backward_data(Stream& stream, AnyView w, AnyView dy, AnyView dx, void* work) override {
-    require<InternalError>(p_.block > 1, "the direct engine has no gradient for a planar input");
+    require<InternalError>(p_.block > 1,
+                           "engine direct does not compute the gradient of a planar input");
     convolve(stream, {this, &backward_, typed(dy), typed(w), nullptr, typed(dx)}, work);
   }
 
@@ -113,7 +114,7 @@ class ConvDirect final : public ConvEngine {
   int64_t scratch(const DirectShape& s) const { return floats_aligned(s.packed_size()); }
 
   int64_t jobs() const { return int64_t(p_.x.n) * p_.groups; }
-  // Few images: every thread takes a part of each.
+  // With few images, each image is split between threads.
   bool split() const { return jobs() < 4 * threads_; }
 
   // y = conv(x, w) + b for the shape of one direction.
@@ -124,12 +125,12 @@ class ConvDirect final : public ConvEngine {
     const float* b;
     T* y;
     bool relu = false, pack = true;
-    float* packed_w = nullptr;  // null: in the workspace
+    float* packed_w = nullptr;  // null: use the workspace
     float* inputs = nullptr;
 
     bool transposed() const { return shape == &engine->backward_; }
     int64_t weights() const { return shape->taps() * shape->out_c; }
-    // In numbers of 4 bytes, or of 2 where a term has two of them.
+    // Packed values have 4 bytes, or 2 if a term has two of them.
     void* packed_weights(int64_t g, int pair) const {
       const int64_t at = g * shape->packed_taps() * shape->out_c + pair_offset(*shape, pair);
       return reinterpret_cast<char*>(packed_w) + at * int64_t(sizeof(float)) / shape->width;
@@ -243,7 +244,7 @@ class ConvDirect final : public ConvEngine {
   CpuDevice& device_;
   DirectShape forward_, backward_, gradient_;
   int threads_;
-  // The packed weights of the forward pass, kept while the weights are the same.
+  // The packed weights of the forward pass, cached while the version of the weights is the same.
   Tensor kept_;
   uint64_t version_ = 0, kept_version_ = 0;
 };

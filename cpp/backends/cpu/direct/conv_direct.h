@@ -1,4 +1,4 @@
-// The "direct" engine: no unrolled matrix, activations in channel blocks.
+// The "direct" engine: convolution without im2col, on activations in channel blocks.
 #pragma once
 
 #include <memory>

@@ -1,9 +1,9 @@
-// Direct convolution on channel-blocked activations, without unrolling.
+// Direct convolution on channel-blocked activations, without im2col.
 //
-// A block holds kLanes channels of one pixel side by side, one vector. The forward tile keeps Q
-// pixels of an output row times P vectors of output channels in registers; for each tap it loads P
-// weight vectors and broadcasts Q inputs. `Terms` says what is loaded, broadcast and multiplied
-// (terms.h). Included once per instruction set.
+// A block holds kLanes channels of one pixel, which are one vector. The forward tile keeps Q pixels
+// of an output row times P vectors of output channels in registers; for each tap it loads P weight
+// vectors and broadcasts Q inputs. `Terms` defines the loads, broadcasts and products (terms.h).
+// Included once per instruction set.
 #pragma once
 
 #include <algorithm>
@@ -22,7 +22,7 @@ constexpr int kMaxPixels = kRegisters >= 32 ? 14 : 6;  // Q: P * Q accumulators 
 constexpr int kMaxInner = kRegisters >= 32 ? 12 : 6;   // taps of a weight-gradient tile
 constexpr int kPair = 2;                               // P
 
-// Copies one group of one image into rows of padded width: x(y, left + pad) with zeros around.
+// Copies a row of one group of one image to a row of padded width, with zeros on both sides.
 template <class Terms>
 void pack_row(const DirectShape& s, const typename Terms::Value* x, typename Terms::Packed* out) {
   const int64_t row = int64_t(s.packed_width()) * s.inner_x;
@@ -42,7 +42,7 @@ void pack_input(const DirectShape& s, const void* input, void* packed) {
     pack_row<Terms>(s, x + r * s.in_w * s.inner_x, out + r * row);
 }
 
-// The same as the weight gradient reads it: a broadcast takes `width` pixels.
+// The same for the weight gradient, which broadcasts `width` pixels at a time.
 template <class Terms>
 void pack_pixels(const DirectShape& s, const void* input, void* packed) {
   using Pixels = typename Terms::Pixels;
@@ -59,9 +59,9 @@ void pack_pixels(const DirectShape& s, const void* input, void* packed) {
   }
 }
 
-// Weights (rows, taps) of one group to the order in which a tile reads them:
-// [pair][outer][i][terms of j and inner][P * kLanes][width]. With `transposed` the roles of the
-// channels are swapped and the taps are flipped: what backward_data reads.
+// Packs the weights (rows, taps) of one group in the order in which a tile reads them:
+// [pair][outer][i][terms of j and inner][P * kLanes][width]. With `transposed`, input and output
+// channels are swapped and the taps are flipped, as backward_data needs them.
 template <class Terms>
 void pack_weights(const DirectShape& s, const void* weights, bool transposed, int pair,
                   void* packed) {
@@ -82,7 +82,7 @@ void pack_weights(const DirectShape& s, const void* weights, bool transposed, in
     }
 }
 
-// The reverse for gradients, of single terms: dw (rows, taps) += packed.
+// The inverse of pack_weights for gradients with width 1: dw (rows, taps) += packed.
 void add_unpacked(const DirectShape& s, const float* packed, int pair, float* dw) {
   const int first = pair * kPair * kLanes, count = std::min(kPair * kLanes, s.out_c - first);
   const int area = s.kernel_h * s.kernel_w;
@@ -93,8 +93,8 @@ void add_unpacked(const DirectShape& s, const float* packed, int pair, float* dw
     }
 }
 
-// One tile: Q pixels of an output row, P vectors of channels. kStep: numbers from one pixel's input
-// to the next one's; 0 = s.pixel_step().
+// One tile: Q pixels of an output row, P vectors of channels. kStep: number of values from the
+// input of one pixel to that of the next; 0: s.pixel_step().
 template <class Terms, int Q, int P, int kStep>
 void forward_tile(const DirectShape& s, const typename Terms::Packed* x, int first_tap_row,
                   int tap_rows, const typename Terms::Packed* w, const float* bias, bool relu,
@@ -111,8 +111,8 @@ void forward_tile(const DirectShape& s, const typename Terms::Packed* x, int fir
   }
   for (int a = 0; a < s.planes_x(); ++a) {
     for (int i = first_tap_row; i < first_tap_row + tap_rows; ++i) {
-      // Planar input: the taps of a row are its inner dimension. Blocked: the channels of a pixel
-      // are, and those of the next tap follow. Either way they are consecutive.
+      // Planar input: the taps of a row are the inner dimension. Blocked: the channels of a pixel
+      // are, followed by those of the next tap. In both cases they are consecutive.
       const int count = s.row_taps() * s.inner_x;
       const auto* row = x + a * x_plane + (i - first_tap_row) * x_row;
       const auto* wr = w + (int64_t(a) * s.kernel_h + i) * count * P * kLanes;
@@ -154,8 +154,9 @@ ForwardTile<Terms> forward_tile_for(const DirectShape& s, int pixels) {
   return pick_tile<Terms, P, 0>(pixels, sizes);
 }
 
-// Some rows of one image and group for one pair of output vectors. `packed`: pack_input's; `w`:
-// pack_weights's for the pair; y: the group's first vector of the image, blocked.
+// Computes rows first_row .. last_row - 1 of one image and group for one pair of output vectors.
+// `packed`: from pack_input. `w`: from pack_weights, for the pair. `y`: the group's first vector of
+// the image, blocked.
 template <class Terms>
 void direct_forward(const DirectShape& s, const void* packed, const void* w, const float* bias,
                     bool relu, int pair, int first_row, int last_row, void* y) {
@@ -181,7 +182,8 @@ void direct_forward(const DirectShape& s, const void* packed, const void* w, con
   }
 }
 
-// dw[inner .. inner + N][P vectors] += sum over pixels of rows p0..p1 of dy * x, for one tap row.
+// dw[inner .. inner + N][P vectors] += sum of dy * x over the pixels of `rows` rows, for one tap
+// row.
 template <class Terms, int N, int P>
 void weight_tile(const DirectShape& s, const typename Terms::Pixels* x, int64_t x_row,
                  const typename Terms::Value* dy, int64_t dy_vector, int rows, int pixels,
@@ -220,9 +222,9 @@ WeightTile<Terms> pick_weight_tile(int inner, std::integer_sequence<int, N...>) 
   return table[inner - 1];
 }
 
-// Adds one image and group's share of the gradient for one pair, in pack_weights's order of single
-// terms, and of the bias gradient. `packed`: pack_pixels's; dy: the group's first vector of the
-// image.
+// Adds the contribution of one image and group to the weight gradient of one pair, in the order of
+// pack_weights with width 1, and to the bias gradient. `packed`: from pack_pixels. `dy`: the
+// group's first vector of the image.
 template <class Terms>
 void direct_backward_weights(const DirectShape& s, const void* packed, const void* dy, int pair,
                              float* dw, float* db) {
@@ -236,17 +238,17 @@ void direct_backward_weights(const DirectShape& s, const void* packed, const voi
   }
 
   const int64_t x_row = int64_t(s.packed_width()) * s.inner_x, x_plane = x_row * s.in_h;
-  // Planar: one run of kernel_w taps. Blocked: one run of kLanes channels for each tap.
+  // Planar: one run of kernel_w taps. Blocked: one run of kLanes channels per tap.
   const bool planar = s.inner_x == 1;
   const int runs = planar ? 1 : s.kernel_w, run = planar ? s.kernel_w : s.inner_x;
   const int tiles = (run + kMaxInner - 1) / kMaxInner;
   constexpr auto sizes = std::make_integer_sequence<int, kMaxInner>{};
-  const int chunk = std::max(1, 160 / s.out_w);  // rows whose dy and x stay in the first cache
+  const int chunk = std::max(1, 160 / s.out_w);  // rows whose dy and x fit into the L1 cache
   for (int p0 = 0; p0 < s.out_h; p0 += chunk) {
     const int p1 = std::min(s.out_h, p0 + chunk);
     for (int a = 0; a < s.planes_x(); ++a)
       for (int i = 0; i < s.kernel_h; ++i) {
-        // Rows whose tap i lies inside the image.
+        // Rows whose tap i is inside the image.
         const int low = s.pad_top - i, high = s.in_h - 1 + s.pad_top - i;
         const int first = std::max(p0, low <= 0 ? 0 : (low + s.stride - 1) / s.stride);
         const int last = std::min(p1, high < 0 ? 0 : high / s.stride + 1);

@@ -1,5 +1,5 @@
-// One group of a convolution as the direct kernels see it. backward_data is the same with the
-// channels swapped, the taps flipped and the padding mirrored.
+// One group of a convolution, in the form the direct kernels use. backward_data is the same
+// convolution with the channels swapped, the taps flipped and the padding mirrored.
 #pragma once
 
 #include <cstdint>
@@ -10,11 +10,11 @@ struct DirectShape {
   int in_c = 0, in_h = 0, in_w = 0;  // of one group
   int out_c = 0, out_h = 0, out_w = 0;
   int kernel_h = 0, kernel_w = 0, stride = 1, pad_top = 0, pad_left = 0;
-  int inner_x = 1;  // channels of an input block; 1: planar
-  int width = 1;    // inputs of a term (terms.h)
+  int inner_x = 1;  // number of channels of an input block; 1: planar
+  int width = 1;    // number of inputs of a term (terms.h)
 
   int planes_x() const { return in_c / inner_x; }
-  // Taps of a row and channel, those of weight 0 included that fill the last term of a planar row.
+  // Taps of a row and channel, including zero weights that pad the last term of a planar row.
   int row_taps() const { return inner_x == 1 ? (kernel_w + width - 1) / width * width : kernel_w; }
   int packed_width() const { return (out_w - 1) * stride + row_taps(); }
   int64_t packed_size() const { return int64_t(planes_x()) * in_h * packed_width() * inner_x; }

@@ -1,6 +1,6 @@
-// Work is cut into items that depend on the problem alone: (image, group, block of output rows) for
+// Work is cut into items that depend only on the problem: (image, group, block of output rows) for
 // the forward pass, (image, group, block of input channels) for dx, (group, block of taps) for dw,
-// which sums over the images in order. No item writes what another writes.
+// which sums over the images in order. No two items write to the same memory.
 #include "backends/cpu/gemm/conv_gemm.h"
 
 #include "backends/cpu/device/cpu_stream.h"
@@ -11,18 +11,18 @@
 namespace alexnet {
 namespace {
 
-constexpr int64_t kBlockBytes = 1 << 20;  // of the unrolled matrix: half a core's L2 cache or less
+constexpr int64_t kBlockBytes = 1 << 20;  // of the unrolled matrix: at most half an L2 cache
 
 int64_t blocks(int64_t count, int64_t size) { return (count + size - 1) / size; }
 
 struct Plan {
   ConvProblem p;
   int64_t taps, pixels, in_group, out_group;
-  int64_t forward_rows;      // output rows of a block
-  int64_t data_channels;     // input channels of a block
-  int64_t weight_taps;       // taps of a block
+  int64_t forward_rows;      // output rows per block
+  int64_t data_channels;     // input channels per block
+  int64_t weight_taps;       // taps per block
   int64_t workspace_stride;  // elements per thread
-  int64_t widened_stride;    // of those, for a matrix in another type than the compute type
+  int64_t widened_stride;    // the part of them for a matrix converted to or from the compute type
 
   explicit Plan(const ConvProblem& problem) : p(problem) {
     const DType compute = compute_dtype(p.dtype);
@@ -44,7 +44,7 @@ struct Plan {
   int64_t weights() const { return p.weight().count(); }
 };
 
-// The matrix in the compute type: itself, or copied to `room`.
+// The matrix in the compute type: the matrix itself, or a copy in `room`.
 template <class T, class C>
 const C* to_float(const T* matrix, int64_t count, C* room) {
   if constexpr (std::is_same_v<T, C>) {
@@ -55,7 +55,7 @@ const C* to_float(const T* matrix, int64_t count, C* room) {
   }
 }
 
-// Where a result of the compute type is summed: in place, or in `room`.
+// Where a result is summed in the compute type: in place, or in `room`.
 template <class T, class C>
 C* sums_for(T* result, C* room) {
   if constexpr (std::is_same_v<T, C>) {
@@ -95,7 +95,7 @@ void forward_item(const Plan& s, int64_t item, const T* x, const C* w, const C* 
     const C bias = b ? b[g * s.out_group + o] : C(0);
     for (int64_t i = 0; i < columns; ++i) {
       const C sum = sums[o * ld + i] + bias;
-      out[o * s.pixels + i] = relu && sum <= 0 ? C(0) : sum;  // a NaN stays
+      out[o * s.pixels + i] = relu && sum <= 0 ? C(0) : sum;  // keeps NaN
     }
   }
 }
@@ -201,8 +201,8 @@ class ConvGemm final : public ConvEngine {
   static T* typed(AnyView v) { return static_cast<View<T>>(v).data; }
   static C* computed(AnyView v) { return static_cast<View<C>>(v).data; }
 
-  // The weights in the compute type, once for all items: behind the threads' parts of the
-  // workspace.
+  // The weights in the compute type, converted once for all items. The copy follows the threads'
+  // parts of the workspace.
   const C* weights(Stream& stream, AnyView w, void* work) {
     if constexpr (std::is_same_v<T, C>) {
       return typed(w);

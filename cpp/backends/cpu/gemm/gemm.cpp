@@ -30,7 +30,7 @@ std::vector<float> to_float(const void* matrix, int64_t rows, int64_t columns, i
   return out;
 }
 
-// Products of bf16 numbers are exact in float, so this rounds as float's product does.
+// Products of bf16 numbers are exact in float, so only the sums round, as in a float product.
 void converted_gemm(const Gemm& g) {
   Gemm wide = g;
   wide.dtype = DType::f32;
@@ -50,7 +50,7 @@ void converted_gemm(const Gemm& g) {
 void serial_gemm(const Gemm& g) {
   if (g.dtype == DType::bf16) return converted_gemm(g);
 #if defined(ANX_BLAS_WHEEL)
-  // Our own pool runs above it.
+  // Threads come from this library's pool.
   [[maybe_unused]] static const bool single = (scipy_openblas_set_num_threads(1), true);
 #endif
   const auto ta = g.transpose_a ? CblasTrans : CblasNoTrans;
@@ -82,7 +82,7 @@ const char* blas_name() { return "built-in"; }
 
 namespace {
 
-// With up to so many rows, packing an operand would cost more than the product gains by it.
+// Up to this number of rows, packing an operand costs more than it saves.
 constexpr int64_t kDotMaxRows = 64, kBf16DotMaxRows = 8;
 
 bool fits_dot(const Gemm& g) {
@@ -96,7 +96,8 @@ auto gemm_nt_for(DType dtype) {
   return bf16_kernels() ? bf16_kernels()->gemm_nt : kernels().bf16_gemm_nt;
 }
 
-// With A packed once, cut along the columns, and along the rows too where there are few of those.
+// Packs A once and cuts the work along the columns, and also along the rows if there are few
+// columns.
 void parallel_gemm_packed(ThreadPool& pool, const Gemm& g) {
   const GemmKernels& kernel = kernels().gemm_packed;
   const int64_t tiles = kernel.tiles(g.m), slabs = (g.n + kernel.slab - 1) / kernel.slab;
@@ -120,11 +121,12 @@ void parallel_gemm(ThreadPool& pool, const Gemm& g) {
     });
     return;
   }
-  // The backward products were as often slower with it as faster than the BLAS.
+  // Only the forward product: for the backward products, gemm_packed was slower than the BLAS as
+  // often as it was faster.
   if (g.dtype == DType::f32 && !g.transpose_a && g.transpose_b)
     return parallel_gemm_packed(pool, g);
   if (g.dtype == DType::bf16 && bf16_kernels() && bf16_kernels()->gemm(g, pool)) return;
-  // Few tiles: the BLAS packs the operand that they share once for each.
+  // Few tiles, since the BLAS packs their common operand again for each tile.
   constexpr int64_t kFlopsPerTile = 16'000'000, kStep = 64, kMaxTiles = 16;
   const bool by_columns = g.n >= g.m;
   const int64_t side = by_columns ? g.n : g.m;

@@ -1,4 +1,4 @@
-// Matrix products on the CPU: a BLAS call per fixed tile.
+// Matrix products on the CPU.
 #pragma once
 
 #include "backends/cpu/device/thread_pool.h"
@@ -6,10 +6,11 @@
 
 namespace alexnet {
 
-// On the calling thread alone.
+// Runs on the calling thread only.
 void serial_gemm(const Gemm& gemm);
-// Cut along the longer side of C into tiles that depend on the shape alone, so that the result is
-// the same for any number of threads.
+// Cuts the work into parts that depend only on the shape, so that the result is the same for any
+// number of threads. Uses the kernels of this folder where they are faster than the BLAS, otherwise
+// one BLAS call per tile of C.
 void parallel_gemm(ThreadPool& pool, const Gemm& gemm);
 
 const char* blas_name();

@@ -1,13 +1,13 @@
-// Matrix products of bf16 numbers with the dot product of AVX512-BF16, C in float:
+// Matrix products of bf16 numbers with the dot product instruction of AVX512-BF16; C is float:
 //
-//   C = A B^T       a dense layer's output
-//   C = A B         its gradient by the input
-//   C += A^T B      that by the weights
+//   C = A B^T       output of a dense layer
+//   C = A B         gradient with respect to its input
+//   C += A^T B      gradient with respect to its weights
 //
-// A tile holds Q rows times P vectors of columns in registers. It reads its rows as they lie, pairs
-// of the inner dimension side by side, and broadcasts them; the other operand comes in panels,
-// [pair][P * kLanes][2], that are packed first. For A B^T the rows are those of B, the larger
-// operand, and the tile is C's transpose. Included by kernels_bf16.cpp.
+// A tile holds Q rows times P vectors of columns in registers. It broadcasts pairs of the inner
+// dimension directly from the rows; the other operand is first packed into panels
+// [pair][P * kLanes][2]. For A B^T the rows are those of B, the larger operand, and the tile is the
+// transpose of C. Included by kernels_bf16.cpp.
 #pragma once
 
 #include <algorithm>
@@ -24,7 +24,7 @@ namespace {
 constexpr int kGemmRows = 14, kGemmVectors = 2;
 constexpr int64_t kPanel = kGemmVectors * kLanes;  // columns
 
-// rows[Q][2 * pairs] times a panel. What the rows' next lines hold comes in meanwhile.
+// sum += rows[Q][2 * pairs] times a panel. Prefetches the next cache lines of the rows.
 template <int Q>
 inline __attribute__((always_inline)) void multiply_pairs(int64_t pairs, const bf16* rows,
                                                           int64_t ld, const bf16* panel,
@@ -98,7 +98,7 @@ GemmTile pick_gemm_tile(int64_t rows, std::integer_sequence<int, Q...>) {
   return table[rows - 1];
 }
 
-// f(tile, first row) for some rows in tiles of nearly one height.
+// Calls f(tile, first row) for `rows` rows, cut into tiles of about the same height.
 template <bool by_columns, class F>
 void each_tile(int64_t rows, F&& f) {
   constexpr auto sizes = std::make_integer_sequence<int, kGemmRows>{};
@@ -109,9 +109,10 @@ void each_tile(int64_t rows, F&& f) {
   }
 }
 
-// A panel from rows of the inner dimension: lane j of pair l is (from[2l][j], from[2l + 1][j]).
+// Packs a panel from a matrix whose rows are the inner dimension: lane j of pair l is
+// (from[2l][j], from[2l + 1][j]).
 void pack_panel(const bf16* from, int64_t ld, int64_t depth, int64_t columns, bf16* to) {
-  constexpr int64_t ahead = 24;  // rows are far apart: no prefetcher follows
+  constexpr int64_t ahead = 24;  // in rows, which are too far apart for hardware prefetchers
   for (int64_t l = 0; l < depth; l += 2, from += 2 * ld, to += 2 * kPanel) {
     __builtin_prefetch(from + ahead * ld);
     __builtin_prefetch(from + (ahead + 1) * ld);
@@ -129,9 +130,10 @@ void pack_panel(const bf16* from, int64_t ld, int64_t depth, int64_t columns, bf
   }
 }
 
-// The same from rows of the outer one, in which pairs lie side by side; depth is even.
+// The same from a matrix whose columns are the inner dimension, so that pairs are adjacent. `depth`
+// must be even.
 void pack_panel_of_rows(const bf16* from, int64_t ld, int64_t depth, int64_t rows, bf16* to) {
-  constexpr int64_t run = 2 * kLanes;  // a line of each row
+  constexpr int64_t run = 2 * kLanes;  // one cache line of each row
   for (int64_t first = 0; first < depth; first += run)
     for (int64_t j = 0; j < kPanel; ++j)
       for (int64_t l = first; l < std::min(depth, first + run); l += 2) {
@@ -147,8 +149,8 @@ int64_t panels_of(int64_t columns) { return (columns + kPanel - 1) / kPanel; }
 
 // C = A B^T.
 void gemm_of_rows(const Gemm& g, ThreadPool& pool) {
-  constexpr int64_t rows = 4 * kGemmRows;  // of B, an item: read once while all of A passes
-  constexpr int64_t depth = 2048;          // so much of them stays in the second cache
+  constexpr int64_t rows = 4 * kGemmRows;  // rows of B per item, reused for all of A
+  constexpr int64_t depth = 2048;          // this much of them fits into the L2 cache
   const auto *a = static_cast<const bf16*>(g.a), *b = static_cast<const bf16*>(g.b);
   auto* c = static_cast<float*>(g.c);
   bf16* panels = scratch<bf16>(2, size_t(panels_of(g.m) * kPanel * g.k));
@@ -170,8 +172,8 @@ void gemm_of_rows(const Gemm& g, ThreadPool& pool) {
 
 // C = A B.
 void gemm_of_columns(const Gemm& g, ThreadPool& pool) {
-  constexpr int64_t panels = 4;    // of B, an item
-  constexpr int64_t depth = 1024;  // so much of them stays in the second cache
+  constexpr int64_t panels = 4;    // panels of B per item
+  constexpr int64_t depth = 1024;  // this much of them fits into the L2 cache
   const auto *a = static_cast<const bf16*>(g.a), *b = static_cast<const bf16*>(g.b);
   auto* c = static_cast<float*>(g.c);
   pool.parallel_for((panels_of(g.n) + panels - 1) / panels, [&](int64_t item, int) {
@@ -193,7 +195,7 @@ void gemm_of_columns(const Gemm& g, ThreadPool& pool) {
 
 // C += A^T B.
 void gemm_of_sums(const Gemm& g, ThreadPool& pool) {
-  constexpr int64_t rows = 8 * kGemmRows;  // of C, an item
+  constexpr int64_t rows = 8 * kGemmRows;  // rows of C per item
   const auto *a = static_cast<const bf16*>(g.a), *b = static_cast<const bf16*>(g.b);
   auto* c = static_cast<float*>(g.c);
   const int64_t depth = (g.k + 1) / 2 * 2, panel_size = kPanel * depth;
@@ -204,7 +206,7 @@ void gemm_of_sums(const Gemm& g, ThreadPool& pool) {
   });
   pool.parallel_for((g.m + rows - 1) / rows, [&](int64_t item, int) {
     const int64_t begin = item * rows, count = std::min(rows, g.m - begin);
-    bf16* turned = scratch<bf16>(3, size_t(rows * depth));  // A's part, pairs side by side
+    bf16* turned = scratch<bf16>(3, size_t(rows * depth));  // part of A^T, with adjacent pairs
     for (int64_t l = 0; l < depth; ++l)
       for (int64_t i = 0; i < count; ++i)
         turned[i * depth + l] = l < g.k ? a[l * g.lda + begin + i] : bf16(0.0f);
@@ -217,8 +219,8 @@ void gemm_of_sums(const Gemm& g, ThreadPool& pool) {
   });
 }
 
-// False for what no dense layer asks, and for an odd inner dimension of rows that are read in
-// pairs.
+// Returns false for products that dense layers do not use, and if the inner dimension of rows that
+// are read in pairs is odd.
 bool gemm_bf16(const Gemm& g, ThreadPool& pool) {
   if (g.alpha != 1) return false;
   const bool even = g.k % 2 == 0;

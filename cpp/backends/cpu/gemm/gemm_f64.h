@@ -1,5 +1,5 @@
-// A matrix product of our own in double precision, for builds without a BLAS. Packed panels and a
-// register tile; the compiler vectorises the tile for the instruction set that includes this file.
+// A matrix product in double precision for builds without a BLAS, with packed panels and a register
+// tile, which the compiler vectorises for the instruction set that this file is compiled for.
 #pragma once
 
 #include <algorithm>

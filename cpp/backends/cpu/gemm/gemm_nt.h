@@ -1,6 +1,6 @@
-// C = A B^T in single precision, of floats or bf16, where the rows of both are consecutive in
-// memory: the forward pass of dense layers. Nothing is packed: B, the weights, is read once, at the
-// memory's speed for small batches. Included once per instruction set.
+// C = A B^T in single precision, for float or bf16 operands with contiguous rows: the forward pass
+// of dense layers. Nothing is packed. B, the weights, is read once, at full memory bandwidth for
+// small batches. Included once per instruction set.
 #pragma once
 
 #include <algorithm>
@@ -13,11 +13,11 @@
 namespace alexnet {
 namespace {
 
-constexpr int kDotRows = kRegisters >= 32 ? 6 : 3;     // rows of A in a tile,
-constexpr int kDotColumns = kRegisters >= 32 ? 4 : 3;  // rows of B: each pair has an accumulator
-constexpr int64_t kDotDepth = 1024;                    // so that A's part stays in the cache
+constexpr int kDotRows = kRegisters >= 32 ? 6 : 3;     // rows of A per tile
+constexpr int kDotColumns = kRegisters >= 32 ? 4 : 3;  // rows of B per tile
+constexpr int64_t kDotDepth = 1024;                    // this much of A's rows fits into the cache
 
-// Lane i of the result: the sum of v[i]'s lanes. Halves are added pairwise, in a fixed order.
+// Lane i of the result is the sum of the lanes of v[i], added pairwise in a fixed order.
 inline __attribute__((always_inline)) Vec sums_of_lanes(Vec (&v)[kLanes]) {
   typedef int32_t Places __attribute__((vector_size(sizeof(Vec))));
 #pragma GCC unroll 4
@@ -35,8 +35,8 @@ inline __attribute__((always_inline)) Vec sums_of_lanes(Vec (&v)[kLanes]) {
   return v[0];
 }
 
-// c[R][N] = or += a[R][depth] b[N][depth]^T; depth is a multiple of a vector's terms. With one row,
-// where memory is the limit, the rows of B that follow come in meanwhile.
+// c[R][N] = or += a[R][depth] b[N][depth]^T; depth is a multiple of Terms::width * kLanes. With one
+// row, which is limited by memory bandwidth, the next rows of B are prefetched.
 template <class Terms, int R, int N>
 void dot_tile(int64_t depth, const typename Terms::Value* a, int64_t lda,
               const typename Terms::Value* b, int64_t ldb, float* c, int64_t ldc, bool add) {
@@ -84,7 +84,7 @@ DotTile<Terms> pick_dot_tile(int64_t rows, int64_t columns, std::integer_sequenc
   return table[(rows - 1) * kDotColumns + columns - 1];
 }
 
-// Columns [first, last) of C, all rows.
+// Computes columns [first, last) of C.
 template <class Terms>
 void gemm_nt(const Gemm& g, int64_t first, int64_t last) {
   using Value = typename Terms::Value;

@@ -1,10 +1,10 @@
-// A matrix product of our own in single precision: packed panels and a register tile of up to 14
-// rows times two vectors of columns. Included by kernels.cpp, once per instruction set.
+// A matrix product in single precision with packed panels and a register tile of up to 14 rows
+// times two vectors of columns. Included by kernels.cpp, once per instruction set.
 //
 // A is packed once, as [part of the depth][tile of rows][depth][rows of the tile]. C is cut into
-// slabs of columns; B is packed slab by slab, a part of the depth at a time, into panels of two
-// vectors, while the next part is fetched from memory. Each element of C is the same sum in the
-// same order however tiles and slabs are shared out.
+// slabs of columns. For each slab and part of the depth, B is packed into panels of two vectors,
+// and the next part is prefetched from memory. The order of each sum does not depend on how tiles
+// and slabs are distributed over threads.
 #pragma once
 
 #include <algorithm>
@@ -21,10 +21,10 @@ namespace {
 constexpr int64_t kGemmRows = kRegisters >= 32 ? 14 : 6;
 constexpr int64_t kGemmPanel = 2 * kLanes;
 constexpr int64_t kGemmSlab = 64;
-constexpr int64_t kGemmDepth = 256;  // a panel and a tile's part of A fit into the first cache
+constexpr int64_t kGemmDepth = 256;  // a panel and a tile's part of A fit into the L1 cache
 static_assert(kGemmSlab % kGemmPanel == 0);
 
-// Tiles that the rows of A are cut into, all about as high.
+// Number of tiles that the rows of A are cut into, all of about the same height.
 int64_t gemm_tiles(int64_t m) { return (m + kGemmRows - 1) / kGemmRows; }
 
 // v[i][j] <-> v[j][i]
@@ -47,7 +47,7 @@ inline __attribute__((always_inline)) void transpose(Vec (&v)[kLanes]) {
   }
 }
 
-// to[l][0 .. width): column l of `width` rows, and zeros up to `panel`.
+// to[l][0 .. width) = column l of `width` rows; the rest, up to `panel`, is zero.
 void pack_transposed(const float* from, int64_t ld, int64_t width, int64_t depth, float* to,
                      int64_t panel) {
   int64_t j = 0;
@@ -82,11 +82,11 @@ void pack_rows(const float* from, int64_t ld, int64_t width, int64_t depth, floa
   }
 }
 
-// Lines of memory that a tile asks for on its way, one every four steps of the depth.
+// Cache lines that a tile prefetches, one every four steps of the depth.
 struct Ahead {
   const float* from = nullptr;
   int64_t ld = 0;
-  int lines_log2 = 0;  // lines of a row
+  int lines_log2 = 0;  // log2 of the number of lines per row
 };
 constexpr int64_t kAheadStep = 4;
 
@@ -138,7 +138,7 @@ GemmTile pick_gemm_tile(int64_t rows, std::integer_sequence<int, Q...>) {
   return table[rows - 1];
 }
 
-// Tile `tile` of A, all of its depth. `packed`: of the whole of A, m * k floats.
+// Packs tile `tile` of A over its whole depth. `packed`: memory for all of A, m * k floats.
 void gemm_pack_a(const Gemm& g, int64_t tile, float* packed) {
   const auto* a = static_cast<const float*>(g.a);
   const int64_t tiles = gemm_tiles(g.m), first = tile * g.m / tiles;
@@ -155,7 +155,7 @@ void gemm_pack_a(const Gemm& g, int64_t tile, float* packed) {
   }
 }
 
-// The rows of tiles [first_tile, last_tile) in a slab of C, with A packed.
+// Computes the rows of tiles [first_tile, last_tile) in a slab of C. A must be packed.
 void gemm_slab(const Gemm& g, const float* packed_a, int64_t slab, int64_t first_tile,
                int64_t last_tile) {
   constexpr auto sizes = std::make_integer_sequence<int, int(kGemmRows)>{};
@@ -180,7 +180,7 @@ void gemm_slab(const Gemm& g, const float* packed_a, int64_t slab, int64_t first
            packed + p * kGemmPanel * kGemmDepth, kGemmPanel);
     }
     const bool more = l + depth < g.k, add = l > 0 || g.beta != 0;
-    // A row of the next part: its depth, or the slab's columns.
+    // Rows of the next part run along its depth if B is transposed, else along the slab's columns.
     const int lines_log2 = g.transpose_b ? 4 : 2;
     const int64_t rows_ahead = (depth / kAheadStep) >> lines_log2;
     Ahead ahead{more ? part(l + depth, first) : b, more ? g.ldb : 0, lines_log2};
@@ -207,7 +207,7 @@ void gemm_slab(const Gemm& g, const float* packed_a, int64_t slab, int64_t first
   }
 }
 
-// The whole product on the calling thread.
+// Computes the whole product on the calling thread.
 void gemm_packed(const Gemm& g) {
   const int64_t tiles = gemm_tiles(g.m);
   float* packed_a = scratch<float>(2, size_t(g.m * g.k));

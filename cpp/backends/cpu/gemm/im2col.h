@@ -1,8 +1,8 @@
 // im2col and col2im for a block of the unrolled matrix.
 //
-// The unrolled matrix of one image and group has a row for each tap k = (c, i, j) and a column for
-// each output pixel (p, q):  col[k, (p, q)] = x[c, p*stride + i - pad, q*stride + j - pad], 0
-// outside. col2im is its adjoint: overlapping entries add.
+// The unrolled matrix of one image and group has one row per tap k = (c, i, j) and one column per
+// output pixel (p, q): col[k, (p, q)] = x[c, p*stride + i - pad, q*stride + j - pad], 0 outside the
+// image. col2im is its adjoint: overlapping entries are added.
 #pragma once
 
 #include <algorithm>
@@ -16,7 +16,7 @@ struct TapBlock {
   int64_t first_row, rows;  // output rows: columns first_row * width ...
 };
 
-// The output columns q whose tap j falls inside the image: first..last.
+// The output columns q whose tap j is inside the image: first .. last - 1.
 struct ColumnRange {
   int64_t first, last;
   ColumnRange(const ConvProblem& p, int64_t j) {
@@ -43,7 +43,7 @@ void for_each_tap_row(const ConvProblem& p, const TapBlock& block, F&& f) {
   }
 }
 
-// x: the channels of one image and group. col: (taps, rows * width).
+// x: the channels of one image and group. col: (taps, rows * output width).
 template <class T, class C>
 void im2col(const ConvProblem& p, const TapBlock& block, const T* x, C* col) {
   for_each_tap_row(p, block, [&](int64_t at, int64_t source, int64_t shift, ColumnRange range) {
@@ -63,7 +63,7 @@ void im2col(const ConvProblem& p, const TapBlock& block, const T* x, C* col) {
   });
 }
 
-// dx += the fold of dcol.
+// dx += col2im(dcol)
 template <class T>
 void col2im_add(const ConvProblem& p, const TapBlock& block, const T* dcol, T* dx) {
   for_each_tap_row(p, block, [&](int64_t at, int64_t target, int64_t shift, ColumnRange range) {

@@ -1,7 +1,7 @@
-// An output is the sum of the same products in the same order however the work is cut, so forward
-// and backward_data cut it as suits the threads: into (group, chunk of tiles), or, where that gives
-// fewer items than threads, each step of a chunk by blocks and points. The weight gradient is
-// summed over slices of the tiles whose number depends on the shape alone, then over the slices.
+// The order of the sums of an output does not depend on how the work is cut, so forward and
+// backward_data cut it to suit the threads: into (group, chunk of tiles) or, if that gives fewer
+// items than threads, each step of a chunk into blocks and points. The weight gradient is summed
+// over slices of the tiles, whose number depends only on the shape, then over the slices.
 #include "backends/cpu/winograd/conv_winograd.h"
 
 #include <algorithm>
@@ -13,18 +13,19 @@
 namespace alexnet {
 namespace {
 
-// Tiles of a chunk, two register tiles: its values at all points stay near a core's second cache
-// while the weights, as large as the third, pass by once.
+// Tiles per chunk, two register tiles: the values of a chunk at all points are about as large as
+// the L2 cache of a core, while the weights, about as large as the L3 cache, are read once per
+// chunk.
 constexpr int kChunk = 28;
-// The weight gradient's holds half the points at a time.
+// Larger for the weight gradient, which processes half of the points at a time.
 constexpr int kGradientChunk = 42;
-// Slices of the tiles: few, as each has sums of its own at all points, as many as weights.
+// Slices of the tiles: few, since each slice needs its own sums, as many as weights at all points.
 constexpr int64_t kMaxSlices = 8, kSliceTiles = 4 * kGradientChunk, kSliceFloats = 12 << 20;
 
 int64_t floats_aligned(int64_t n) { return (n + 15) / 16 * 16; }
 int64_t blocks(int64_t count, int64_t size) { return (count + size - 1) / size; }
 
-// T: of activations and weights.
+// T: type of activations and weights.
 template <class T>
 class ConvWinograd final : public ConvEngine {
  public:
@@ -88,7 +89,7 @@ class ConvWinograd final : public ConvEngine {
   static float* floats(AnyView v) { return static_cast<View<float>>(v).data; }
   static T* typed(AnyView v) { return static_cast<View<T>>(v).data; }
 
-  // A thread's memory: the input's values at all points, then the products.
+  // Scratch memory of a thread: the values of the input at all points, then the products.
   static int64_t input_floats(const WinogradPlan& plan) {
     return plan.s.points() * plan.s.input_point(kChunk);
   }
@@ -104,7 +105,8 @@ class ConvWinograd final : public ConvEngine {
     const float* b;
     T* y;
     bool relu = false, transform = true;
-    float *weights = nullptr, *scratch = nullptr;  // the weights at all points: null: workspace
+    float* weights = nullptr;  // the weights at all points; null: use the workspace
+    float* scratch = nullptr;
 
     void transform_weights(ThreadPool& pool) const {
       const int64_t pairs = plan->s.pairs();
@@ -116,8 +118,8 @@ class ConvWinograd final : public ConvEngine {
       });
     }
 
-    // The three steps of a chunk, in the memory v: for some blocks of input channels, for a point
-    // and some pairs of output blocks, for some blocks of output channels.
+    // The three steps of a chunk with scratch memory v: read blocks of input channels, multiply
+    // pairs of output blocks at one point, write blocks of output channels.
     void read(int64_t g, TileRange tiles, Interval blocks, float* v) const {
       const auto& [s, t] = *plan;
       t->input(s, x + g * plan->in_group(), tiles, blocks, {0, t->row_groups},
@@ -195,10 +197,10 @@ class ConvWinograd final : public ConvEngine {
                       [&](int64_t b, int) { task.write(g, tiles, {int(b), int(b) + 1}, v); });
   }
 
-  // The sums at the points of all groups, then those of dy by channel.
+  // A slice holds the sums at the points of all groups, then the sums of dy per channel.
   int64_t bias_offset() const { return p_.groups * gradient_.weight_floats(); }
   int64_t slice_floats() const { return bias_offset() + floats_aligned(p_.y.c); }
-  // The rows of points in two halves, the larger first.
+  // The rows of points are processed in two halves, the larger one first.
   Interval half_rows(int half) const {
     const int middle = (gradient_.t->row_groups + 1) / 2;
     return half ? Interval{middle, gradient_.t->row_groups} : Interval{0, middle};
@@ -211,8 +213,8 @@ class ConvWinograd final : public ConvEngine {
            gradient_.points(half_rows(0)).last * gradient_.s.output_point(kGradientChunk);
   }
 
-  // Items are (half of the rows, slice, group, part of the input channels). Neither the halves nor
-  // the parts change a sum.
+  // Items are (half of the rows, slice, group, part of the input channels). Halves and parts do not
+  // change the order of any sum.
   void sum_slices(ThreadPool& pool, const T* x, const T* dy, bool weights, float* work) {
     const int64_t jobs = int64_t(slices_) * p_.groups, in_blocks = gradient_.s.in_blocks();
     const int64_t parts = std::clamp<int64_t>(blocks(threads_, jobs), 1, in_blocks);
@@ -267,7 +269,7 @@ class ConvWinograd final : public ConvEngine {
   CpuDevice& device_;
   WinogradPlan forward_, backward_, gradient_;
   int threads_, slices_;
-  // The weights at the points for the forward pass, kept while they are the same.
+  // The weights at all points for the forward pass, cached while their version is the same.
   Tensor kept_;
   uint64_t version_ = 0, kept_version_ = 0;
 };

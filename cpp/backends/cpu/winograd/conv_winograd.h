@@ -11,8 +11,8 @@ namespace alexnet {
 class CpuDevice;
 
 bool fits_conv_winograd(const ConvProblem& problem);
-// What `auto` asks: whether it is faster than the direct engine. By the shape alone, so that every
-// machine answers the same (docs/performance.md has the measurements).
+// Whether the engine "auto" chooses it over the direct engine. Depends only on the shape, so that
+// the choice is the same on every machine (docs/performance.md has the measurements).
 bool prefers_conv_winograd(const ConvProblem& problem);
 std::unique_ptr<ConvEngine> make_conv_winograd(CpuDevice& device, const ConvProblem& problem);
 

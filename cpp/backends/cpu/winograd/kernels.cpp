@@ -1,4 +1,5 @@
-// Compiled once per instruction set, as kernels.cpp is, and beside it: builds stay parallel.
+// Compiled once per instruction set, like kernels.cpp. A separate file, so that both compile in
+// parallel.
 #include "backends/cpu/winograd/kernels.h"
 
 #include "backends/cpu/winograd/products.h"

@@ -1,16 +1,16 @@
-// Winograd's convolution for each instruction set: winograd_{tiles,weights,products}.h say what
-// each function does.
+// The kernels of Winograd's convolution for each instruction set. tiles.h, weights.h and products.h
+// document each function.
 #pragma once
 
 #include "backends/cpu/winograd/shape.h"
 
 namespace alexnet {
 
-// F(tile x tile, kernel x kernel): the transforms. w, x, dy and y are of one type, float or bf16;
-// at the points, and in dw, everything is float.
+// The transforms of F(tile x tile, kernel x kernel). w, x, dy and y have the same type, float or
+// bf16; values at the points and dw are float.
 struct WinogradTransforms {
   int tile, kernel;
-  int row_groups;  // into which the rows of a tile's points are cut: 2 rows each, or 1 in the last
+  int row_groups;  // number of groups of rows of points: 2 rows each, the last may have 1
   void (*weights)(const WinogradShape&, const void* w, bool transposed, int pair, float* u);
   void (*weight_gradient)(const WinogradShape&, const float* du, int slices, int64_t slice,
                           int pair, float* dw);
@@ -30,6 +30,6 @@ struct WinogradKernels {
                      const float* d, bool add, float* du);
 };
 
-extern const WinogradKernels winograd_generic, winograd_avx2, winograd_avx512;  // those built
+extern const WinogradKernels winograd_generic, winograd_avx2, winograd_avx512;
 
 }  // namespace alexnet

@@ -8,11 +8,11 @@
 namespace alexnet {
 namespace {
 
-// The largest tiles of the input, 8 x 8 points. The weight gradient takes at most 7 x 7: with 8 its
-// error is 14 times the direct engine's (docs/numerics.md).
+// Input tiles have at most 8 x 8 points, those of the weight gradient at most 7 x 7: with 8 x 8 its
+// error is 14 times that of the direct engine (docs/numerics.md).
 constexpr int kMaxSide = 8, kMaxGradientSide = 7;
 
-// The tile that needs the fewest multiplications; of two, the smaller.
+// The tile that needs the fewest multiplications; on a tie, the smaller one.
 const WinogradTransforms* best_transforms(const ConvProblem& p, const Shape& out, int max_side) {
   const WinogradKernels& kernel = *kernels().winograd;
   const WinogradTransforms* best = nullptr;
@@ -73,12 +73,12 @@ bool fits_conv_winograd(const ConvProblem& p) {
 
 bool prefers_conv_winograd(const ConvProblem& p) {
   if (!fits_conv_winograd(p)) return false;
-  // Each call brings all weights to all points: that many tiles must share the cost.
+  // Each call transforms all weights: at least this number of tiles must share the cost.
   constexpr int64_t tiles = 24;
-  // The tiles themselves are transformed once for all channels of the other side.
+  // Each tile is transformed once for all channels of the other side: there must be enough of them.
   constexpr int64_t channels = 32 * 32;
-  // Multiplications of the direct engine, which skips rows in the padding, to those of the weight
-  // gradient, which has the smaller tiles.
+  // Minimum ratio of the multiplications of the direct engine, which skips rows in the padding, to
+  // those of the weight gradient, which has smaller tiles.
   constexpr double saving = 2.5;
   const WinogradPlan plan = winograd_backward_weights(p);
   const WinogradShape& s = plan.s;

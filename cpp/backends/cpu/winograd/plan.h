@@ -1,4 +1,4 @@
-// Which tiles a convolution takes in each direction, and the sizes that follow.
+// The tile size of a convolution in each direction, and the sizes that follow from it.
 #pragma once
 
 #include <algorithm>
@@ -8,7 +8,7 @@
 
 namespace alexnet {
 
-// One direction: the shape of a group and the transforms for it.
+// The plan of one direction: the shape of a group and its transforms.
 struct WinogradPlan {
   WinogradShape s;
   const WinogradTransforms* t = nullptr;
@@ -16,9 +16,9 @@ struct WinogradPlan {
   int64_t in_group() const { return int64_t(s.in_c) * s.in_h * s.in_w; }
   int64_t out_group() const { return int64_t(s.out_c) * s.out_h * s.out_w; }
   int64_t taps() const { return int64_t(s.in_c) * s.out_c * s.kernel * s.kernel; }
-  int64_t weight_floats() const { return s.points() * s.weight_point(); }  // at all points
+  int64_t weight_floats() const { return s.points() * s.weight_point(); }  // weights at all points
 
-  // The points of some groups of rows.
+  // The points of an interval of groups of rows.
   Interval points(Interval rows) const {
     const auto first = [&](int row) { return std::min(2 * row * s.side(), s.points()); };
     return {first(rows.first), first(rows.last)};

@@ -1,5 +1,5 @@
-// The one-dimensional transforms of Winograd's convolution (Winograd 1980; Lavin and Gray 2016), by
-// Toom and Cook's interpolation: M outputs of a filter of R taps from N = M + R - 1 products.
+// The one-dimensional transforms of Winograd's convolution (Winograd 1980; Lavin and Gray 2016) by
+// Toom-Cook interpolation: M outputs of a filter with R taps from N = M + R - 1 products.
 //
 //   y = A^T [(G w) * (B^T d)]      dw = G^T [(A dy) * (B^T d)]
 //
@@ -7,8 +7,8 @@
 //   B^T[j]  = the coefficients of prod_{l != j} (x - a_l)
 //             for the point at infinity: of prod_l (x - a_l)
 //
-// The points come in pairs +a, -a, then 0 (where N is even), then infinity. A pair's rows share
-// their even and odd halves, which halves the work. docs/numerics.md: how the points were chosen.
+// The points are pairs +a, -a, then 0 (if N is even), then infinity. The two rows of a pair share
+// their even and odd halves, which halves the work. docs/numerics.md explains the choice of points.
 #pragma once
 
 #include <array>
@@ -39,13 +39,14 @@ struct Winograd {
   static constexpr int count = int(pairs.size());
   static constexpr int zero = side - 1 - 2 * count;  // 1: 0 is one of the points
   static_assert(zero == 0 || zero == 1);
-  // The rows of a transform in groups that share their work: the pairs, then 0 and infinity.
+  // Rows of a transform are computed in groups that share work: the pairs, then 0 and infinity.
   static constexpr int row_groups = count + 1;
   static constexpr int rows_of(int group) { return group < count ? 2 : 1 + zero; }
 
   static constexpr double power(double a, int i) { return i == 0 ? 1 : a * power(a, i - 1); }
 
-  // In powers of x^2: prod_{l != j} (x^2 - a_l^2) over the pairs. j = count: over all.
+  // Coefficients in powers of x^2 of prod_{l != j} (x^2 - a_l^2) over the pairs; j = count: over
+  // all.
   static constexpr std::array<double, count + 1> product(int j) {
     std::array<double, count + 1> c{};
     c[0] = 1;
@@ -81,7 +82,7 @@ struct Winograd {
     }
   }
 
-  // The rows of group g of A d, of T values, without those of infinity: sum_i a^i d[i].
+  // The rows of group g of A d, from T values: sum_i a^i d[i], or d[T - 1] for infinity.
   template <int g, int T, class V>
   static inline __attribute__((always_inline)) void value_rows(const V* d, V* out) {
     using Scalar = std::remove_cvref_t<decltype(V{}[0])>;
@@ -97,7 +98,7 @@ struct Winograd {
     }
   }
 
-  // All rows of a transform f<g>(d, out + 2 * g), group by group.
+  // Calls f(g) for every group of rows, with g as a constant.
   template <class F>
   static inline __attribute__((always_inline)) void each_group(F&& f) {
     [&]<int... g>(std::integer_sequence<int, g...>) {
@@ -135,7 +136,7 @@ struct Winograd {
     y[T - 1] += v[side - 1];
   }
 
-  // 1 / prod_{l != j} (a_j - a_l), over the points that are numbers; 1 for infinity.
+  // 1 / prod_{l != j} (a_j - a_l) over the finite points; 1 for infinity.
   static constexpr double scale(int j) {
     if (j == side - 1) return 1;
     const auto point = [](int l) { return l / 2 < count ? (l % 2 ? -1 : 1) * pairs[l / 2] : 0; };

@@ -1,6 +1,7 @@
-// The products at the points, one small matrix product each: m = v u for the output, and
-// du += v^T d, summed over tiles, for the weight gradient. The register tiles are those of the
-// direct convolution: up to 14 tiles (or 8 input channels) times two vectors of output channels.
+// The products at the points, one small matrix product per point: m = v u for the output, and
+// du += v^T d, summed over tiles, for the weight gradient. The register tiles are the same as in
+// the direct convolution: up to 14 tiles (or 8 input channels) times two vectors of output
+// channels.
 #pragma once
 
 #include <algorithm>
@@ -13,13 +14,13 @@ namespace alexnet {
 namespace {
 
 constexpr int kTileRows = kRegisters >= 32 ? 14 : 6;  // tiles of the output held in registers
-// Input channels of the gradient, likewise: a part of a vector.
+// Input channels of the gradient held in registers: a part of a vector.
 constexpr int kSumRows = kRegisters >= 32 && kLanes >= 8 ? 8 : 4;
 static_assert(kLanes % kSumRows == 0);
-constexpr int kRun = 7;  // tiles summed one after the other: short sums are more precise
+constexpr int kRun = 7;  // tiles per partial sum: short sums are more precise
 
-// Q tiles times P vectors. Meanwhile the next pair's weights, which nothing has touched yet, come
-// in: one line for each input channel, from `next`.
+// Q tiles times P vectors. Prefetches the weights of the next pair from `next`, one cache line per
+// input channel.
 template <int Q, int P>
 void product_tile(int blocks, const float* v, int64_t v_block, const float* u, const float* next,
                   float* m, int64_t m_block) {
@@ -70,7 +71,7 @@ void winograd_multiply(const WinogradShape& s, int tiles, Interval pairs, const 
       const int t = part * tiles / parts, rows = (part + 1) * tiles / parts - t;
       const auto tile =
           width == 2 ? pick_product_tile<2>(rows, sizes) : pick_product_tile<1>(rows, sizes);
-      // The first two cover a panel of 2 x 16 floats a channel; later ones repeat what is there.
+      // The first two parts prefetch a panel of 2 x 16 floats per channel; later parts repeat it.
       const float* next = panel + int64_t(s.in_c) * (width * kLanes + std::min(part, 1) * 16);
       tile(s.in_blocks(), v + t * kLanes, block, panel, next, m + 2 * pair * block + t * kLanes,
            block);
@@ -113,8 +114,8 @@ void sum_tile(int tiles, const float* v, const float* d, int64_t d_block, bool a
     }
 }
 
-// du = v^T d at one point, or (`add`) du += v^T d, for some blocks of input channels: v holds only
-// those.
+// du = v^T d at one point, or du += v^T d with `add`, for some blocks of input channels. v only
+// holds these blocks.
 void winograd_accumulate(const WinogradShape& s, int tiles, Interval blocks, const float* v,
                          const float* d, bool add, float* du) {
   const int64_t block = int64_t(tiles) * kLanes;

@@ -1,5 +1,5 @@
-// One group of a convolution as the Winograd kernels see it. backward_data is the same with the
-// channels swapped, the taps flipped and the padding mirrored.
+// One group of a convolution, in the form the Winograd kernels use. backward_data is the same
+// convolution with the channels swapped, the taps flipped and the padding mirrored.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@ struct WinogradShape {
   int64_t in_image = 0, out_image = 0;  // elements from one image to the next
   int tile = 0, kernel = 0, lanes = 0;  // F(tile x tile, kernel x kernel)
 
-  int side() const { return tile + kernel - 1; }  // of an input tile
+  int side() const { return tile + kernel - 1; }  // side length of an input tile
   int points() const { return side() * side(); }
   int tile_rows() const { return (out_h + tile - 1) / tile; }
   int tile_columns() const { return (out_w + tile - 1) / tile; }
@@ -22,14 +22,14 @@ struct WinogradShape {
   int out_blocks() const { return out_c / lanes; }
   int pairs() const { return (out_blocks() + 1) / 2; }
 
-  // Floats from one point's matrix to the next one's. The 16 more keep matrices whose sizes are
-  // powers of 2 from sharing the same few sets of a cache.
+  // Floats from the matrix of one point to that of the next. The additional 16 floats prevent
+  // matrices whose sizes are powers of 2 from sharing the same few cache sets.
   int64_t weight_point() const { return int64_t(in_c) * out_c + 16; }
   int64_t input_point(int tiles) const { return int64_t(tiles) * in_c + 16; }
   int64_t output_point(int tiles) const { return int64_t(tiles) * out_c + 16; }
 };
 
-// Which tiles, counted over the images of a batch, row by row.
+// A range of tiles, counted row by row over all images of a batch.
 struct TileRange {
   int64_t first = 0;
   int count = 0;

@@ -1,8 +1,9 @@
-// The two-dimensional transforms of activations: tiles of the input and of the output's gradient to
-// their values at the points, products back to tiles of the output.
+// The two-dimensional transforms of activations: from tiles of the input, or of the gradient of the
+// output, to values at the points, and from products at the points to tiles of the output.
 //
-// Transformed tiles lie as [point][channel block][tile][lane], so that each point is a matrix. An
-// input tile starts at (tile_row * M - pad, tile_column * M - pad) and overlaps the next by R - 1.
+// Transformed tiles are stored as [point][channel block][tile][lane], so that each point is a
+// matrix. An input tile starts at (tile_row * M - pad, tile_column * M - pad) and overlaps the next
+// one by R - 1.
 #pragma once
 
 #include <algorithm>
@@ -18,7 +19,7 @@ constexpr int kMaxSide = 8;
 template <Stored T>
 alignas(64) constexpr T kZeroRow[kMaxSide * kLanes] = {};
 
-// Where a tile lies: its image, its first row and column, and how much of it is inside.
+// Position of a tile: its image, its first row and column, and the part of it inside the image.
 struct TilePlace {
   int64_t image;
   int row, column;
@@ -36,7 +37,8 @@ struct TilePlace {
   }
 };
 
-// Rows of group g at the points of a tile that is given by its rows; out: the group's first point.
+// Computes the rows of group g at the points of a tile. `row`: the rows of the tile. `out`: the
+// first point of the group.
 template <class W, int g, bool input, Stored T>
 inline void tile_rows(const T* const* row, Interval columns, float* out, int64_t point) {
   constexpr int size = input ? W::side : W::tile, count = W::rows_of(g);
@@ -68,9 +70,9 @@ inline void tile_rows(const T* const* row, Interval columns, float* out, int64_t
   }
 }
 
-// The tiles' values at the rows of points of `groups`, for some channel blocks. `data`: the group's
-// first block of the first image; `out`: the first of these rows and blocks; `sums`: where to add
-// each channel's sum over the tiles (the bias gradient), or null.
+// Computes the values of the tiles at the rows of points of `groups`, for some channel blocks.
+// `data`: the first block of the group in the first image. `out`: the first of these rows and
+// blocks. `sums`: each channel's sum over the tiles is added here (the bias gradient); may be null.
 template <class W, Stored T, bool input>
 void transform_tiles(const WinogradShape& s, const void* data, TileRange tiles, Interval blocks,
                      Interval groups, float* out, int64_t point, float* sums) {
@@ -87,7 +89,7 @@ void transform_tiles(const WinogradShape& s, const void* data, TileRange tiles, 
         row[i] = i >= at.rows.first && i < at.rows.last
                      ? from + b * plane + (int64_t(at.row + i) * width + at.column) * kLanes
                      : kZeroRow<T>;
-      for (int i = at.rows.first; i < at.rows.last; ++i)  // the next block's rows
+      for (int i = at.rows.first; i < at.rows.last; ++i)  // prefetch the rows of the next block
 #pragma GCC unroll 8
         for (int j = 0; j < size; ++j) __builtin_prefetch(row[i] + plane + j * kLanes, 0, 3);
       float* to = out + (int64_t(b - blocks.first) * tiles.count + t) * kLanes;
@@ -106,7 +108,8 @@ void transform_tiles(const WinogradShape& s, const void* data, TileRange tiles, 
   }
 }
 
-// Products at the points to the output: y = A^T m A + bias, or 0 if that is larger (`relu`).
+// From products at the points to the output: y = A^T m A + bias, or max(0, A^T m A + bias) with
+// `relu`.
 template <class W, Stored T>
 void output_tiles(const WinogradShape& s, const float* m, TileRange tiles, Interval blocks,
                   const float* bias, bool relu, void* y) {

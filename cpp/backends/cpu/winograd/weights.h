@@ -1,8 +1,10 @@
-// Weights to their values at the points, u = G w G^T, and gradients back, dw = G^T du G. Once a
-// call, in double: rounded once, they add next to nothing to the error.
+// The transforms of the weights to the points, u = G w G^T, and of their gradients back,
+// dw = G^T du G. They run once per call, in double and with a single rounding, so that they hardly
+// add to the error.
 //
-// At each point a matrix [pair of output blocks][input channel][2 * lanes], as the products read
-// it; where the number of blocks is odd the last pair is half as wide.
+// The weights at a point are a matrix [pair of output blocks][input channel][2 * lanes], in the
+// order in which the products read it; if the number of blocks is odd, the last pair is half as
+// wide.
 #pragma once
 
 #include <algorithm>
@@ -15,13 +17,14 @@
 namespace alexnet {
 namespace {
 
-// Each vector comes from or goes to a line of its own at every point, more streams than the
-// processor follows by itself.
+// Prefetch distance in floats. Each vector uses a separate cache line at every point: too many
+// streams for hardware prefetchers.
 constexpr int kAhead = 4 * kLanes;
 
 typedef double WideVec __attribute__((vector_size(kLanes * sizeof(double))));
 
-// Calls f(input channel, first output channel, offset in a point's matrix) for the pair's vectors.
+// Calls f(input channel, first output channel, offset in a point's matrix) for each vector of the
+// pair.
 template <class F>
 void each_weight_vector(const WinogradShape& s, int pair, F&& f) {
   const int first = 2 * pair, count = std::min(2, s.out_blocks() - first);
@@ -31,8 +34,8 @@ void each_weight_vector(const WinogradShape& s, int pair, F&& f) {
         (int64_t(first) * s.in_c + int64_t(c) * count + v) * int64_t(kLanes));
 }
 
-// `weights`: the group's (output channel, input channel, taps). `transposed`: their roles are
-// swapped and the taps flipped, as backward_data needs it.
+// `weights`: the weights of the group (output channel, input channel, taps). `transposed`: swap the
+// channels and flip the taps, as backward_data needs them.
 template <class W, Stored T>
 void transform_weights(const WinogradShape& s, const void* weights, bool transposed, int pair,
                        float* u) {
