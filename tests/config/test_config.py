@@ -41,8 +41,14 @@ def test_the_toml_is_in_sections_with_one_line_a_setting() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[training]\nlearning_rate = 1", "no setting training.learning_rate; there are .*lr"),
-        ("[net]\nlr = 1.0", r"no setting net.lr; did you mean training\.lr\? There are net\.net,"),
+        (
+            "[training]\nlearning_rate = 1",
+            "no setting training.learning_rate; the settings are .*lr",
+        ),
+        (
+            "[net]\nlr = 1.0",
+            r"no setting net.lr; did you mean training\.lr\? The settings are net\.net,",
+        ),
         ("lr = 1.0", "lr is not in a section; the sections are net, data"),
         ("[training]\nlr = 'fast'", "lr is 'fast'; it must be a number above 0"),
         ("[training]\nlr = true", "lr is True; it must be a number"),

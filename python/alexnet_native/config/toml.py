@@ -81,9 +81,9 @@ def _name(key: str, source: str) -> str:
         return name
     known = {short: full_name(short) for short in SETTINGS}
     near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {known[near[0]]}? There" if near else "there"
+    hint = f"did you mean {known[near[0]]}? The" if near else "the"
     raise ConfigError(
-        f"{source}: there is no setting {key}; {hint} are {', '.join(known.values())}"
+        f"{source}: there is no setting {key}; {hint} settings are {', '.join(known.values())}"
     )
 
 
