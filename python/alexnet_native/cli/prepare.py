@@ -32,12 +32,13 @@ def add(commands: Commands) -> None:
         "prepare cifar-10-batches-bin shards/cifar10",
         "prepare --verify shards/imagenet",
         more=(
-            "SRC is a folder of images (train/<class>/, val/<class>/, test/<class>/, or <class>/), "
-            "a folder with\nthe archives of ILSVRC-2012 or ILSVRC-2010 and the development kit as "
-            "downloaded, a folder of .tar\narchives, or CIFAR in the binary layout. The shorter "
-            "side of each image is scaled to --size with\nantialiasing, then the central square is "
-            "cropped. DST/report.csv lists the images that were converted\nfrom other formats or "
-            "left out. After an interruption, run the same command again to continue."
+            "SRC is a folder of images (train/<class>/, val/<class>/, test/<class>/, or\n"
+            "<class>/), a folder with the archives of ILSVRC-2012 or ILSVRC-2010 and the\n"
+            "development kit as downloaded, a folder of .tar archives, or CIFAR in the binary\n"
+            "layout. The shorter side of each image is scaled to --size with antialiasing, then\n"
+            "the central square is cropped. DST/report.csv lists the images that were converted\n"
+            "from other formats or left out. After an interruption, run the same command again to\n"
+            "continue."
         ),
     )
     parser.add_argument("source", metavar="SRC", type=Path, help="the images, see above")
