@@ -1,4 +1,4 @@
-"""Train on CIFAR-10 into a run folder, then show the error of each class.
+"""Train on CIFAR-10 and print the error of each class.
 
 FOLDER is the binary version of CIFAR-10, unpacked: data_batch_1.bin, ..., test_batch.bin.
 """
@@ -12,17 +12,17 @@ from alexnet_native import Net
 from alexnet_native.data import open_data
 
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-parser.add_argument("folder", nargs="?", default="cifar-10-batches-bin", help="CIFAR-10, unpacked")
+parser.add_argument(
+    "folder", nargs="?", default="cifar-10-batches-bin", help="default: %(default)s"
+)
 parser.add_argument("--net", default="cifar10-quick", help="default: %(default)s")
 parser.add_argument("--epochs", type=int, default=10, help="default: %(default)s")
-parser.add_argument("--steps", type=int, default=0, help="stop after this many (default: no limit)")
+parser.add_argument("--steps", type=int, default=0, help="maximum number (default: no limit)")
 parser.add_argument("--devices", default="cpu:0", help="default: %(default)s")
-parser.add_argument(
-    "--out", default="runs/cifar10", help="logs, checkpoints (default: %(default)s)"
-)
+parser.add_argument("--out", default="runs/cifar10", help="run folder (default: %(default)s)")
 args = parser.parse_args()
 
-# The network brings its learning rate and schedule: 0.001, and a tenth of it after epoch 8.
+# The network defines the learning rate and the schedule: 0.001, divided by 10 after epoch 8.
 data = open_data(args.folder)
 net = Net(args.net, classes=10, devices=args.devices, seed=0)
 outcome = net.fit(data, out=args.out, epochs=args.epochs, steps=args.steps)

@@ -1,4 +1,4 @@
-"""AlexNet as it was in 2012: a native core with thin Python on top."""
+"""The AlexNet of 2012: a native core with a thin Python layer."""
 
 from __future__ import annotations
 

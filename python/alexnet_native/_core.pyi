@@ -1,9 +1,9 @@
-"""The native core, as cpp/bindings offers it. Wrapped by alexnet_native.net; use Net.
+"""The native core, defined in cpp/bindings. Use alexnet_native.Net, which wraps it.
 
-Images are float32 (float64 with precision "fp64"), (N, C, H, W), C-contiguous, as the network takes
-them, and so are parameters and results, also with precision "bf16"; labels are int32 (N,). Calls
-release the GIL while they compute. One Network must not be used from two threads at once; several
-Networks may.
+Images are the network's input: (N, C, H, W), C-contiguous. Images, parameters and results are
+float32 (also with precision "bf16"), or float64 with precision "fp64"; labels are int32 (N,). Calls
+release the GIL while they compute. A Network must not be used by two threads at the same time;
+different Networks may.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,8 +31,8 @@ class LayerInfo(TypedDict):
     parameters: int
     multiply_adds: int  # forward, one image
     memory_bytes: int  # activations and saved values, whole batch
-    engine: str  # "" where there is no choice
-    weight_std: float  # of the initial weights; 0 without weights
+    engine: str  # "" if the layer has no engines
+    weight_std: float  # standard deviation of the initial weights; 0 without weights
 
 class CrossEdge(TypedDict):
     value: str  # the copied activation
@@ -43,17 +43,17 @@ class CrossEdge(TypedDict):
 
 class MemoryInfo(TypedDict):
     device: str
-    parameter_bytes: int  # weights; in training also momentum, and gradients that accumulate
+    parameter_bytes: int  # weights; in training also momentum, and accumulated gradients
     activation_bytes: int
-    reduction_bytes: int  # what the sums of gradients over replicas take
+    reduction_bytes: int  # memory used by the sums of gradients over replicas
 
 class Reduction(TypedDict):
     replicas: int
     buckets: int
-    bytes: int  # of the gradients that are summed in each step
+    bytes: int  # size of the gradients that are summed in each step
     communicator: str  # "built-in", "NCCL 2.28.9"; empty for one replica
 
-# With replicas: layers and sums of the first one, edges and memory of all.
+# With replicas, `layers` and the totals are for the first replica, edges and memory for all.
 class Plan(TypedDict):
     layers: list[LayerInfo]
     cross_edges: list[CrossEdge]
@@ -63,8 +63,8 @@ class Plan(TypedDict):
     multiply_adds: int  # forward, one image
 
 class StepResult:
-    loss: float  # sum over the images, nats
-    top1: float  # sum of top-1 credits: 1 for a hit, 1/ties where ties contain the label
+    loss: float  # sum over the images, in nats
+    top1: float  # number of correct top-1 predictions; a tie of t classes counts as 1/t
     top5: float
     images: int
     updated: bool  # whether a training step updated the parameters
@@ -96,7 +96,7 @@ class Network:
         devices: Sequence[str] = ("cpu:0",),  # two for each replica: the towers of its network
         seed: int = 0,
         precision: str = "fp32",  # or "tf32" (GPUs), "bf16", "fp64"
-        threads: int = 0,  # CPU threads in all; 0 = those this process may use
+        threads: int = 0,  # number of CPU threads; 0 = all that the process may use
         fuse: bool = True,  # ReLU and normalisation inside a neighbour
         replicas: int = 1,  # that share each batch, on equal parts of the devices
         communicator: str = "built-in",  # or "nccl": sums the gradients of replicas on GPUs
@@ -146,7 +146,7 @@ class Network:
     def costs(self, batch: int, training: bool = True) -> list[Cost]: ...
 
 class LayerRunner:
-    """One layer alone, for tests: forward and backward on given arrays."""
+    """Runs a single layer forward and backward on given arrays, for tests."""
 
     def __init__(
         self,
@@ -158,7 +158,7 @@ class LayerRunner:
         precision: str = "fp32",
         name: str = "layer",
         threads: int = 0,
-        reads_image: bool = False,  # as the first layer of a network: backward() gives no d_input
+        reads_image: bool = False,  # if True, like a first layer: backward() returns no d_input
     ) -> None: ...
     @property
     def engine(self) -> str: ...
@@ -175,24 +175,24 @@ class LayerRunner:
         labels: Ints | None = None,
         loss_scale: float = 1.0,
     ) -> list[Floats]: ...
-    # After forward(): (gradients by the inputs, gradients by the parameters).
+    # Call forward() first. Returns the gradients with respect to inputs and to parameters.
     def backward(self, d_outputs: Sequence[Floats]) -> tuple[list[Floats], dict[str, Floats]]: ...
     def saved(self, index: int) -> Floats: ...
 
-def devices() -> list[dict[str, str]]: ...  # {"name", "description"}, those that can be used
+def devices() -> list[dict[str, str]]: ...  # {"name", "description"} of available devices
 def unavailable_backends() -> list[dict[str, str]]: ...  # {"name", "reason"}
-def communicators() -> list[dict[str, str]]: ...  # beside "built-in": {"name", "title", "missing"}
+def communicators() -> list[dict[str, str]]: ...  # {"name", "title", "missing"}, except "built-in"
 def available_threads() -> int: ...
 def host_memory(bytes: int, device: str) -> Bytes: ...  # see net/pinned.py
 def cpu_kernels() -> str: ...  # the instruction set in use: "avx512", "avx2", "generic"
-def measure_peak_rates(device: str = "cpu:0", threads: int = 0) -> PeakRates: ...  # about a second
+def measure_peak_rates(device: str = "cpu:0", threads: int = 0) -> PeakRates: ...  # takes a second
 def site_of(name: str) -> int: ...
 def philox_bits(seed: int, site: int, step: int, first: int, count: int) -> NDArray[np.uint32]: ...
 
-# out[n] = scale * (crop of images[n] at offsets[n], mirrored where mirror[n], - mean + color[n]).
+# out[n] = scale * (crop of images[n] at offsets[n], mirrored if mirror[n], - mean + color[n]).
 # images uint8 (N, H, W, C); out float32 (N, C, h, w); offsets int32 (N, 2): top, left; mirror uint8
-# (N,); mean float32 (C, h, w): the same for every crop, or (C, H, W): the part under the crop, or
-# None; color float32 (N, C) or None. Runs on `threads` threads; releases the GIL.
+# (N,); color float32 (N, C) or None. mean float32 is (C, h, w), subtracted from every crop,
+# (C, H, W), of which the part under the crop is subtracted, or None. Releases the GIL.
 def augment(
     images: Bytes,
     out: NDArray[np.float32],
@@ -204,25 +204,25 @@ def augment(
     threads: int = 1,
 ) -> None: ...
 
-# Scales the largest central part of image, uint8 (H, W, 3), with the proportions of out, to out,
-# uint8 (h, w, 3): down with a triangle filter, up with a cubic. The same bytes on every machine.
-# Releases the GIL.
+# Scales the largest central part of image, uint8 (H, W, 3), with the aspect ratio of out to out,
+# uint8 (h, w, 3): a triangle filter to reduce, a cubic to enlarge. Every machine computes the same
+# bytes. Releases the GIL.
 def resize_cover(image: Bytes, out: Bytes) -> None: ...
 
-# sums (H, W, C) += images (N, H, W, C) over N; products (C, C) += pixel by pixel products of the
-# channels. Releases the GIL.
+# sums (H, W, C) += images (N, H, W, C), summed over N; products (C, C) += products of the channels,
+# summed over all pixels. Releases the GIL.
 def add_moments(images: Bytes, sums: NDArray[np.uint64], products: NDArray[np.uint64]) -> None: ...
 
-class Records: ...  # where a Loader reads pixels from, uint8 (H, W, C)
+class Records: ...  # the records that a Loader reads, uint8 (H, W, C)
 
-def records_in_memory(images: Bytes) -> Records: ...  # (N, H, W, C), borrowed
-def records_in_files(  # `each` one after the other in every file but the last
+def records_in_memory(images: Bytes) -> Records: ...  # (N, H, W, C), not copied
+def records_in_files(  # every file except the last has `each` records
     shape: tuple[int, int, int], count: int, files: Sequence[str], each: int
 ) -> Records: ...
 def permutation(seed: int, site: int, step: int, count: int) -> NDArray[np.int64]: ...
 
 class ImageDraws:
-    """What is drawn for an image at a position of an epoch; data/augment.py explains the words."""
+    """The random draws for an image at a position of an epoch; see data/augment.py."""
 
     def __init__(
         self,
@@ -230,20 +230,20 @@ class ImageDraws:
         seed: int,
         channels: int,
         crop: tuple[int, int],
-        places: tuple[int, int],  # that a window is drawn from, down and across
-        first: tuple[int, int],  # the first of them
+        places: tuple[int, int],  # number of possible offsets of a crop, vertical and horizontal
+        first: tuple[int, int],  # the first of these offsets
         mirror: bool,
         group: int,
         axes: NDArray[np.float64] | None,  # (C, C); None: no color noise
-        color_epochs: int,  # that have color noise
+        color_epochs: int,  # number of epochs with color noise
         scale: float,
-        color_scale: float,  # instead of scale, of epochs with color noise
+        color_scale: float,  # replaces scale in epochs with color noise
     ) -> None: ...
     def draw(  # offsets (count, 2): top, left; mirror (count,); color (count, C) or None
         self, epoch: int, first: int, count: int
     ) -> tuple[Ints, Bytes, NDArray[np.float32] | None]: ...
 
-class LoaderBatch(TypedDict):  # lies in a buffer of the loader, which is used again afterwards
+class LoaderBatch(TypedDict):  # views of a buffer that the loader reuses
     images: NDArray[np.float32] | None  # (N, C, h, w); None with on_device
     records: Bytes | None  # (N, H, W, C), with on_device
     labels: Ints
@@ -252,28 +252,28 @@ class LoaderBatch(TypedDict):  # lies in a buffer of the loader, which is used a
     color: NDArray[np.float32] | None
     scale: float
     epoch: int
-    first: int  # positions in the epoch, of all ranks: first to last - 1
+    first: int  # positions first to last - 1 in the epoch, including those of other ranks
     last: int
 
-class LoaderMeter(TypedDict):  # since the start; times in seconds
+class LoaderMeter(TypedDict):  # counters since the start; times in seconds
     elapsed: float
     consumer_waited: float
     producer_waited: float
     images: int
-    taken: int  # batches
-    ready_at_take: int  # batches that were ready when one was asked for, summed
-    buffers: int  # made so far
+    taken: int  # number of batches returned
+    ready_at_take: int  # number of batches ready when one was requested, summed over all
+    buffers: int  # number of buffers allocated
 
 class Loader:
-    """Makes batches ahead on threads of its own; data/loader.py wraps it."""
+    """Prepares batches in advance on its own threads; wrapped by data/loader.py."""
 
     def __init__(
         self,
-        records: Records | None,  # None: they are made between claim() and hand_over()
+        records: Records | None,  # None: the caller makes them between claim() and hand_over()
         shape: tuple[int, int, int],
         labels: Ints,
         draws: ImageDraws,
-        mean: NDArray[np.float32] | None,  # as augment() takes it
+        mean: NDArray[np.float32] | None,  # see augment()
         *,
         batch_size: int,
         epoch: int,
@@ -285,10 +285,10 @@ class Loader:
         on_device: bool,
         device: str,
     ) -> None: ...
-    def next(self) -> LoaderBatch | None: ...  # waits; None when closed or failed
-    # Waits for room: indices, and where their records go.
+    def next(self) -> LoaderBatch | None: ...  # blocks; None after close() or fail()
+    # Waits for a free buffer; returns the indices of the images and the buffer for their records.
     def claim(self) -> tuple[NDArray[np.int64], Bytes] | None: ...
-    def hand_over(self) -> None: ...  # the records are there
-    def fail(self) -> None: ...  # they will not be
+    def hand_over(self) -> None: ...  # the records of the last claim() are complete
+    def fail(self) -> None: ...  # the records cannot be made
     def meter(self) -> LoaderMeter: ...
     def close(self) -> None: ...

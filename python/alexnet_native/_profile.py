@@ -1,4 +1,4 @@
-"""What a profile of the native core consists of: the dictionaries that it returns."""
+"""The dictionaries in a profile of the native core."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ __all__ = ["Cost", "Lane", "PeakRates", "Task"]
 
 
 class Task(TypedDict):
-    label: str  # the layer; the parameter (update), "data", "labels", "scores", "output"
-    what: str  # the op, "gemm", "copy", an engine's part
+    label: str  # the layer; or the parameter (update), "data", "labels", "scores", "output"
+    what: str  # the op, "gemm", "copy", or a part of an engine
     phase: str  # "forward", "backward", "reduce", "update", "upload", "download", "wait", "other"
-    start_ns: int  # of one clock for all lanes
+    start_ns: int  # all lanes use the same clock
     end_ns: int
 
 
@@ -21,18 +21,18 @@ class Lane(TypedDict):
 
 
 class Cost(TypedDict):
-    label: str  # of the tasks that it is the cost of
+    label: str  # label of the tasks with this cost
     phase: str
-    lane: int  # whose tasks
+    lane: int  # index of the lane of the tasks
     layer: str
     type: str
     engine: str
     multiply_adds: int  # whole batch, all taps
-    padding_multiply_adds: int  # those of them whose tap lies in the padding
-    bytes: int  # every operand once
+    padding_multiply_adds: int  # of these, the ones whose tap is in the padding
+    bytes: int  # every operand counted once
 
 
-class PeakRates(TypedDict):  # what a device can do at best; per second, 0: it cannot
+class PeakRates(TypedDict):  # per second; 0 if the device does not support the type
     fp32: float  # floating-point operations
     tf32: float
     bf16: float

@@ -1,4 +1,4 @@
-"""Files that are either whole or not there: temporary file, fsync, rename, fsync of the folder."""
+"""Atomic file writes: write a temporary file, fsync, rename, fsync the folder."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _PARTIAL = ".partial"
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Yields a file that takes the place of `path` when the block ends well.
+    """Yields a temporary file that replaces `path` if the block ends without an exception.
 
-    On any exception the file at `path` stays as it was and nothing is left behind.
+    On an exception the temporary file is deleted and the file at `path` is unchanged.
 
     Raises:
-        OSError: with `path` as its file name (full disk, no permission, no such folder).
+        OSError: the file cannot be written; the file name of the exception is `path`.
     """
     partial = path.with_name(f".{path.name}{_PARTIAL}")
     try:
@@ -39,13 +39,13 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes UTF-8 text in one piece."""
+    """Writes text as UTF-8, atomically."""
     with replacing(path) as file:
         file.write(text.encode())
 
 
 def point_to(link: Path, target: str) -> None:
-    """Makes `link` a symbolic link to its neighbour `target`, in one step."""
+    """Makes `link` a symbolic link to `target` in the same folder, atomically."""
     partial = link.with_name(f".{link.name}{_PARTIAL}")
     _remove(partial)
     partial.symlink_to(target)
@@ -54,7 +54,7 @@ def point_to(link: Path, target: str) -> None:
 
 
 def remove_partial(folder: Path) -> None:
-    """Deletes what a killed writer left in `folder`."""
+    """Deletes the temporary files of killed processes in `folder`."""
     for partial in folder.glob(f".*{_PARTIAL}"):
         _remove(partial)
 

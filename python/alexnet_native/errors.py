@@ -1,4 +1,4 @@
-"""Errors that a user can act on: each message is one sentence naming the file, field or option."""
+"""Errors that a user can fix. Each message names the file, field or option, and the solution."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = [
 
 
 class UserError(ValueError):
-    """A failure of the input, not of the program; the command line prints it and exits with 1."""
+    """An error in the input, not in the program; the command line prints it and exits with 1."""
 
 
 class DataError(UserError):
@@ -25,7 +25,7 @@ class ModelError(UserError):
 
 
 class CheckpointError(UserError):
-    """A checkpoint is damaged, or belongs to another network."""
+    """A checkpoint is damaged or belongs to another network."""
 
 
 class ConfigError(UserError):

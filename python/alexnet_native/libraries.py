@@ -1,4 +1,4 @@
-"""Where NVIDIA's wheels have put their libraries: the core asks when the system finds none."""
+"""The library folders of NVIDIA's wheels, which the core searches after the system's."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["library_folders"]
 
 
 def library_folders() -> list[str]:
-    """The folders ``nvidia/*/lib`` of this Python's packages, in the order of its search path."""
+    """The folders ``nvidia/*/lib`` of the installed packages, in the order of ``sys.path``."""
     spec = find_spec("nvidia")
     places = spec.submodule_search_locations if spec else None
     return [str(lib) for place in places or () for lib in sorted(Path(place).glob("*/lib"))]

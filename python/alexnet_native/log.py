@@ -1,4 +1,4 @@
-"""What the program says: results on standard output, warnings and errors on standard error."""
+"""Output of the program: results on standard output, warnings and errors on standard error."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["error", "line", "warning"]
 
 
 def line(text: str = "") -> None:
-    """One line of output, visible at once also in a pipe; what cannot be written is escaped."""
+    """Prints a line and flushes it; characters that the encoding lacks are escaped."""
     encoding = sys.stdout.encoding or "utf-8"
     text = text.encode(encoding, "backslashreplace").decode(encoding)
     sys.stdout.write(f"{text}\n")
@@ -16,10 +16,12 @@ def line(text: str = "") -> None:
 
 
 def warning(text: str) -> None:
+    """Prints a warning on standard error."""
     _complain("warning", text)
 
 
 def error(text: str) -> None:
+    """Prints an error message on standard error."""
     _complain("error", text)
 
 

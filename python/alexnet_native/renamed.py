@@ -1,4 +1,4 @@
-"""Old names of settings, which files, checkpoints and command lines of earlier versions use."""
+"""Old names of settings, used by files, checkpoints and command lines of earlier versions."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _noted: set[str] = set()
 
 
 def current_name(name: str, source: str) -> str:
-    """The present name of a setting; an old one is noted once per process.
+    """The current name of a setting; prints a warning once per process for an old name.
 
     Args:
         name: the setting, without its section.
-        source: where the name was read, for the note.
+        source: where the name was read, for the warning.
     """
     current = OLD_NAMES.get(name, name)
     if current != name and name not in _noted:

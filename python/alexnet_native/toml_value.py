@@ -1,4 +1,4 @@
-"""One value as TOML writes it: by tomli-w, or without it, which makes no difference."""
+"""Formats a value as TOML, with tomli-w if it is installed; the result is the same without it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 try:
     import tomli_w
-except ImportError:  # our values are simple
+except ImportError:  # _scalar is sufficient for our values
     tomli_w = None  # type: ignore[assignment]
 
 __all__ = ["in_toml"]
@@ -18,12 +18,12 @@ _SAFE = str.maketrans(_ESCAPES)
 
 
 def in_toml(value: Any) -> str:
-    """A string, a truth value, a number, or a list or tuple of these, on one line.
+    """Formats a string, a boolean, a number, or a list or tuple of these, on one line.
 
     Raises:
-        TypeError: it is something else.
+        TypeError: the value has another type.
     """
-    if isinstance(value, list | tuple):  # tomli-w spreads them over lines
+    if isinstance(value, list | tuple):  # tomli-w would use several lines
         return f"[{', '.join(map(in_toml, value))}]"
     if tomli_w is None:
         return _scalar(value)

@@ -72,7 +72,7 @@ def test_a_test_split_is_evaluated_where_there_is_one(capsys: pytest.CaptureFixt
     want = Net.load("b").evaluate(images, np.arange(2))
     assert result["loss"] == pytest.approx(want.loss, rel=1e-6)
     assert main(["evaluate", "b", "--data", "shards"]) == 1
-    assert "has no val images; there are --split train and test" in capsys.readouterr().err
+    assert "has no val images; use --split train or test" in capsys.readouterr().err
 
 
 def test_a_network_without_a_recipe_has_no_figures(capsys: pytest.CaptureFixture[str]) -> None:
@@ -160,7 +160,7 @@ def test_an_ensemble_of_different_lists_is_refused_in_a_sentence(
     assert "1 weights above 0, not 1, 2" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["ensemble", "val.npz", "--weights", "a"])
-    assert "no list of numbers" in capsys.readouterr().err
+    assert "is not a list of numbers" in capsys.readouterr().err
 
 
 def test_probabilities_that_cannot_be_written_are_a_sentence(

@@ -157,7 +157,7 @@ def test_data_with_other_classes_is_refused(place: Path) -> None:
     sentence = tiny.complaint(
         tiny.run("evaluate", "run", "--data", "other.npz", "--split", "train", cwd=place)
     )
-    assert "class 2 is x there and c in the checkpoint" in sentence
+    assert "class 2 is x in the data and c in the checkpoint" in sentence
     no_val = tiny.run("evaluate", "run", "--data", "other.npz", cwd=place)
     assert "class 2" in tiny.complaint(no_val)
 
@@ -192,10 +192,10 @@ def test_a_folder_that_cannot_be_written_ends_in_a_sentence(place: Path) -> None
             ("train", "--bath-size", "3"),
             "there is no option --bath-size; did you mean --batch-size?",
         ),
-        (("describe", "alexnet", "--zzz"), "there is no option --zzz; there are -h"),
-        (("train", "--epochs", "many"), "epochs is 'many'; it must be a whole number"),
+        (("describe", "alexnet", "--zzz"), "there is no option --zzz; the options are -h"),
+        (("train", "--epochs", "many"), "epochs is 'many'; it must be an integer"),
         (("trian",), "trian"),
-        ((), "name a command"),
+        ((), "a command is required"),
         (("evaluate", "x", "--views", "3"), "invalid choice"),
         (("predict", "x"), "IMAGE"),
     ],
@@ -209,16 +209,53 @@ def test_wrong_usage_ends_with_2(
     assert part in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    "command",
-    ["train", "recipe", "evaluate", "ensemble", "predict", "describe", "gradcheck", "devices"],
-)
+COMMANDS = (
+    "prepare", "train", "recipe", "evaluate", "ensemble", "predict", "describe", "gradcheck",
+    "devices", "bench",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_each_help_has_an_example(capsys: pytest.CaptureFixture[str], command: str) -> None:
     with pytest.raises(SystemExit) as caught:
         main([command, "--help"])
     assert caught.value.code == 0
     text = capsys.readouterr().out
     assert f"  alexnet-native {command} " in text.partition("example")[2]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_each_option_states_its_default(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", "400")  # one line for each option
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    options = re.findall(r"^  -.+(?:\n {8,}.+)*", capsys.readouterr().out, flags=re.MULTILINE)
+    assert options[0].startswith("  -h, --help") and len(options) > 1
+    assert [option for option in options[1:] if "(default: " not in option] == []
+
+
+def test_the_help_of_train_states_the_defaults_of_the_settings(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "400")
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    text = capsys.readouterr().out
+    for option, default in (
+        ("--lr X", "from the network"),
+        ("--seed N", "0"),
+        ("--devices A,B", "cpu:0"),
+        ("--freeze A,B", "none"),
+        ("--init-from NAME", "none"),
+        ("--color-off N", "never"),
+        ("--schedule-factor X", "0.1"),
+        ("--batch-size N", "from the network; 16 with few images"),
+    ):
+        assert re.search(rf"^  {option} .*\(default: {default}\)$", text, flags=re.MULTILINE), (
+            option
+        )
 
 
 @pytest.mark.parametrize(

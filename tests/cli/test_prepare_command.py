@@ -30,7 +30,7 @@ def test_it_says_what_it_needs_and_what_became_of_the_inputs(pictures: Path) -> 
     assert lines[0] == "listing photos"
     assert lines[1] == "folder: 5 training images, 2 classes"
     assert lines[2].startswith("shards needs 0.0") and lines[2].endswith("GB are free")
-    assert lines[3] == "shards is finished: 4 training records of 48 x 48"
+    assert lines[3] == "shards is complete: 4 training records of 48 x 48"
     assert lines[4:6] == ["converted: 1 grey", "left out: 1 no picture"]
     assert np.fromfile(pictures / "shards" / "train-00000.bin", np.uint8).size == 4 * 48 * 48 * 3
 
@@ -41,13 +41,13 @@ def test_a_finished_set_is_said_to_be_finished_and_json_is_for_programs(pictures
     assert json.loads(first.stdout) == json.loads(again.stdout)
     assert json.loads(first.stdout)["images"] == {"train": 4}
     done = tiny.run("prepare", "photos", "shards", cwd=pictures)
-    assert done.stdout.startswith("shards is finished already: 4 training records of 48 x 48")
+    assert done.stdout.startswith("shards is already complete: 4 training records of 48 x 48")
 
 
 def test_a_prepared_set_is_verified_and_the_damaged_record_is_named(pictures: Path) -> None:
     assert tiny.run("prepare", "photos", "shards", "--size", 48, cwd=pictures).returncode == 0
     done = tiny.run("prepare", "--verify", "shards", cwd=pictures)
-    assert done.stdout.startswith("shards is whole: 4 training records of 48 x 48\n")
+    assert done.stdout.startswith("shards is intact: 4 training records of 48 x 48\n")
     shard = pictures / "shards/train-00000.bin"
     data = bytearray(shard.read_bytes())
     data[48 * 48 * 3 * 2 + 5] ^= 1
@@ -56,16 +56,16 @@ def test_a_prepared_set_is_verified_and_the_damaged_record_is_named(pictures: Pa
     assert "(b/3.jpg) is damaged; prepare the data set again" in sentence
     for words in (("photos",), ("photos", "out", "--verify")):
         done = tiny.run("prepare", *words, cwd=pictures)
-        assert done.returncode == 2 and "name SRC and DST" in done.stderr
+        assert done.returncode == 2 and "specify SRC and DST" in done.stderr
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("nowhere", "out"), "there is no file or folder nowhere"),
-        (("photos", "photos/out"), "name a folder outside of it"),
+        (("photos", "photos/out"), "use a folder outside it"),
         (("photos", "out", "--size", "-3"), "must be 1 or more"),
-        (("photos", "out", "--size", "2000000"), "make room, or take a smaller --size"),
+        (("photos", "out", "--size", "2000000"), "free space, or use a smaller --size"),
     ],
 )
 def test_mistakes_are_told_in_a_sentence(

@@ -41,13 +41,19 @@ def test_the_toml_is_in_sections_with_one_line_a_setting() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[training]\nlearning_rate = 1", "no setting training.learning_rate; there are .*lr"),
-        ("[net]\nlr = 1.0", r"no setting net.lr; did you mean training\.lr\? There are net\.net,"),
-        ("lr = 1.0", "lr stands outside the sections net, data"),
+        (
+            "[training]\nlearning_rate = 1",
+            "no setting training.learning_rate; the settings are .*lr",
+        ),
+        (
+            "[net]\nlr = 1.0",
+            r"no setting net.lr; did you mean training\.lr\? The settings are net\.net,",
+        ),
+        ("lr = 1.0", "lr is not in a section; the sections are net, data"),
         ("[training]\nlr = 'fast'", "lr is 'fast'; it must be a number above 0"),
         ("[training]\nlr = true", "lr is True; it must be a number"),
-        ("[training]\nbatch_size = 1.5", "batch_size is 1.5; it must be a whole number"),
-        ("[training", "no TOML"),
+        ("[training]\nbatch_size = 1.5", "batch_size is 1.5; it must be an integer"),
+        ("[training", "not valid TOML"),
     ],
 )
 def test_text_that_is_no_configuration_is_refused_in_a_sentence(text: str, message: str) -> None:

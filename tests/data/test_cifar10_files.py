@@ -82,7 +82,7 @@ def relabel(file: Path, record: int, label: int) -> None:
         (lambda f: (f / "test_batch.bin").unlink(), ["test_batch.bin"]),
         (
             lambda f: (f / "batches.meta.txt").write_text("cat\ndog\n"),
-            ["batches.meta.txt", "2 classes"],
+            ["batches.meta.txt", "2 class names"],
         ),
     ],
 )

@@ -51,7 +51,7 @@ def test_demo_is_a_word_and_takes_sizes() -> None:
     "spec", ["demo:", "demo:5", "demo:0:5", "demo:-1:5", "demo:a:b", "demo:1:2:3"]
 )
 def test_other_spellings_of_demo_are_refused(spec: str) -> None:
-    with pytest.raises(DataError, match="write demo, or demo:1600:400"):
+    with pytest.raises(DataError, match="use demo, or demo:1600:400"):
         open_data(spec)
 
 
@@ -72,8 +72,8 @@ def touch(*names: str) -> object:
         (lambda f: f / "nowhere", ["no file or folder", "nowhere", "demo", "CIFAR-10"]),
         (lambda f: f, ["is empty"]),
         (touch("a.txt"), ["not recognised", "train/<class>"]),
-        (touch("data_batch_1", "test_batch"), ["CIFAR-10 for Python", "binary version"]),
-        (touch("train.bin", "test.bin"), ["CIFAR-100", ".npz"]),
+        (touch("data_batch_1", "test_batch"), ["Python version of CIFAR-10", "binary version"]),
+        (touch("train.bin", "test.bin"), ["CIFAR-100", "alexnet-native prepare"]),
         (touch("val/cat/a.jpg"), ["no train/"]),
         (lambda f: touch("set.tar.gz")(f) / "set.tar.gz", ["set.tar.gz", "unpack"]),  # type: ignore[operator]
         (lambda f: touch("cat.jpg")(f) / "cat.jpg", ["cat.jpg", "not recognised"]),  # type: ignore[operator]

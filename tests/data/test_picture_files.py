@@ -227,7 +227,7 @@ def test_a_damaged_picture_is_named_in_one_sentence(tmp_path: Path, content: byt
     with pytest.raises(DataError) as caught:
         read_image(file, SHAPE)
     text = str(caught.value)
-    assert text.startswith(f"{file} is damaged or not a picture")
+    assert text.startswith(f"{file} is damaged or not an image")
     assert "\n" not in text
 
 

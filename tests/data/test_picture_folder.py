@@ -63,20 +63,20 @@ def test_a_test_folder_is_a_split_of_its_own(tmp_path: Path) -> None:
     assert data.test is not None and data.test.labels.tolist() == [1]
     assert list(data.splits) == ["train", "val", "test"]
     (tmp_path / "test/green").mkdir()
-    with pytest.raises(DataError, match=r"test/green is a class that .*train lacks"):
+    with pytest.raises(DataError, match=r"test/green is a class that .*train does not have"):
         open_data(tmp_path)
 
 
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (lambda f: (f / "train/green").mkdir(), ["train/green", "no pictures"]),
-        (lambda f: (f / "val/red/x.jpeg").unlink(), ["val/red", "no pictures"]),
+        (lambda f: (f / "train/green").mkdir(), ["train/green", "no images"]),
+        (lambda f: (f / "val/red/x.jpeg").unlink(), ["val/red", "no images"]),
         (
             lambda f: (f / "train/red/b.JPG").rename(f / "train/red/b.xcf"),
             None,  # one picture is left: fine
         ),
-        (lambda f: (f / "val/green").mkdir(), ["val/green", "train lacks"]),
+        (lambda f: (f / "val/green").mkdir(), ["val/green", "train does not have"]),
     ],
 )
 def test_folders_that_do_not_fit_are_named(

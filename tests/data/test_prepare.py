@@ -128,7 +128,7 @@ def test_a_folder_of_other_settings_is_refused(
     source: Path, tmp_path: Path, start: Callable[[Path, Path], object]
 ) -> None:
     start(source, tmp_path)
-    with pytest.raises(DataError, match="with size 32, now it is 16; name another folder"):
+    with pytest.raises(DataError, match="with size 32, but now it is 16; use another folder"):
         prepare(source, tmp_path, size=16)
 
 
@@ -144,15 +144,15 @@ def test_two_at_once_are_refused(source: Path, tmp_path: Path) -> None:
     def again(split: str, done: int, total: int) -> None:
         Preparation(request(source, tmp_path)).run(1)
 
-    with pytest.raises(DataError, match="another alexnet-native prepare is at work"):
+    with pytest.raises(DataError, match="another alexnet-native prepare is writing to"):
         Preparation(request(source, tmp_path)).run(1, again)
 
 
 def test_folders_in_the_way_are_refused(source: Path, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="name a folder outside of it"):
+    with pytest.raises(DataError, match="use a folder outside it"):
         prepare(source, source / "shards")
     write(tmp_path, {"mine.txt": b"x"})
-    with pytest.raises(DataError, match="is not empty; name a folder that is new or empty"):
+    with pytest.raises(DataError, match="is not empty; use a folder that is new or empty"):
         prepare(source, tmp_path)
     with pytest.raises(DataError, match="is a file; name a folder"):
         prepare(source, tmp_path / "mine.txt")
@@ -167,7 +167,7 @@ def test_a_small_disk_stops_it_before_it_starts(
     monkeypatch.setattr(
         shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 10**9, 10**6)
     )
-    with pytest.raises(DataError, match=r"needs 0\.1 GB more, its disk has 0\.0 GB free"):
+    with pytest.raises(DataError, match=r"needs 0\.1 GB more, but its disk has 0\.0 GB free"):
         Preparation(request(source, tmp_path / "out")).check_space()
     assert not (tmp_path / "out").exists()
 

@@ -68,7 +68,7 @@ def test_a_compressed_archive_is_refused_with_the_command_that_unpacks_it(tmp_pa
 
 def test_archives_without_a_picture_are_refused_with_the_reason(tmp_path: Path) -> None:
     write(tmp_path / "in", {"a.tar": b"junk" * 400})
-    with pytest.raises(DataError, match=r"to train on \(a\.tar: it is no tar archive\)"):
+    with pytest.raises(DataError, match=r"no training images \(a\.tar: it is not a tar archive\)"):
         prepare(tmp_path / "in", tmp_path / "out")
 
 
@@ -117,7 +117,7 @@ def test_members_are_those_that_tarfile_wrote(tmp_path: Path, form: int) -> None
         (lambda d: d[:1700], "it is cut off in b"),
         (lambda d: d[:1024], "there is no end mark"),
         (lambda d: d[:1024] + b"?" * 512 + d[1536:], "the header at byte 1024 is bad"),
-        (lambda d: b"junk" * 400, "it is no tar archive"),
+        (lambda d: b"junk" * 400, "it is not a tar archive"),
     ],
 )
 def test_a_damaged_archive_is_told_from_its_end(tmp_path, change, message) -> None:  # type: ignore[no-untyped-def]

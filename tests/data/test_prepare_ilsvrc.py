@@ -145,7 +145,7 @@ def test_test_images_without_labels_are_reported(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("truth", "message"), [(b"2\n4\n", "outside 1 to 3"), (b"2\nx\n", "else than numbers")]
+    ("truth", "message"), [(b"2\n4\n", "outside 1 to 3"), (b"2\nx\n", "must contain only integers")]
 )
 def test_a_wrong_ground_truth_is_refused(tmp_path: Path, truth: bytes, message: str) -> None:
     source = write(ilsvrc_2010(tmp_path / "in"), {"ILSVRC2010_test_ground_truth.txt": truth})
@@ -199,5 +199,5 @@ def test_a_cut_off_archive_is_used_as_far_as_it_goes_and_reported(tmp_path: Path
 
 @pytest.mark.parametrize("cut", [50, 130, 200, len(META) - 8])
 def test_a_damaged_matlab_file_is_refused_in_a_sentence(cut: int) -> None:
-    with pytest.raises(DataError, match=r"meta\.mat is (damaged|no MATLAB file)"):
+    with pytest.raises(DataError, match=r"meta\.mat is (damaged|not a MATLAB file)"):
         read_matlab(META[:cut], "meta.mat")

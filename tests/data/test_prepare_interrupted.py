@@ -116,9 +116,9 @@ def test_a_disk_that_is_full_in_the_middle_is_a_sentence_and_the_rest_goes_on(
     words = ["prepare", str(source), "out", "--size", "32"]
     done = tiny.run_code(LIMITED, 10 * 3 * 32 * 32 + 99, *words, cwd=tmp_path)
     sentence = tiny.complaint(done)
-    assert sentence.startswith("out/train-00000.bin cannot be written (File too large); make room")
-    assert sentence.endswith("run the same again, it goes on where it stopped")
-    with pytest.raises(DataError, match="is not finished; run the same"):
+    assert sentence.startswith("out/train-00000.bin cannot be written (File too large); free space")
+    assert sentence.endswith("run the same command again to continue")
+    with pytest.raises(DataError, match="is incomplete; run the same"):
         open_data(tmp_path / "out")
     seen: list[int] = []
     asked = request(source, tmp_path / "out", shard_bytes=384 * 1024**2)

@@ -37,11 +37,11 @@ def test_a_device_that_is_not_there_is_one_sentence_and_a_failure() -> None:
 @pytest.mark.parametrize(
     ("words", "part"),
     [
-        (("--nets", "lenet"), "there is no lenet"),
-        (("--precisions", "fp8"), "there is no fp8"),
-        (("--peers", "jit"), "there is no jit"),
-        (("--batches", "0"), "one image at least"),
-        (("--json", "nowhere/report.json"), "there is no folder"),
+        (("--nets", "lenet"), "lenet is unknown"),
+        (("--precisions", "fp8"), "fp8 is unknown"),
+        (("--peers", "jit"), "jit is unknown"),
+        (("--batches", "0"), "must be at least 1"),
+        (("--json", "nowhere/report.json"), "nowhere does not exist"),
     ],
 )
 def test_wrong_words_are_named(words: tuple[str, ...], part: str) -> None:
@@ -54,7 +54,7 @@ def test_one_part_alone_with_its_report(tmp_path: Path) -> None:
     words = ("--only", "layers", "--nets", NET, "--precisions", "fp32,bf16")
     done = check("--devices", FIRST, *words, "--json", str(path))
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.splitlines()[-1] == "everything holds"
+    assert done.stdout.splitlines()[-1] == "all checks passed"
     content = json.loads(path.read_text())
     assert list(content["devices"]) == [FIRST] and content["seconds"]["layers"] > 0
     rows = content["parts"]["layers"]
@@ -208,7 +208,10 @@ def test_the_summary_counts_and_names_the_slowest_cell() -> None:
         ],
     }
     text = report.summary(rows, {"loss": 1.0, "speed": 2.0})
-    assert "1 of 2 cells reach 1.3 x the best PyTorch row, the lowest 0.90 x (y, fp32)" in text
+    assert (
+        "1 of 2 cells reach 1.3 x the fastest PyTorch variant; the lowest ratio is 0.90 x (y,"
+        in text
+    )
     assert text.splitlines()[-1] == "1 failed" and report.failures(rows) == 1
 
 

@@ -96,7 +96,7 @@ def test_a_process_that_cannot_be_killed_is_not_waited_for(monkeypatch: pytest.M
         program = f"import time; print({line.strip()!r}, flush=True); time.sleep(600)"
         stuck = child(program, end_after(patched, 1))
         assert list(stuck.lines()) == [line]
-    assert stuck.code is None and stuck.why() == "not done after 0 s, and could not be ended"
+    assert stuck.code is None and stuck.why() == "not done after 0 s, and could not be killed"
     started[0].kill()
     started[0].wait()
 

@@ -160,10 +160,10 @@ def test_a_cell_in_which_our_step_fails_is_a_failure_and_the_next_one_is_measure
 
 def test_cells_without_time_are_left_out_and_said_to_be(peers: list[tuple[str, ...]]) -> None:
     _, *rows = speed.speed(settings(seconds=1e-6, batches=(1, 2, 3), peers=("eager", "compile")))
-    assert [(row["what"], row["figure"].partition(",")[0]) for row in rows] == [
+    assert [(row["what"], row["figure"].partition(" for")[0]) for row in rows] == [
         ("cells", "1 left out"), ("cells", "2 left out"), ("cells, compile", "2 left out"),
     ]  # fmt: skip
-    assert f"from {NET}, fp32, batch 2 on" in rows[1]["figure"]
+    assert f"starting with {NET}, fp32, batch 2" in rows[1]["figure"]
 
 
 @pytest.mark.slow

@@ -109,7 +109,7 @@ exit 86"""
             "ERROR SUMMARY: 3 errors; Uninitialized read at void alexnet::kernel()+0x10",
         ),
         ("echo '========= ERROR SUMMARY: 0'; echo no device >&2; exit 1", False, "no device"),
-        ("true", False, "it said nothing"),
+        ("true", False, "it printed nothing"),
     ],
 )
 def test_the_checkers_summary_and_exit_code_are_reported(

@@ -258,9 +258,11 @@ def test_an_unknown_name_is_answered_with_the_nearest() -> None:
 
 
 def test_an_option_that_a_net_does_not_have_is_refused() -> None:
-    with pytest.raises(ModelError, match=r"'alexnet' has no option 'activation'; it takes top_dev"):
+    with pytest.raises(ModelError, match=r"no option 'activation'; its options are top_device"):
         describe("alexnet", activation="tanh")
-    with pytest.raises(ModelError, match=r"activation 'swish' is unknown; there are relu, tanh"):
+    with pytest.raises(
+        ModelError, match=r"activation 'swish' is unknown; it must be one of relu, tanh"
+    ):
         describe("figure1", activation="swish")
 
 

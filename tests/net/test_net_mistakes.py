@@ -71,7 +71,7 @@ def test_views_need_bytes_and_are_one_or_ten() -> None:
     net = Net(two_towers())
     with pytest.raises(DataError, match=r"views are cut from uint8 images"):
         net.predict(batch(1)[0], views=10)
-    with pytest.raises(DataError, match=r"views is 5; it can be 1"):
+    with pytest.raises(DataError, match=r"views is 5; it must be 1"):
         net.predict(photos(1), views=5)
 
 

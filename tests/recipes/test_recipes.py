@@ -121,7 +121,7 @@ def test_a_net_finds_its_recipe() -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("papier", r"no recipe called papier: did you mean paper\? There are paper, 2012, "),
+        ("papier", r"no recipe called papier: did you mean paper\? The recipes are paper, 2012, "),
         ("nothing.toml", r"recipe file nothing\.toml does not exist"),
     ],
 )
@@ -135,15 +135,24 @@ def test_a_recipe_that_does_not_exist_is_answered_with_those_that_do(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[training", "recipe mine is no TOML"),
+        ("[training", "recipe mine is not valid TOML"),
         ("[training]\nbatch = 3", r"recipe mine: there is no setting training\.batch; "),
-        ("[training]\nepochs = 0", r"epochs is 0; it must be a whole number of at least 1"),
-        ("[recipe]\nname = 'x'", r"\[recipe\] has about and published, not name"),
+        ("[training]\nepochs = 0", r"epochs is 0; it must be an integer of at least 1"),
+        ("[recipe]\nname = 'x'", r"name is not a key of \[recipe\]; the keys are about and"),
         ("recipe = 3", r"recipe must be a table"),
         ("[recipe]\npublished = 3", r"published must be tables"),
-        ("[[recipe.published]]\nset = 'x'\nviews = 1", "a published figure lacks top1"),
-        ("[[recipe.published]]\ntop1 = 'x'", "top1 of a published figure cannot be 'x'"),
-        ("[[recipe.published]]\nerror = 1", "error is no field of a figure; there are set, views"),
+        (
+            "[[recipe.published]]\nset = 'x'\nviews = 1",
+            "a published result does not have the field top1",
+        ),
+        (
+            "[[recipe.published]]\ntop1 = 'x'",
+            "top1 of a published result is 'x'; it must be a number",
+        ),
+        (
+            "[[recipe.published]]\nerror = 1",
+            "error is not a field of a published result; the fields are set",
+        ),
     ],
 )
 def test_a_wrong_recipe_is_refused_in_a_sentence(text: str, message: str) -> None:

@@ -156,6 +156,6 @@ def test_the_commands_profile_and_refuse_a_trace_that_cannot_be_written(tmp_path
     done = tiny.run("bench", "net.toml", "--engine", "winograd", cwd=tmp_path)
     assert done.returncode == 1 and "layer 'conv1': engine winograd needs" in done.stderr
     done = tiny.run("bench", "net.toml", "--profile", "no/trace.json", cwd=tmp_path)
-    assert done.returncode == 2 and "there is no folder no" in done.stderr
+    assert done.returncode == 2 and "the folder no does not exist" in done.stderr
     done = tiny.run("bench", "net.toml", "--batch", 0, cwd=tmp_path)
     assert done.returncode == 1 and "at least 1" in done.stderr

@@ -131,7 +131,7 @@ def test_a_dry_run_of_a_resumed_training_is_of_the_rest(place: Path) -> None:
 
 def test_what_a_training_would_refuse_its_dry_run_refuses(place: Path) -> None:
     given = {"net": str(place / "net.toml"), "data": str(place / "data.npz")}
-    with pytest.raises(DataError, match="the network takes 11 x 11 pixels"):
+    with pytest.raises(DataError, match="the network's input is 11 x 11 pixels"):
         dry_run({**given, "crop": (11, 11)}, show=Listener())
     with pytest.raises(CheckpointError, match="there is no checkpoint nowhere"):
         dry_run({**given, "init_from": "nowhere"}, show=Listener())

@@ -235,7 +235,7 @@ def test_a_loss_that_stays_at_guessing_is_warned_of_once(monkeypatch: pytest.Mon
     [
         ({"schedule": "cosine"}, "no schedule cosine"),
         ({"freeze": ("conv7",)}, "no layer conv7 .*there are conv1, fc2"),
-        ({"batch_size": 0}, "batch_size is 0; it must be a whole number of at least 1"),
+        ({"batch_size": 0}, "batch_size is 0; it must be an integer of at least 1"),
         ({"bathc_size": 1}, "there is no setting bathc_size"),
         ({"classes": 3}, "classes is fixed"),
         ({"data": (*tiny.arrays(8)[:1], np.arange(8))}, "has 8 classes, the network 4"),

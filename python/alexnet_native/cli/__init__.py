@@ -1,7 +1,8 @@
-"""The command ``alexnet-native``: one file for each of its commands.
+"""The command ``alexnet-native``; each subcommand has its own file.
 
-Exit codes: 0; 1 for a failure, said in one sentence on standard error; 2 for wrong usage; 130 when
-Ctrl-C ends a command (a training saves and ends with 0). ALEXNET_DEBUG=1 shows the traceback.
+Exit codes: 0 for success; 1 for an error, with a message on standard error; 2 for wrong usage; 130
+if a command is interrupted by Ctrl-C (train saves a checkpoint and exits with 0). ALEXNET_DEBUG=1
+prints the traceback of an error.
 """
 
 from __future__ import annotations
@@ -30,10 +31,10 @@ __all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command line, by default this process's; returns the exit code."""
+    """Runs a command line (default: that of the process) and returns the exit code."""
     program = Parser(
         prog="alexnet-native",
-        description="AlexNet as it was in 2012: train it, ask it, look into it.",
+        description="Train, evaluate and inspect the AlexNet of 2012.",
         examples=["alexnet-native train --data demo"],
     )
     program.add_argument("--version", action="store_true", help="print the version")
@@ -58,13 +59,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             log.line(__version__)
         elif not hasattr(args, "run"):
-            program.error("name a command")
+            program.error("a command is required")
         else:
             args.run(args)
         sys.stdout.flush()
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # as in `alexnet-native describe alexnet | head -3`
+    except BrokenPipeError:  # e.g. `alexnet-native describe alexnet | head -3`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except failures() as error:

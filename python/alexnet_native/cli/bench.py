@@ -11,6 +11,7 @@ from alexnet_native.cli.parser import (
     Commands,
     add_communicator_option,
     add_device_options,
+    add_json_option,
     add_profile_option,
 )
 from alexnet_native.config import SETTINGS
@@ -25,23 +26,28 @@ def add(commands: Commands) -> None:
     parser = commands.add(
         "bench",
         _run,
-        "Measure training and prediction on this machine, beside the least time they can take.",
+        "Measure the speed of training and prediction, and compare it with the hardware's limits.",
         "bench",
         "bench alexnet --batch 128 --task train --profile trace.json",
-        more="The peak of the arithmetic and the memory's rate are measured first. With --profile, "
-        "each\nlayer's time and floor are printed for each net, task and batch.",
+        more="The peak arithmetic and memory rates are measured first; lower bounds on the time "
+        "are computed\nfrom them. With --profile, the time and the lower bound of each layer are "
+        "printed for each network,\ntask and batch size.",
     )
-    parser.add_argument("nets", nargs="*", metavar="NET", help=f"(default: {', '.join(_NETS)})")
+    parser.add_argument("nets", nargs="*", metavar="NET",
+                        help=f"networks to measure (default: {', '.join(_NETS)})")  # fmt: skip
     parser.add_argument("--batch", metavar="N", type=int, nargs="+", default=[128, 1],
-                        help="images of a step (default: 128 1)")  # fmt: skip
+                        help="number of images in each step (default: 128 1)")  # fmt: skip
     parser.add_argument("--task", nargs="+", choices=("train", "predict"),
-                        default=["train", "predict"], help="(default: both)")  # fmt: skip
+                        default=["train", "predict"],
+                        help="tasks to measure (default: train predict)")  # fmt: skip
     parser.add_argument("--repeats", metavar="N", type=int, default=5,
-                        help="timed steps, of which the median counts (default: 5)")  # fmt: skip
-    parser.add_argument("--precision", default="fp32", help="arithmetic (default: fp32)")
-    parser.add_argument("--engine", metavar="NAME", help=SETTINGS["engine"].help)
+                        help="number of timed steps; prints their median (default: 5)")  # fmt: skip
+    parser.add_argument("--precision", default="fp32",
+                        help="fp32, tf32, bf16 or fp64 (default: fp32)")  # fmt: skip
+    parser.add_argument("--engine", metavar="NAME",
+                        help=f"{SETTINGS['engine'].help} (default: from the network)")  # fmt: skip
     add_profile_option(parser, "print the time of each layer")
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_json_option(parser)
     add_device_options(parser)
     add_communicator_option(parser)
 
@@ -70,7 +76,7 @@ def _run(args: argparse.Namespace) -> None:
                     log.line(f"{found}\n")
         if args.profile != Path():
             found.write_trace(args.profile)
-            log.line(f"the trace is in {args.profile}")
+            log.line(f"trace written to {args.profile}")
         return
     rows = list(measure(nets, args.batch, tasks=args.task, repeats=args.repeats, **where))
     log.line(json.dumps(rows, indent=1) if args.json else bench_table(rows))

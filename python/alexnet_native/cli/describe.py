@@ -7,7 +7,12 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from alexnet_native import log
-from alexnet_native.cli.parser import Commands, add_communicator_option, add_device_options
+from alexnet_native.cli.parser import (
+    Commands,
+    add_communicator_option,
+    add_device_options,
+    add_json_option,
+)
 from alexnet_native.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -20,28 +25,35 @@ def add(commands: Commands) -> None:
     parser = commands.add(
         "describe",
         _run,
-        "Print the layers of a network: sizes, costs, places.",
+        "Print the layers of a network with their sizes, costs and devices.",
         "describe alexnet --devices cpu:0,cpu:1",
         "describe alexnet --devices cuda:0,cuda:1 --measure",
         "describe my-net.toml --batch 32 --json",
     )
     add_net(parser)
     parser.add_argument(
-        "--batch", metavar="N", type=int, help="images at once (default: the net's)"
+        "--batch", metavar="N", type=int, help="batch size (default: from the network)"
     )
-    parser.add_argument("--predict", action="store_true", help="without what only training needs")
-    parser.add_argument("--program", action="store_true", help="print the steps that are executed")
+    parser.add_argument("--predict", action="store_true",
+                        help="exclude memory that only training needs (default: no)")  # fmt: skip
+    parser.add_argument("--program", action="store_true",
+                        help="print the program that the core runs (default: no)")  # fmt: skip
     parser.add_argument("--measure", action="store_true",
-                        help="run some steps, to time the copies between devices")  # fmt: skip
+                        help="run several steps to time the copies between devices "
+                        "(default: no)")  # fmt: skip
     add_device_options(parser)
     add_communicator_option(parser)
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_json_option(parser)
 
 
 def add_net(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("net", metavar="NET", help="a network by name, or a TOML file")
-    parser.add_argument("--classes", metavar="N", type=int, help="outputs (default: the net's)")
-    parser.add_argument("--activation", help="of figure1: relu, tanh, ...")
+    """Adds the arguments that select a network."""
+    parser.add_argument("net", metavar="NET", help="network: a name or a TOML file")
+    parser.add_argument("--classes", metavar="N", type=int,
+                        help="number of outputs (default: from the network)")  # fmt: skip
+    parser.add_argument("--activation", metavar="NAME",
+                        help="activation function of figure1: relu, tanh, logistic, abs, abs_tanh "
+                        "or softplus (default: relu)")  # fmt: skip
 
 
 def net_options(args: argparse.Namespace) -> dict[str, Any]:
@@ -72,15 +84,15 @@ def _run(args: argparse.Namespace) -> None:
     if args.measure:
         if not summary["cross_edges"]:
             raise ConfigError(
-                "--measure times the copies between devices, and here nothing crosses: give a "
-                "network with towers two devices, as --devices cpu:0,cpu:1"
+                "--measure times the copies between devices, but there are none here; use a "
+                "network with two towers on two devices, e.g. --devices cpu:0,cpu:1"
             )
         summary["cross_edges"] = _timed(net, batch, training=not args.predict)
     log.line(json.dumps(summary, indent=1) if args.json else str(summary))
 
 
 def _timed(net: BaseNet, batch: int, *, training: bool) -> list[dict[str, Any]]:
-    """The cross edges with the medians of five steps on random images."""
+    """The edges between devices, with their median times over five steps on random images."""
     from alexnet_native.reports.bench import step_of
     from alexnet_native.reports.describe import timed
     from alexnet_native.reports.profile import profile_steps

@@ -6,16 +6,16 @@ import argparse
 import json
 
 from alexnet_native import log
-from alexnet_native.cli.parser import Commands
+from alexnet_native.cli.parser import Commands, add_json_option
 
 __all__ = ["add"]
 
 
 def add(commands: Commands) -> None:
     parser = commands.add(
-        "devices", _run, "List the devices that --devices can name.", "devices --json"
+        "devices", _run, "List the devices that --devices accepts.", "devices --json"
     )
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_json_option(parser)
 
 
 def _run(args: argparse.Namespace) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from alexnet_native import log
 from alexnet_native.cli.evaluate import add_csv_option, write_csv
-from alexnet_native.cli.parser import Commands
+from alexnet_native.cli.parser import Commands, add_json_option
 
 __all__ = ["add"]
 
@@ -18,25 +18,29 @@ def add(commands: Commands) -> None:
     parser = commands.add(
         "ensemble",
         _run,
-        "Average the probabilities of several networks, and measure the errors.",
+        "Average the probabilities of several networks and measure the error.",
         "ensemble a.npz b.npz c.npz",
         "ensemble a.npz b.npz --weights 2,1 --csv errors",
-        more="The files are written by evaluate --save-probabilities, all for the same images. The "
-        "paper's rows\nof 5 and 7 networks are printed below the result.",
+        more="The files are written by evaluate --save-probabilities and must be for the same "
+        "images. The paper's\nresults with 5 and 7 networks are printed below.",
     )
-    parser.add_argument("files", metavar="FILE", nargs="+", type=Path, help="one for each network")
+    parser.add_argument("files", metavar="FILE", nargs="+", type=Path,
+                        help=".npz files, one for each network")  # fmt: skip
     parser.add_argument(
-        "--weights", metavar="A,B", type=_numbers, help="one for each file (default: equal)"
-    )
+        "--weights", metavar="A,B", type=_numbers,
+        help="weights of the files in the average, e.g. 2,1,1 (default: equal)",
+    )  # fmt: skip
     add_csv_option(parser)
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_json_option(parser)
 
 
 def _numbers(text: str) -> list[float]:
     try:
         return [float(part) for part in text.split(",")]
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no list of numbers, as 2,1,1") from None
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a list of numbers; write it as 2,1,1"
+        ) from None
 
 
 def _run(args: argparse.Namespace) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alexnet_native import log
-from alexnet_native.cli.parser import Commands, add_device_options
+from alexnet_native.cli.parser import Commands, add_device_options, add_json_option
 from alexnet_native.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -25,42 +25,49 @@ def add(commands: Commands) -> None:
     parser = commands.add(
         "evaluate",
         _run,
-        "Measure loss and errors of a checkpoint.",
+        "Measure the loss and the error of a checkpoint.",
         "evaluate runs/quick --views 10",
         "evaluate runs/quick/checkpoints/latest --data cifar-10-batches-bin --json",
         "evaluate runs/photos --views 10 --csv errors --save-probabilities a.npz",
-        more="The figures that were published for the training's recipe, or for the network's, are "
-        "printed below\nthe result.",
+        more="Published results for the recipe of the training run, or for its network, are "
+        "printed below.",
     )
     parser.add_argument("checkpoint", metavar="CHECKPOINT", help="a checkpoint or a run folder")
-    parser.add_argument("--data", help="the data (default: that of the training)")
     parser.add_argument(
-        "--split", choices=("val", "test", "train"), default="val", help="its part (default: val)"
-    )
+        "--data", metavar="NAME",
+        help="demo, a folder or a file (default: the data of the training run)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--split", choices=("val", "test", "train"), default="val",
+        help="part of the data (default: val)",
+    )  # fmt: skip
     parser.add_argument(
         "--views",
         type=int,
         choices=(1, 10),
         default=1,
-        help="1: the centre; 10: also the average over corners, centre and their mirror images",
+        help="number of views: 1 = the centre; 10 = also the average over the corners, the centre "
+        "and their mirror images (default: 1)",
     )
     add_csv_option(parser)
     parser.add_argument(
         "--save-probabilities",
         metavar="FILE",
         type=Path,
-        help="write the probabilities of all images to an .npz file, for ensemble",
+        help="write the probabilities of all images to an .npz file for ensemble (default: none)",
     )
     add_device_options(parser)
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_json_option(parser)
 
 
 def add_csv_option(parser: argparse.ArgumentParser) -> None:
+    """Adds --csv."""
     parser.add_argument(
         "--csv",
         metavar="FOLDER",
         type=Path,
-        help="write the errors of each class and the confusion matrix there",
+        help="write the error of each class and the confusion matrix to this folder "
+        "(default: none)",
     )
 
 
@@ -74,7 +81,7 @@ def _run(args: argparse.Namespace) -> None:
 
     saved = checkpoint.load(args.checkpoint)
     if args.data is None and not saved.config:
-        raise ConfigError(f"{saved.path} does not say what data it is for; name it with --data")
+        raise ConfigError(f"{saved.path} does not name its training data; specify it with --data")
     config = TrainConfig.from_toml(saved.config, str(saved.path)) if saved.config else None
     data = open_data(args.data or (config.data if config else ""))
     net = BaseNet.load(
@@ -84,7 +91,7 @@ def _run(args: argparse.Namespace) -> None:
     source = data.splits.get(args.split)
     if source is None:
         raise ConfigError(
-            f"{data.name} has no {args.split} images; there are --split {' and '.join(data.splits)}"
+            f"{data.name} has no {args.split} images; use --split {' or '.join(data.splits)}"
         )
     found = measure_split(
         net,
@@ -94,7 +101,7 @@ def _run(args: argparse.Namespace) -> None:
         keep=args.save_probabilities is not None,
         tell=progress_lines(log.line, len(source)) if not args.json else lambda done: None,
     )
-    assert found is not None  # nothing stops it
+    assert found is not None  # only an interrupted evaluation returns None
     if args.save_probabilities:
         _save_probabilities(args.save_probabilities, found, net, saved, source, data)
     if found.per_class:
@@ -138,7 +145,7 @@ def _save_probabilities(
 ) -> None:
     from alexnet_native.reports.predictions import Predictions, item_names
 
-    assert found.probabilities is not None  # they were asked for
+    assert found.probabilities is not None  # examine(keep=True)
     Predictions(
         probabilities=found.probabilities,
         labels=source.labels,
@@ -152,7 +159,7 @@ def _save_probabilities(
 
 
 def write_csv(folder: Path, per_class: Any) -> None:
-    """Two files; a folder that does not exist is made."""
+    """Writes per-class.csv and confusion.csv; creates the folder if it does not exist."""
     from alexnet_native.atomic import write_text
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -165,17 +172,18 @@ def _names(net: BaseNet) -> tuple[str, ...]:
 
 
 def _require_same_classes(net: BaseNet, data: Dataset) -> None:
-    """Names must agree where the data has names, not just numbers."""
+    """Raises ConfigError if the class names differ; numbers are not compared with names."""
     known = net.class_names or ()
     if len(data.classes) > net.classes:
         raise ConfigError(
-            f"{data.name} has {len(data.classes)} classes, the checkpoint's network {net.classes}"
+            f"{data.name} has {len(data.classes)} classes, but the checkpoint's network has "
+            f"{net.classes}"
         )
     if all(name.isdecimal() for name in data.classes) or not known:
         return
     for index, (here, there) in enumerate(zip(data.classes, known, strict=False)):
         if here != there:
             raise ConfigError(
-                f"{data.name} is not what the network was trained on: class {index} is {here} "
-                f"there and {there} in the checkpoint"
+                f"{data.name} does not have the classes that the network was trained on: class "
+                f"{index} is {here} in the data and {there} in the checkpoint"
             )

@@ -1,4 +1,4 @@
-"""Errors as one sentence."""
+"""The error messages of the command line."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from alexnet_native.errors import UserError
 __all__ = ["failures", "sentence"]
 
 _ADVICE = {
-    errno.ENOSPC: "make room on that disk",
-    errno.EDQUOT: "make room within the quota",
-    errno.EACCES: "check its permissions, or name another place",
-    errno.EROFS: "that place cannot be written; name another",
-    errno.EFBIG: "the file would be larger than this process or disk allows",
+    errno.ENOSPC: "free space on the disk",
+    errno.EDQUOT: "free space within the quota",
+    errno.EACCES: "check its permissions, or use another path",
+    errno.EROFS: "use a path on a writable file system",
+    errno.EFBIG: "the file would exceed the size limit of the process or the file system",
     errno.ENOENT: "check the path",
     errno.ENOTDIR: "check the path",
     errno.EISDIR: "check the path",
@@ -21,19 +21,19 @@ _ADVICE = {
 
 
 def failures() -> tuple[type[BaseException], ...]:
-    """What a user can act on: everything else is a mistake in the program, with a traceback.
+    """The exceptions that are reported as a message; all others are bugs and show a traceback.
 
-    Shapes and descriptions that the core refuses arrive as ValueError.
+    The core raises ValueError for invalid shapes and network descriptions.
     """
     try:
         from alexnet_native._core import AlexnetError
-    except ImportError:  # no native core: that is the failure to tell
+    except ImportError:  # the native core is missing; the ImportError is what is reported
         return (UserError, OSError, ValueError, MemoryError, ImportError)
     return (UserError, AlexnetError, OSError, ValueError, MemoryError)
 
 
 def sentence(error: BaseException) -> str:
-    """The message of a failure, in one line."""
+    """The error message, on one line."""
     if isinstance(error, UserError):
         text = str(error)
     elif isinstance(error, OSError) and error.strerror:
@@ -41,7 +41,7 @@ def sentence(error: BaseException) -> str:
         advice = _ADVICE.get(error.errno or 0, "")
         text = f"{place}{error.strerror}" + (f"; {advice}" if advice else "")
     elif isinstance(error, MemoryError):
-        text = f"there is not enough memory ({error}); take a smaller batch or --accumulate 2"
+        text = f"there is not enough memory ({error}); use a smaller batch or --accumulate 2"
     elif isinstance(error, ImportError):
         text = f"the native core cannot be loaded ({error}); install the package again"
     else:

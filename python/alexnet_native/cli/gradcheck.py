@@ -7,7 +7,7 @@ import json
 
 from alexnet_native import log
 from alexnet_native.cli.describe import add_net, net_options
-from alexnet_native.cli.parser import Commands, add_device_options
+from alexnet_native.cli.parser import Commands, add_device_options, add_json_option
 from alexnet_native.errors import UserError
 
 __all__ = ["add"]
@@ -17,25 +17,27 @@ def add(commands: Commands) -> None:
     parser = commands.add(
         "gradcheck",
         _run,
-        "Compare the gradients of a network with differences of its loss, in fp64.",
+        "Compare the gradients of a network with finite differences of its loss, in fp64.",
         "gradcheck cifar10-quick",
         "gradcheck alexnet --classes 10 --devices cpu:0,cpu:1 --samples 3",
     )
     add_net(parser)
-    parser.add_argument("--images", metavar="N", type=int, default=2, help="batch (default: 2)")
-    parser.add_argument(
-        "--samples", metavar="N", type=int, default=6, help="entries of each parameter (default: 6)"
-    )
-    parser.add_argument("--seed", metavar="N", type=int, default=0, help="of everything random")
+    parser.add_argument("--images", metavar="N", type=int, default=2,
+                        help="batch size (default: 2)")  # fmt: skip
+    parser.add_argument("--samples", metavar="N", type=int, default=6,
+                        help="number of entries checked per parameter (default: 6)")  # fmt: skip
+    parser.add_argument("--seed", metavar="N", type=int, default=0,
+                        help="seed of all random numbers (default: 0)")  # fmt: skip
     parser.add_argument(
         "--tolerance",
         metavar="X",
         type=float,
         default=1e-5,
-        help="relative to the largest gradient of the parameter (default: 1e-5)",
+        help="largest accepted difference, relative to the largest gradient of the parameter "
+        "(default: 1e-5)",
     )
     add_device_options(parser)
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_json_option(parser)
 
 
 def _run(args: argparse.Namespace) -> None:

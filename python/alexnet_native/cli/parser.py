@@ -1,4 +1,4 @@
-"""Options as all commands have them: help with an example, what exists when a name is wrong."""
+"""The argument parser of the commands, and the options that several commands share."""
 
 from __future__ import annotations
 
@@ -13,33 +13,35 @@ __all__ = [
     "Parser",
     "add_communicator_option",
     "add_device_options",
+    "add_json_option",
     "add_profile_option",
 ]
 
 
 class Parser(argparse.ArgumentParser):
-    """A command, or the program itself; wrong usage ends with exit code 2."""
+    """The parser of a command, or of the program; wrong usage exits with code 2."""
 
-    def __init__(self, *, examples: Sequence[str] = (), **words: Any) -> None:
+    def __init__(self, *, examples: Sequence[str] = (), **options: Any) -> None:
         text = "\n".join(f"  {example}" for example in examples)
         super().__init__(
             epilog=f"{'example' if len(examples) == 1 else 'examples'}:\n{text}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
-            **words,
+            **options,
         )
 
     def parse(self, arguments: Sequence[str] | None) -> argparse.Namespace:
-        """Parses; an option that does not exist is answered with the nearest that does."""
+        """Parses arguments; the error message for an unknown option suggests the nearest one."""
         args, unknown = self.parse_known_args(arguments)
         command: Parser = getattr(args, "parser", self)
         if unknown:
             known = [option for action in command._actions for option in action.option_strings]
             word = unknown[0].partition("=")[0]
             near = difflib.get_close_matches(word, known, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
-            kind = "option" if word.startswith("-") else "further argument"
-            command.error(f"there is no {kind} {word}; {hint}")
+            hint = f"did you mean {near[0]}?" if near else f"the options are {', '.join(known)}"
+            if word.startswith("-"):
+                command.error(f"there is no option {word}; {hint}")
+            command.error(f"unexpected argument {word}; {hint}")
         return args
 
     def error(self, message: str) -> NoReturn:
@@ -65,12 +67,12 @@ class Commands:
         """Adds a command.
 
         Args:
-            name: what is typed.
+            name: the name of the command.
             run: called with the parsed arguments.
             summary: one line of help.
-            examples: whole command lines.
-            more: further help.
-            usage: in place of the list of all options.
+            examples: command lines, without the name of the program.
+            more: additional help, printed below the summary.
+            usage: replaces the list of all options in the usage line.
         """
         prog = f"{self._program.prog} {name}"
         parser: Parser = self._add.add_parser(
@@ -85,19 +87,25 @@ class Commands:
         return parser
 
 
+def add_json_option(parser: argparse.ArgumentParser) -> None:
+    """Adds --json."""
+    parser.add_argument("--json", action="store_true", help="print JSON (default: text)")
+
+
 def add_device_options(parser: argparse.ArgumentParser) -> None:
+    """Adds --devices, --replicas and --threads."""
     parser.add_argument(
         "--devices",
         metavar="A,B",
         default="cpu:0",
-        help="devices, as cpu:0,cpu:1; two: one tower each (default: cpu:0)",
+        help="devices, e.g. cpu:0,cpu:1; with two devices, one tower on each (default: cpu:0)",
     )
     parser.add_argument(
         "--replicas",
         metavar="N",
         type=int,
         default=1,
-        help="copies of the network that share each batch, on equal parts of the devices "
+        help="number of copies of the network; they share the devices and each batch equally "
         "(default: 1)",
     )
     parser.add_argument(
@@ -105,37 +113,38 @@ def add_device_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         type=int,
         default=0,
-        help="CPU threads in all (default: all that are allowed)",
+        help="number of CPU threads (default: all that the process may use)",
     )
 
 
 def add_communicator_option(parser: argparse.ArgumentParser) -> None:
+    """Adds --communicator."""
     parser.add_argument(
         "--communicator",
         metavar="NAME",
         default="built-in",
-        help="what sums the gradients of replicas: built-in, or nccl between GPUs "
+        help="library that sums the gradients of the replicas: built-in, or nccl for GPUs "
         "(default: built-in)",
     )
 
 
 def add_profile_option(parser: argparse._ActionsContainer, help: str) -> None:
-    """--profile [FILE]: None without it, Path() without a file."""
+    """Adds --profile [FILE]: None if it is not given, Path() if no file is named."""
     parser.add_argument(
         "--profile",
         metavar="FILE",
         type=_trace_file,
         nargs="?",
         const=Path(),
-        help=f"{help}; FILE takes a trace for chrome://tracing",
+        help=f"{help}; with FILE, also write a trace for chrome://tracing (default: no)",
     )
 
 
 def _trace_file(text: str) -> Path:
-    """Refused before the work, so that it is not lost."""
+    """Checks the path before the work starts, so that no result is lost."""
     path = Path(text)
     if path.is_dir():
-        raise argparse.ArgumentTypeError(f"{path} is a folder; name a file")
+        raise argparse.ArgumentTypeError(f"{path} is a folder; specify a file")
     if not path.parent.is_dir():
-        raise argparse.ArgumentTypeError(f"there is no folder {path.parent}")
+        raise argparse.ArgumentTypeError(f"the folder {path.parent} does not exist")
     return path

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from alexnet_native import log
-from alexnet_native.cli.parser import Commands, add_device_options
+from alexnet_native.cli.parser import Commands, add_device_options, add_json_option
 
 if TYPE_CHECKING:
     from alexnet_native.net import BaseNet
@@ -24,18 +24,19 @@ def add(commands: Commands) -> None:
     parser = commands.add(
         "predict",
         _run,
-        "Name what is on pictures.",
+        "Classify images.",
         "predict runs/photos cat.jpg dog.png",
         "predict runs/photos/checkpoints/best *.jpg --top 3 --json",
     )
     parser.add_argument("checkpoint", metavar="CHECKPOINT", help="a checkpoint or a run folder")
-    parser.add_argument("files", metavar="IMAGE", nargs="+", type=Path)
-    parser.add_argument(
-        "--top", metavar="N", type=int, default=5, help="classes for each picture (default: 5)"
-    )
-    parser.add_argument("--views", type=int, choices=(1, 10), default=1, help="as for evaluate")
+    parser.add_argument("files", metavar="IMAGE", nargs="+", type=Path, help="image files")
+    parser.add_argument("--top", metavar="N", type=int, default=5,
+                        help="number of classes to print for each image (default: 5)")  # fmt: skip
+    parser.add_argument("--views", type=int, choices=(1, 10), default=1,
+                        help="number of views: 1 = the centre; 10 = the average over the corners, "
+                        "the centre and their mirror images (default: 1)")  # fmt: skip
     add_device_options(parser)
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_json_option(parser)
 
 
 def _run(args: argparse.Namespace) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alexnet_native import log
-from alexnet_native.cli.parser import Commands
+from alexnet_native.cli.parser import Commands, add_json_option
 
 if TYPE_CHECKING:
     from alexnet_native.data.prepare.preparation import Preparation, Summary
@@ -26,47 +26,52 @@ def add(commands: Commands) -> None:
     parser = commands.add(
         "prepare",
         _run,
-        "Convert pictures to shards of uint8 records, once; training then reads the records.",
+        "Convert images to shards of uint8 records, which training reads.",
         "prepare photos shards/photos",
         "prepare imagenet shards/imagenet --workers 16   # the archives of ILSVRC-2012",
         "prepare cifar-10-batches-bin shards/cifar10",
         "prepare --verify shards/imagenet",
         more=(
-            "SRC is a picture folder (train/<class>/, val/<class>/, test/<class>/, or <class>/), a "
-            "folder with\nthe archives of ILSVRC-2012 or 2010 and their development kit as "
-            "downloaded, a folder of .tar\narchives, or CIFAR in the binary layout. The shorter "
-            "side is scaled to --size, antialiased, and\nthe centre taken. What was converted or "
-            "left out stands in DST/report.csv. Stopped or killed,\nthe same command goes on."
+            "SRC is a folder of images (train/<class>/, val/<class>/, test/<class>/, or\n"
+            "<class>/), a folder with the archives of ILSVRC-2012 or ILSVRC-2010 and the\n"
+            "development kit as downloaded, a folder of .tar archives, or CIFAR in the binary\n"
+            "layout. The shorter side of each image is scaled to --size with antialiasing, then\n"
+            "the central square is cropped. DST/report.csv lists the images that were converted\n"
+            "from other formats or left out. After an interruption, run the same command again to\n"
+            "continue."
         ),
     )
-    parser.add_argument("source", metavar="SRC", type=Path, help="the pictures, as said above")
+    parser.add_argument("source", metavar="SRC", type=Path, help="the images, see above")
     parser.add_argument("folder", metavar="DST", type=Path, nargs="?",
-                        help="a new folder, or one to go on in")  # fmt: skip
+                        help="the folder to write: new, empty, or of an interrupted "
+                        "preparation")  # fmt: skip
     parser.add_argument(
         "--size",
         metavar="N",
         type=int,
         default=0,
-        help="height and width of the records (default: 256; 32 for CIFAR)",
+        help="height and width of the records in pixels (default: 256; 32 for CIFAR)",
     )
     parser.add_argument(
         "--workers",
         metavar="N",
         type=int,
         default=0,
-        help="decoding threads; any number gives the same bytes (default: all processors)",
+        help="number of decoding threads; the result does not depend on it (default: all "
+        "processors)",
     )
     parser.add_argument(
         "--shard-mib",
         metavar="N",
         type=int,
         default=_SHARD_MIB,
-        help=f"largest size of a shard, MiB (default: {_SHARD_MIB})",
+        help=f"maximum size of a shard in MiB (default: {_SHARD_MIB})",
     )
-    parser.add_argument("--name", help="of the data set (default: the name of SRC)")
-    parser.add_argument("--verify", action="store_true", help="compare every record of SRC, a "
-                        "prepared set, with its checksum; no DST")  # fmt: skip
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.add_argument("--name", help="name of the data set (default: the name of SRC)")
+    parser.add_argument("--verify", action="store_true",
+                        help="compare every record of the prepared data set SRC with its checksum; "
+                        "DST is not used (default: no)")  # fmt: skip
+    add_json_option(parser)
 
 
 def _run(args: argparse.Namespace) -> None:
@@ -76,11 +81,11 @@ def _run(args: argparse.Namespace) -> None:
     from alexnet_native.data.prepare.settings import Request
 
     if args.verify == (args.folder is not None):
-        args.parser.error("name SRC and DST, or a prepared set with --verify")
+        args.parser.error("specify SRC and DST, or --verify and a prepared data set")
     if args.verify:
         _verify(args.source, as_json=args.json)
         return
-    # Damaged EXIF blocks and large pictures are in the report; Pillow need not say it again.
+    # The report lists damaged EXIF blocks and very large images; Pillow's warnings are redundant.
     warnings.filterwarnings("ignore", module=r"PIL\.")
     request = Request(
         source=args.source,
@@ -90,7 +95,7 @@ def _run(args: argparse.Namespace) -> None:
         shard_bytes=args.shard_mib * 1024**2,
     )
     if summary := finished(request):
-        _show(summary, args.folder, f"{args.folder} is finished already", as_json=args.json)
+        _show(summary, args.folder, f"{args.folder} is already complete", as_json=args.json)
         return
     if not args.json:
         log.line(f"listing {args.source}")
@@ -103,9 +108,9 @@ def _run(args: argparse.Namespace) -> None:
         with progress(silent=args.json) as shown:
             summary = preparation.run(workers, shown.update)
     except KeyboardInterrupt:
-        log.warning("stopped; run the same again, it goes on where it stopped")
+        log.warning("stopped; run the same command again to continue")
         raise
-    _show(summary, args.folder, f"{args.folder} is finished", as_json=args.json)
+    _show(summary, args.folder, f"{args.folder} is complete", as_json=args.json)
 
 
 def _verify(folder: Path, *, as_json: bool) -> None:
@@ -117,7 +122,7 @@ def _verify(folder: Path, *, as_json: bool) -> None:
     index = read_index(folder)
     for split in index.splits:
         ShardSource(folder, index, split).verify()
-    _show(Summary(index, count_report(folder)), folder, f"{folder} is whole", as_json=as_json)
+    _show(Summary(index, count_report(folder)), folder, f"{folder} is intact", as_json=as_json)
 
 
 def _show_plan(preparation: Preparation) -> None:
@@ -130,7 +135,8 @@ def _show_plan(preparation: Preparation) -> None:
         _show_kinds(Counter((f.outcome, f.kind) for f in listing.findings), "so far")
     log.line(
         f"{request.folder} needs {preparation.bytes_needed / 1e9:.2f} GB for records of "
-        f"{preparation.size} x {preparation.size}; {preparation.bytes_free / 1e9:.2f} GB are free"
+        f"{preparation.size} x {preparation.size} pixels; {preparation.bytes_free / 1e9:.2f} GB "
+        "are free"
     )
 
 
@@ -154,7 +160,7 @@ def _show(summary: Summary, folder: Path, headline: str, *, as_json: bool) -> No
     log.line(f"{headline}: {counts} records of {index.size} x {index.size}")
     _show_kinds(summary.findings, "")
     if summary.findings:
-        log.line(f"each of these inputs stands in {folder / 'report.csv'}")
+        log.line(f"details: {folder / 'report.csv'}")
 
 
 def _counts(splits: Mapping[str, int]) -> str:

@@ -1,4 +1,4 @@
-"""What a preparation shows: a bar on a terminal, plain lines elsewhere, or nothing."""
+"""The progress of `prepare`: a bar on a terminal, lines in pipes and files, or nothing."""
 
 from __future__ import annotations
 
@@ -17,17 +17,23 @@ _SECONDS_BETWEEN_LINES = 10.0
 
 
 class Silent(AbstractContextManager["Silent"]):
-    """Shows nothing; says what the others do."""
+    """Shows nothing. Base class of the others."""
 
     def __exit__(self, *exception: object) -> None:
         pass
 
     def update(self, split: str, done: int, total: int) -> None:
-        """Called when a split begins, with what was done before, and after each chunk of it."""
+        """Called at the start of a split and after each chunk.
+
+        Args:
+            split: train, val or test.
+            done: number of inputs processed so far, including earlier runs.
+            total: number of inputs in the split.
+        """
 
 
 class _Speed:
-    """Images a second and time left, counted from the first call for a split."""
+    """Images per second and remaining seconds, measured from the first call for a split."""
 
     def __init__(self) -> None:
         self._split = ""
@@ -41,7 +47,7 @@ class _Speed:
 
 
 class _Lines(Silent):
-    """A line every ten seconds, for pipes and files."""
+    """Prints a line every ten seconds, for pipes and files."""
 
     def __init__(self) -> None:
         self._speed = _Speed()
@@ -54,13 +60,13 @@ class _Lines(Silent):
         self._last = time.monotonic()
         minutes, seconds = divmod(round(left), 60)
         log.line(
-            f"{split}: {done:,} of {total:,} inputs, {speed:.0f} a second, "
+            f"{split}: {done:,} of {total:,} inputs, {speed:.0f}/s, "
             f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d} left"
         )
 
 
 class _Bar(Silent):
-    """A live bar."""
+    """Shows a progress bar on a terminal."""
 
     def __init__(self) -> None:
         self._speed = _Speed()
@@ -88,5 +94,5 @@ class _Bar(Silent):
 
 
 def progress(*, silent: bool) -> Silent:
-    """The one that fits standard output."""
+    """Chooses the display for standard output."""
     return Silent() if silent else _Bar() if sys.stdout.isatty() else _Lines()

@@ -6,7 +6,7 @@ import argparse
 import json
 
 from alexnet_native import log
-from alexnet_native.cli.parser import Commands
+from alexnet_native.cli.parser import Commands, add_json_option
 
 __all__ = ["add"]
 
@@ -18,11 +18,12 @@ def add(commands: Commands) -> None:
         "List the recipes, or print one.",
         "recipe",
         "recipe paper > mine.toml",
-        more="A recipe is a TOML file with the settings of a whole training. Copy one, change what "
-        "you like,\nand give it to train --recipe.",
+        more="A recipe is a TOML file with the settings of a training run. Copy one, edit it, and "
+        "pass it to\ntrain --recipe.",
     )
-    parser.add_argument("recipe", metavar="NAME", nargs="?", help="a recipe by name, or a file")
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("recipe", metavar="NAME", nargs="?",
+                        help="recipe: a name or a TOML file (default: list all)")  # fmt: skip
+    add_json_option(parser)
 
 
 def _run(args: argparse.Namespace) -> None:

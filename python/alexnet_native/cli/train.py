@@ -9,13 +9,14 @@ from typing import Any
 
 from alexnet_native import log
 from alexnet_native.cli.parser import Commands, add_profile_option
-from alexnet_native.config import SETTINGS, parse_assignment, parse_value
+from alexnet_native.config import SETTINGS, TrainConfig, parse_assignment, parse_value
+from alexnet_native.config.setting import default_text
 from alexnet_native.errors import ConfigError
 from alexnet_native.renamed import OLD_NAMES, current_name
 
 __all__ = ["add"]
 
-_METAVARS = {"whole": "N", "number": "X", "text": "NAME", "names": "A,B", "size": "SIZE"}
+_METAVARS = {"integer": "N", "number": "X", "text": "NAME", "names": "A,B", "size": "SIZE"}
 
 
 def add(commands: Commands) -> None:
@@ -28,30 +29,39 @@ def add(commands: Commands) -> None:
         "train --recipe paper --data photos --devices cpu:0,cpu:1",
         "train --recipe mine.toml --data photos --set training.batch_size=256",
         "train --resume runs/quick",
-        more="Settings that are not given come from the network and the data;\n"
-        "--verbose prints them all. Ctrl-C saves and ends.",
+        more="The defaults depend on the network and on the data; --verbose prints every setting.\n"
+        "Few images: fewer than 20,000, for named networks with inputs of at least 64 pixels.\n"
+        "--data demo has other defaults for epochs, schedule, schedule-factor, color-std,\n"
+        "log-every and keep. Ctrl-C saves a checkpoint and exits.",
         usage="[OPTION ...]",
     )
     run = parser.add_argument_group("run")
-    run.add_argument("--out", metavar="FOLDER", type=Path, help="for logs and checkpoints "
+    run.add_argument("--out", metavar="FOLDER", type=Path, help="folder for logs and checkpoints "
                      "(default: runs/<net>-<data>-<time>)")  # fmt: skip
-    run.add_argument("--overwrite", action="store_true", help="replace the run in that folder")
-    run.add_argument("--resume", metavar="PATH", type=Path, help="go on from a checkpoint or run "
-                     "folder, exactly where it stopped")  # fmt: skip
-    run.add_argument("--recipe", metavar="NAME", help="a whole training by name, or a TOML file; "
-                     "what is given besides deviates from it")  # fmt: skip
-    run.add_argument("--dry-run", action="store_true", help="print what it would take: steps, "
-                     "bytes, memory, time from a few real steps")  # fmt: skip
+    run.add_argument("--overwrite", action="store_true",
+                     help="replace an existing run in the folder (default: no)")  # fmt: skip
+    run.add_argument("--resume", metavar="PATH", type=Path, help="continue the training run of "
+                     "this checkpoint or run folder (default: none)")  # fmt: skip
+    run.add_argument("--recipe", metavar="NAME", help="settings of a training run: the name of a "
+                     "recipe or a TOML file; options given in addition override it "
+                     "(default: none)")  # fmt: skip
+    run.add_argument("--dry-run", action="store_true", help="print the number of steps, the "
+                     "memory, the disk space and the time that training would need; write nothing "
+                     "(default: no)")  # fmt: skip
     run.add_argument("--set", metavar="NAME=VALUE", action="append", default=[],
-                     help="any setting by name, as training.lr=0.02")  # fmt: skip
+                     help="set any setting by name, e.g. training.lr=0.02; may be repeated "
+                     "(default: none)")  # fmt: skip
     run.add_argument("--verbose", action="store_true", help="print every setting at the start "
-                     "(default: a summary; every setting is in the run's config.toml)")  # fmt: skip
-    add_profile_option(run, "print where the time of the first steps goes")
+                     "(default: a summary; the run's config.toml has every setting)")  # fmt: skip
+    add_profile_option(run, "print the time of each layer in the first steps")
     groups: dict[str, Any] = {}
     for name, setting in SETTINGS.items():
         if setting.section not in groups:
             groups[setting.section] = parser.add_argument_group(setting.section)
-        words: dict[str, Any] = {"help": setting.help, "dest": f"setting_{name}"}
+        default = default_text(setting, getattr(TrainConfig, name))
+        words: dict[str, Any] = {
+            "help": f"{setting.help} (default: {default})", "dest": f"setting_{name}",
+        }  # fmt: skip
         if setting.kind == "flag":
             words["action"] = argparse.BooleanOptionalAction
         else:

@@ -1,4 +1,4 @@
-"""The settings of a training: names, meanings, limits, TOML."""
+"""The settings of a training run: names, help texts, ranges, TOML."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How training images are varied: section 4.1 of the paper, and what the 2012 source did."""
+"""The random changes of training images: section 4.1 of the paper, and the 2012 source."""
 
 from __future__ import annotations
 
@@ -16,71 +16,86 @@ Offsets = Literal["inclusive", "exclusive"]
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How training images are varied. Raises ConfigError where a value is out of range.
+    """The random changes applied to training images.
 
     Attributes:
-        crop: height and width of the window, at most those of the images.
-        random_crop: False always takes the central window.
-        mirror: mirror left and right with probability 1/2.
-        offsets: windows of 224 in 256 start at 0 to 32 ("inclusive", the 2012 source) or 0 to 31
-            ("exclusive", the paper's count of 32 * 32 * 2).
-        draw_group: consecutive images of the epoch's order that share one window and one mirroring
-            (2012 source: 32). Color noise is always drawn for each image.
-        mean: subtract the part of the mean image under the window, mirrored with it ("matched"),
-            its central part whatever the window and never mirrored ("centre", the 2012 source),
-            or nothing ("none"). Windows of the whole image are always "matched".
-        scale: multiplies the finished training image.
-        color_divisor: divides training images that got color noise, and no others, so that
-            training and test images keep one scale (2012 source: 1.1).
-        color_std: standard deviation of the factor alpha of each principal component, one draw
-            for each use of an image; 0.1 in the paper, 0 switches color noise off. With one
-            channel there is one component, and the noise is a change of brightness.
-        color_axes: alpha times the component's standard deviation ("sqrt", what the 2012 source
-            ran) or times its eigenvalue ("eigenvalue", the paper's formula). On pixels of 0 to
-            255 the latter has a deviation of some 1500 grey levels, so "sqrt" is the default.
-        color_off: number of finished epochs after which there is no color noise; None: never. The
-            2012 source trained its last third without.
+        crop: height and width of the crop, at most those of the images.
+        random_crop: whether crops are at random positions; if False, at the centre.
+        mirror: whether to mirror left and right with probability 1/2.
+        offsets: range of crop offsets. For crops of 224 from 256, "inclusive" is 0 to 32 (the 2012
+            source) and "exclusive" is 0 to 31 (the paper counts 32 * 32 * 2 crops).
+        draw_group: number of consecutive images that share crop position and mirroring (2012
+            source: 32). Color noise is always drawn for each image.
+        mean: what is subtracted: the part of the mean image under the crop, mirrored with it
+            ("matched"), the central part of the mean image for every crop, never mirrored
+            ("centre", the 2012 source), or nothing ("none"). If the crop is the whole image,
+            "centre" has the effect of "matched".
+        scale: factor of the finished training image.
+        color_divisor: divisor of training images with color noise, so that training and test
+            images have the same scale (2012 source: 1.1).
+        color_std: standard deviation of the factor alpha of each principal component, drawn each
+            time an image is used. The paper has 0.1; 0 switches color noise off. Images with one
+            channel have one component, and the noise changes the brightness.
+        color_axes: alpha multiplies the standard deviation of the component ("sqrt", the 2012
+            source) or its eigenvalue ("eigenvalue", the paper's formula). For pixels of 0 to 255
+            the noise of the latter would have a standard deviation of about 1500 grey levels.
+        color_off: number of epochs after which color noise is switched off; None: never. The 2012
+            source trained the last third without it.
+
+    Raises:
+        ConfigError: a value is out of range.
     """
 
     crop: tuple[int, int] = setting(
-        (224, 224), "data", "the part of a picture that the net sees, as 224 or 224x200", "size"
-    )
-    random_crop: bool = setting(True, "data", "training crops at random places", "flag")
-    mirror: bool = setting(True, "data", "training pictures mirrored at random", "flag")
+        (224, 224), "data", "height and width of the network's input, e.g. 224 or 224x200", "size",
+        shown_default="from the network",
+    )  # fmt: skip
+    random_crop: bool = setting(
+        True, "data", "crop training images at random positions, instead of at the centre", "flag",
+        shown_default="from the network",
+    )  # fmt: skip
+    mirror: bool = setting(
+        True, "data", "mirror training images with probability 1/2", "flag",
+        shown_default="from the network",
+    )  # fmt: skip
     offsets: Offsets = setting(
-        "exclusive",
-        "data",
-        "crop offsets below the margin as the paper counts, or up to it as its source drew",
-        choices=("exclusive", "inclusive"),
-    )
+        "exclusive", "data",
+        "range of crop offsets, for crops of 224 from 256: exclusive = 0..31 (paper), inclusive = "
+        "0..32 (2012 source)",
+        choices=("exclusive", "inclusive"), shown_default="from the network",
+    )  # fmt: skip
     draw_group: int = setting(
         1, "data",
-        "pictures in a row that share one crop place and one mirroring (2012 source: 32)", "whole",
-        minimum=1,
+        "number of consecutive images that share crop position and mirroring (2012 source: 32)",
+        "integer", minimum=1,
     )  # fmt: skip
     mean: MeanMode = setting(
-        "matched",
-        "data",
-        "mean image subtracted at the crop's place, at the centre, or not at all",
-        choices=("matched", "centre", "none"),
-    )
-    scale: float = setting(1.0, "data", "factor of the pixels (0..255)", "number", above=0)
+        "matched", "data",
+        "mean image to subtract: matched = the part under the crop, centre = its central part for "
+        "every crop (2012 source), none",
+        choices=("matched", "centre", "none"), shown_default="from the network",
+    )  # fmt: skip
+    scale: float = setting(
+        1.0, "data", "factor that pixels (0..255) are multiplied by after the mean is subtracted",
+        "number", above=0, shown_default="from the network; 1/64 with few images",
+    )  # fmt: skip
     color_divisor: float = setting(
-        1.0, "data", "training pixels with color noise are divided by it (2012 source: 1.1)",
-        "number", above=0,
+        1.0, "data", "divisor of training images with color noise (2012 source: 1.1)", "number",
+        above=0, shown_default="from the network",
     )  # fmt: skip
     color_std: float = setting(
-        0.1, "data", "deviation of the color noise's coefficients; 0: none", "number", minimum=0
-    )
+        0.1, "data", "standard deviation of the color noise's coefficients; 0 = no color noise",
+        "number", minimum=0, shown_default="from the network",
+    )  # fmt: skip
     color_axes: ColorAxes = setting(
-        "sqrt",
-        "data",
-        "length of the color axes: the root of the eigenvalue (2012 source) or itself",
-        choices=("sqrt", "eigenvalue"),
-    )
+        "sqrt", "data",
+        "length of the color noise's axes: sqrt = square root of the eigenvalue (2012 source), "
+        "eigenvalue (paper)",
+        choices=("sqrt", "eigenvalue"), shown_default="from the network",
+    )  # fmt: skip
     color_off: int | None = setting(
-        None, "data", "epochs done from which there is no color noise; left out: never", "whole",
-        minimum=0, optional=True, on_resume=True,
+        None, "data", "number of epochs after which color noise is switched off", "integer",
+        minimum=0, optional=True, on_resume=True, shown_default="never",
     )  # fmt: skip
 
     def __post_init__(self) -> None:

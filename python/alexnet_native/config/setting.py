@@ -1,4 +1,4 @@
-"""A setting: what it means, what it may be, how it is read from text."""
+"""A setting: its help text, the values it accepts, and how it is parsed."""
 
 from __future__ import annotations
 
@@ -8,31 +8,36 @@ from typing import Any
 
 from alexnet_native.errors import ConfigError
 
-__all__ = ["Setting", "check", "parse", "setting"]
+__all__ = ["Setting", "check", "default_text", "parse", "setting"]
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What is known of a setting besides its name and default."""
+    """Everything about a setting except its name and its default.
+
+    `kind` is one of text, integer, number, flag, names (a tuple of strings) and size (height,
+    width).
+    """
 
     section: str
     help: str
-    kind: str = "text"  # text, whole, number, flag, names (tuple of texts), size (height, width)
+    kind: str = "text"
     minimum: float | None = None
     above: float | None = None
     maximum: float | None = None
     choices: tuple[str | int, ...] = ()
-    optional: bool = False  # None is allowed: left out of the TOML
-    on_resume: bool = False  # may be changed when a training is resumed
+    optional: bool = False  # None is allowed; it is not written to TOML
+    on_resume: bool = False  # may be changed when a training run is resumed
+    shown_default: str = ""  # for --help, where the default is not the field's: "from the network"
 
 
 def setting(default: Any, section: str, help: str, kind: str = "text", **limits: Any) -> Any:
-    """A field of a dataclass of settings; `limits`: see `Setting`."""
+    """A dataclass field for a setting; see `Setting` for `limits`."""
     return field(default=default, metadata={"setting": Setting(section, help, kind, **limits)})
 
 
 def check(name: str, setting: Setting, value: Any) -> None:
-    """Refuses a value that the setting cannot have."""
+    """Raises ConfigError if the setting does not accept the value."""
     if value is None and setting.optional:
         return
     if not _fits(setting.kind, value):
@@ -53,7 +58,7 @@ def _fits(kind: str, value: Any) -> bool:
         return isinstance(value, bool)
     if isinstance(value, bool):
         return False
-    if kind == "whole":
+    if kind == "integer":
         return isinstance(value, int)
     if kind == "number":
         return isinstance(value, int | float)
@@ -69,15 +74,16 @@ def _fits(kind: str, value: Any) -> bool:
 
 
 def wanted(setting: Setting) -> str:
+    """The accepted values, for error messages."""
     if setting.choices:
         return " or ".join(map(str, setting.choices))
     words = {
-        "whole": "a whole number",
+        "integer": "an integer",
         "number": "a number",
         "flag": "true or false",
         "names": "a list of names",
-        "size": "two whole numbers above 0, height and width",
-        "text": "a text",
+        "size": "two integers above 0, height and width",
+        "text": "a string",
     }[setting.kind]
     if setting.minimum is not None:
         words += f" of at least {setting.minimum}"
@@ -88,16 +94,31 @@ def wanted(setting: Setting) -> str:
     return words
 
 
+def default_text(setting: Setting, value: Any) -> str:
+    """The default as help texts state it; `value` is the default of the field."""
+    if setting.shown_default:
+        return setting.shown_default
+    if value is None:
+        return "none"
+    if setting.kind == "flag":
+        return "yes" if value else "no"
+    if setting.kind == "names":
+        return ",".join(value) or "none"
+    if setting.kind == "size":
+        return "x".join(map(str, value))
+    return str(value)
+
+
 def parse(name: str, setting: Setting, text: str) -> Any:
-    """The value of a setting, from text.
+    """Parses the value of a setting.
 
     Raises:
-        ConfigError: the text is no such value.
+        ConfigError: the setting does not accept the text.
     """
     try:
         if setting.kind == "flag":
             return {"true": True, "yes": True, "false": False, "no": False}[text.lower()]
-        if setting.kind == "whole":
+        if setting.kind == "integer":
             return int(text)
         if setting.kind == "number":
             return float(text)

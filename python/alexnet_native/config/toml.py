@@ -24,27 +24,29 @@ __all__ = [
 
 
 def read_toml(text: str, source: str) -> dict[str, Any]:
-    """Raises ConfigError on text that is no TOML."""
+    """Parses TOML. Raises ConfigError if the text is not valid."""
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{source} is no TOML: {error}") from error
+        raise ConfigError(f"{source} is not valid TOML: {error}") from error
 
 
 def settings_of(sections: Mapping[str, Any], source: str) -> dict[str, Any]:
-    """The values of those settings that a TOML document has, by name.
+    """The settings in a TOML document, by name.
 
     Args:
         sections: the document.
-        source: where it is from, for messages.
+        source: the name of the document, for error messages.
 
     Raises:
-        ConfigError: an unknown section or key, or a value that does not fit.
+        ConfigError: a section or key is unknown, or a value is not accepted.
     """
     values: dict[str, Any] = {}
     for section, entries in sections.items():
         if not isinstance(entries, dict):
-            raise ConfigError(f"{source}: {section} stands outside the sections {_sections()}")
+            raise ConfigError(
+                f"{source}: {section} is not in a section; the sections are {_sections()}"
+            )
         for key, value in entries.items():
             name = _name(f"{section}.{key}", source)
             values[name] = tuple(value) if isinstance(value, list) else value
@@ -53,7 +55,7 @@ def settings_of(sections: Mapping[str, Any], source: str) -> dict[str, Any]:
 
 
 def write_settings(values: Mapping[str, Any]) -> str:
-    """What `settings_of` reads; those that are None are left out."""
+    """TOML that `settings_of` reads; settings that are None are omitted."""
     sections: dict[str, list[str]] = {}
     for name, value in values.items():
         if value is not None:
@@ -79,17 +81,17 @@ def _name(key: str, source: str) -> str:
         return name
     known = {short: full_name(short) for short in SETTINGS}
     near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {known[near[0]]}? There" if near else "there"
+    hint = f"did you mean {known[near[0]]}? The" if near else "the"
     raise ConfigError(
-        f"{source}: there is no setting {key}; {hint} are {', '.join(known.values())}"
+        f"{source}: there is no setting {key}; {hint} settings are {', '.join(known.values())}"
     )
 
 
 def parse_value(name: str, text: str) -> Any:
-    """The value of the setting `name`, from text; a list may be written as TOML has it, too.
+    """Parses the value of the setting `name`; lists may also be written in TOML syntax.
 
     Raises:
-        ConfigError: the text is no such value.
+        ConfigError: the setting does not accept the text.
     """
     if SETTINGS[name].kind in ("names", "size") and text.startswith("["):
         value = tuple(read_toml(f"x = {text}", f"{name} {text}")["x"])
@@ -102,10 +104,10 @@ def parse_assignment(text: str) -> tuple[str, Any]:
     """``training.lr=0.1`` or ``lr=0.1`` -> ("lr", 0.1).
 
     Raises:
-        ConfigError: not of that form, or no such setting.
+        ConfigError: the text has another form, or the setting does not exist.
     """
     key, equals, value = text.partition("=")
     if not equals:
-        raise ConfigError(f"--set {text}: write it as name=value")
+        raise ConfigError(f"--set {text}: expected name=value")
     name = _name(key.strip(), "--set")
     return name, parse_value(name, value.strip())

@@ -1,9 +1,9 @@
-"""The settings of a training, all resolved: what a run folder's config.toml and a checkpoint hold.
+"""The settings of a training run, as config.toml in its folder and its checkpoints hold them.
 
 A setting is declared once, here or in ``Augmentation``: its default, section, help text and range.
-The command line, ``--set``, TOML files, recipes, checkpoints and a network's own defaults read
-that declaration. Constants are those of Krizhevsky, Sutskever, Hinton
-(2012), section 5, where nothing else is said.
+The command line, ``--set``, TOML files, recipes, checkpoints and the networks' default settings use
+these declarations. Constants are from Krizhevsky, Sutskever, Hinton (2012), section 5, unless a
+comment says otherwise.
 """
 
 from __future__ import annotations
@@ -21,156 +21,185 @@ __all__ = ["SETTINGS", "TrainConfig"]
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig(Augmentation):
-    """Every setting of a training run. Raises ConfigError where a value is out of range."""
+    """All settings of a training run.
 
-    net: str = setting("alexnet", "net", "a network by name, or a TOML file")
-    classes: int = setting(1000, "net", "classes of the last layer", "whole", minimum=1)
+    Raises:
+        ConfigError: a value is out of range.
+    """
+
+    net: str = setting(
+        "alexnet", "net", "network: a name or a TOML file",
+        shown_default="alexnet; cifar10-quick if the images are smaller than 64 pixels",
+    )  # fmt: skip
+    classes: int = setting(
+        1000, "net", "number of outputs of the last layer", "integer", minimum=1,
+        shown_default="from the data",
+    )  # fmt: skip
     activation: str | None = setting(
-        None, "net", "activation function, of the nets that leave it open (figure1)", optional=True
-    )
+        None, "net", "activation function of figure1: relu, tanh, logistic, abs, abs_tanh or "
+        "softplus", optional=True, shown_default="relu",
+    )  # fmt: skip
     engine: str = setting(
-        "auto",
-        "net",
-        "engine of all convolutions: auto; on CPUs direct, winograd or gemm; on GPUs cudnn or gemm",
-    )
+        "auto", "net",
+        "engine of the convolutions: auto; on CPUs direct, winograd or gemm; on GPUs cudnn or gemm",
+    )  # fmt: skip
     init: str = setting(
-        "own",
-        "net",
-        "initial weights: the network's own, or He's, which let a deep network start at once",
-        choices=("own", "he"),
-    )
+        "own", "net",
+        "initial weights: own = those that the network defines, he = He's, which train faster at "
+        "the start",
+        choices=("own", "he"), shown_default="own; he with few images",
+    )  # fmt: skip
     precision: str = setting(
-        "fp32",
-        "net",
-        "arithmetic; tf32: float32 with products rounded to 10 bits of mantissa, on GPUs; bf16: "
-        "values and products in bfloat16, sums and parameters in float32",
+        "fp32", "net",
+        "fp32; tf32 = float32 with factors rounded to 10 bits of mantissa, on GPUs; bf16 = "
+        "activations and products in bfloat16, sums and parameters in float32; fp64",
         choices=("fp32", "tf32", "bf16", "fp64"),
-    )
+    )  # fmt: skip
     init_from: str | None = setting(
-        None, "net", "a checkpoint whose matching weights replace the initial ones", optional=True
+        None, "net", "checkpoint whose matching weights replace the initial weights", optional=True
     )
     devices: tuple[str, ...] = setting(
-        ("cpu:0",), "net", "devices, as cpu:0,cpu:1; two: one tower each", "names", on_resume=True
-    )
+        ("cpu:0",), "net", "devices, e.g. cpu:0,cpu:1; with two devices, one tower on each",
+        "names", on_resume=True,
+    )  # fmt: skip
     replicas: int = setting(
-        1, "net", "copies of the network that share each batch, on equal parts of the devices",
-        "whole", minimum=1, on_resume=True,
+        1, "net", "number of copies of the network; they share the devices and each batch equally",
+        "integer", minimum=1, on_resume=True,
     )  # fmt: skip
     communicator: str = setting(
-        "built-in", "net", "what sums the gradients of replicas; nccl: NVIDIA's, between GPUs",
-        choices=("built-in", "nccl"), on_resume=True,
+        "built-in", "net", "library that sums the gradients of the replicas; nccl = NVIDIA's, for "
+        "GPUs", choices=("built-in", "nccl"), on_resume=True,
     )  # fmt: skip
     threads: int = setting(
-        0, "net", "CPU threads in all; 0: all that are allowed", "whole", minimum=0, on_resume=True
-    )
-
-    data: str = setting("demo", "data", "demo, a folder or a file", on_resume=True)
+        0, "net", "number of CPU threads; 0 = all that the process may use", "integer", minimum=0,
+        on_resume=True,
+    )  # fmt: skip
+    data: str = setting("demo", "data", "training data: demo, a folder or a file", on_resume=True)
     augment: str = setting(
-        "cpu",
-        "data",
-        "where crops, mirrors, color and the mean are applied: by the loader, or on the device",
-        choices=("cpu", "device"),
-        on_resume=True,
-    )
+        "cpu", "data",
+        "where crops, mirroring, color noise and the mean are applied: cpu = in the loader, device "
+        "= on the network's device",
+        choices=("cpu", "device"), on_resume=True,
+    )  # fmt: skip
     loader_threads: int = setting(
-        0, "data", "threads of the loader; 0: one beside a training on the CPU, else all allowed",
-        "whole", minimum=0, on_resume=True,
+        0, "data", "number of loader threads; 0 = one when training on the CPU, else all",
+        "integer", minimum=0, on_resume=True,
     )  # fmt: skip
-
     epochs: int = setting(
-        90, "training", "passes over the data", "whole", minimum=1, on_resume=True
-    )
-    steps: int = setting(
-        0, "training", "stop after so many steps; 0: after the epochs", "whole", minimum=0,
-        on_resume=True,
+        90, "training", "number of passes over the training data", "integer", minimum=1,
+        on_resume=True, shown_default="from the network",
     )  # fmt: skip
-    batch_size: int = setting(128, "training", "pictures for each update", "whole", minimum=1)
+    steps: int = setting(
+        0, "training", "number of steps to stop after; 0 = no limit besides --epochs", "integer",
+        minimum=0, on_resume=True,
+    )  # fmt: skip
+    batch_size: int = setting(
+        128, "training", "number of images in each batch", "integer", minimum=1,
+        shown_default="from the network; 16 with few images",
+    )  # fmt: skip
     accumulate: int = setting(
-        1, "training", "parts that a batch is computed in, to save memory", "whole", minimum=1
-    )
-    lr: float = setting(0.01, "training", "learning rate", "number", above=0, on_resume=True)
+        1, "training", "number of parts in which a batch is computed, to save memory", "integer",
+        minimum=1,
+    )  # fmt: skip
+    lr: float = setting(
+        0.01, "training", "learning rate", "number", above=0, on_resume=True,
+        shown_default="from the network",
+    )  # fmt: skip
     bias_lr: float | None = setting(
         None, "training",
-        "learning rate of the biases, outside the schedule; a layer's own multiplier still counts",
-        "number", minimum=0, optional=True, on_resume=True,
+        "learning rate of the biases, not changed by the schedule; multiplied by the layer's own "
+        "factor",
+        "number", minimum=0, optional=True, on_resume=True, shown_default="the learning rate",
     )  # fmt: skip
     momentum: float = setting(
-        0.9, "training", "momentum", "number", minimum=0, maximum=1, on_resume=True
-    )
-    weight_decay: float = setting(
-        5e-4, "training", "decay of the weights", "number", minimum=0, on_resume=True
-    )
-    seed: int = setting(0, "training", "key of every random draw", "whole", minimum=0)
-    stall_steps: int = setting(
-        300, "training", "steps after which a loss still at ln(classes) is reported; 0: never",
-        "whole", minimum=0, on_resume=True,
+        0.9, "training", "momentum", "number", minimum=0, maximum=1, on_resume=True,
+        shown_default="from the network",
     )  # fmt: skip
-
+    weight_decay: float = setting(
+        5e-4, "training", "weight decay, for layers without their own", "number", minimum=0,
+        on_resume=True, shown_default="from the network",
+    )  # fmt: skip
+    seed: int = setting(0, "training", "seed of all random numbers", "integer", minimum=0)
+    stall_steps: int = setting(
+        300, "training",
+        "number of steps after which a warning is printed if the loss is still ln(classes); 0 = "
+        "never",
+        "integer", minimum=0, on_resume=True,
+    )  # fmt: skip
     schedule: str = setting(
-        "constant", "schedule", "constant, plateau, or step@25,51,79 (epochs done)", on_resume=True
-    )
+        "constant", "schedule",
+        "learning rate schedule: constant, plateau, or step@25,51,79 (after these epochs)",
+        on_resume=True, shown_default="from the network",
+    )  # fmt: skip
     schedule_factor: float = setting(
-        0.1, "schedule", "factor of each drop of the rate", "number", above=0, on_resume=True
-    )
+        0.1, "schedule", "factor that the schedule multiplies the learning rate by", "number",
+        above=0, on_resume=True,
+    )  # fmt: skip
     schedule_patience: int = setting(
-        3, "schedule", "plateau: epochs without a lower validation error before a drop", "whole",
-        minimum=1, on_resume=True,
+        3, "schedule", "plateau: number of epochs without a lower validation error before the "
+        "learning rate is lowered", "integer", minimum=1, on_resume=True,
     )  # fmt: skip
     schedule_drops: int = setting(
-        3, "schedule", "plateau: at most so many drops", "whole", minimum=0, on_resume=True
-    )
+        3, "schedule", "plateau: maximum number of times that the learning rate is lowered",
+        "integer", minimum=0, on_resume=True,
+    )  # fmt: skip
     rates: tuple[str, ...] = setting(
         (), "schedule",
-        "rates of layers or parameters from so many epochs on, outside the schedule and without "
-        "multipliers, as *.bias@0=0.02,conv1@67=1e-5",
+        "learning rates of layers or parameters after a number of epochs, independent of schedule "
+        "and multipliers, e.g. *.bias@0=0.02,conv1@67=1e-5",
         "names", on_resume=True,
     )  # fmt: skip
     freeze: tuple[str, ...] = setting(
-        (), "schedule", "layers to freeze, as conv1 or conv1@72 (epochs done)", "names",
+        (), "schedule",
+        "layers that are not trained, e.g. conv1, or conv1@72 to freeze it after 72 epochs",
+        "names", on_resume=True,
+    )  # fmt: skip
+    final_views: int = setting(
+        0, "evaluation", "number of views in the evaluation at the end: 10 = the paper's ten and "
+        "the centre alone, 1 = the centre, 0 = no evaluation", "integer", choices=(0, 1, 10),
         on_resume=True,
     )  # fmt: skip
-
-    final_views: int = setting(
-        0, "evaluation", "views of the evaluation at the end; 1: the centre, 10: the paper's ten "
-        "and the centre alone, 0: no evaluation", "whole", choices=(0, 1, 10), on_resume=True,
-    )  # fmt: skip
-
     log_every: int = setting(
-        50, "output", "steps between lines of metrics.jsonl", "whole", minimum=1
+        50, "output", "number of steps between lines of metrics.jsonl", "integer", minimum=1
     )
     checkpoint_every: int = setting(
-        0, "output", "steps between checkpoints; 0: one each epoch", "whole", minimum=0,
-        on_resume=True,
+        0, "output", "number of steps between checkpoints; 0 = one after each epoch", "integer",
+        minimum=0, on_resume=True,
     )  # fmt: skip
     keep: int = setting(
-        2, "output", "checkpoints to keep besides the best", "whole", minimum=1, on_resume=True
-    )
+        2, "output", "number of checkpoints to keep, in addition to the best", "integer",
+        minimum=1, on_resume=True,
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.accumulate > self.batch_size:
             raise ConfigError(
-                f"accumulate is {self.accumulate}, more parts than the batch of {self.batch_size} "
-                "has pictures"
+                f"accumulate is {self.accumulate}; it must be at most batch_size, which is "
+                f"{self.batch_size}"
             )
         if self.augment == "device" and self.precision == "fp64":
-            raise ConfigError("augment is device, which works in float32; for fp64 it must be cpu")
+            raise ConfigError(
+                "augment is device, which supports float32 only; with precision fp64 it must be cpu"
+            )
 
     def values(self) -> dict[str, Any]:
+        """All settings, by name."""
         return {name: getattr(self, name) for name in SETTINGS}
 
     def to_toml(self) -> str:
-        """One line per setting; those that are None are left out."""
+        """One line per setting; settings that are None are omitted."""
         from alexnet_native.config.toml import write_settings
 
         return write_settings(self.values())
 
     @classmethod
     def from_toml(cls, text: str, source: str = "the configuration") -> TrainConfig:
-        """Reads what `to_toml` wrote.
+        """Reads the text that `to_toml` writes.
 
         Raises:
-            ConfigError: no TOML, an unknown section or key, or a value that does not fit.
+            ConfigError: the text is not valid TOML, a section or key is unknown, or a value is not
+                accepted.
         """
         from alexnet_native.config.toml import read_toml, settings_of
 
@@ -179,7 +208,7 @@ class TrainConfig(Augmentation):
 
 _SECTIONS = ("net", "data", "training", "schedule", "evaluation", "output")
 
-# By name, section by section.
+# The settings by name, grouped by section.
 SETTINGS: Mapping[str, Setting] = {
     field.name: field.metadata["setting"]
     for field in sorted(

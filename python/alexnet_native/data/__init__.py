@@ -1,4 +1,4 @@
-"""Data sets: reading, drawing, statistics, augmentation, loading."""
+"""Data sets: reading, the built-in images, statistics, augmentation, loading."""
 
 from __future__ import annotations
 
@@ -14,24 +14,28 @@ __all__ = ["ArraySource", "Dataset", "Source", "open_data"]
 
 _FORMS = (
     "demo, a prepared folder (dataset.json), a CIFAR-10 folder (data_batch_1.bin, ...), an MNIST "
-    "folder (train-images-idx3-ubyte, ...), a picture folder (train/<class>/*.jpg, "
+    "folder (train-images-idx3-ubyte, ...), an image folder (train/<class>/*.jpg, "
     "val/<class>/*.jpg) or an .npz file"
 )
 
 
 def open_data(spec: str | Path | Dataset | tuple[NDArray[Any], ...]) -> Dataset:
-    """Opens a data set by name, path or arrays.
+    """Opens a data set.
 
     Args:
-        spec: "demo" (or "demo:200:50" for other numbers of training and validation pictures; the
-            pictures are drawn, see :mod:`alexnet_native.data.demo`); a folder that
-            `alexnet-native prepare` wrote; a folder with CIFAR-10 in the
-            binary layout, with IDX files as MNIST has them, or with train/<class>/ and
-            val/<class>/; an .npz file; (images, labels) or (images, labels, val_images,
-            val_labels); or a Dataset, which is returned as it is.
+        spec: one of
+
+            - "demo", or "demo:200:50" for other numbers of training and validation images
+              (:mod:`alexnet_native.data.demo` draws them);
+            - a folder written by `alexnet-native prepare`;
+            - a folder with CIFAR-10 in the binary layout, with the IDX files of MNIST, or with
+              train/<class>/ and val/<class>/;
+            - an .npz file;
+            - arrays: (images, labels) or (images, labels, val_images, val_labels);
+            - a Dataset, which is returned unchanged.
 
     Raises:
-        DataError: nothing is there, it is not recognised, or it is damaged: one sentence.
+        DataError: the data does not exist, is not recognised, or is damaged.
     """
     if isinstance(spec, Dataset):
         return spec
@@ -55,8 +59,8 @@ def _open_demo(spec: str) -> Dataset:
     sizes = spec.split(":")[1:]
     if not all(size.isdecimal() and int(size) > 0 for size in sizes) or len(sizes) not in (0, 2):
         raise DataError(
-            f'"{spec}" is not understood; write demo, or demo:1600:400 for 1600 training and 400 '
-            "validation pictures"
+            f'"{spec}" is not valid; use demo, or demo:1600:400 for 1600 training and 400 '
+            "validation images"
         )
     return demo(*(int(size) for size in sizes))
 
@@ -85,7 +89,7 @@ def _open_file(path: Path) -> Dataset:
     if path.suffix.lower() == ".npz":
         return read_npz(path)
     if path.suffix.lower() in (".gz", ".tgz", ".tar", ".zip", ".bz2", ".xz"):
-        raise DataError(f"{path} is an archive; unpack it and give the folder")
+        raise DataError(f"{path} is an archive; unpack it and specify the folder")
     raise DataError(f"{path} is not recognised as data; data can be {_FORMS}")
 
 
@@ -94,9 +98,15 @@ def _why_not_a_data_folder(path: Path) -> str:
     if not names:
         return f"the folder {path} is empty; data can be {_FORMS}"
     if names & {"data_batch_1", "test_batch", "cifar-10-batches-py"}:
-        return f"{path} holds CIFAR-10 for Python; download the binary version and give that folder"
+        return (
+            f"{path} contains the Python version of CIFAR-10; download the binary version and "
+            "specify its folder"
+        )
     if names & {"train.bin", "test.bin"}:
-        return f"{path} looks like CIFAR-100, which is not read; convert it to an .npz file"
+        return (
+            f"{path} looks like CIFAR-100, which cannot be read directly; convert it with "
+            "alexnet-native prepare"
+        )
     if "val" in names:
-        return f"{path} has val/ but no train/; put training pictures in {path}/train/<class>/"
+        return f"{path} has val/ but no train/; put training images in {path}/train/<class>/"
     return f"the folder {path} is not recognised as data; data can be {_FORMS}"

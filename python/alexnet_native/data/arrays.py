@@ -15,19 +15,19 @@ __all__ = ["class_names", "from_arrays"]
 
 
 def from_arrays(arrays: Sequence[NDArray[Any]], classes: Sequence[str] | None = None) -> Dataset:
-    """A data set of (images, labels) or (images, labels, val_images, val_labels).
+    """Makes a data set from (images, labels) or (images, labels, val_images, val_labels).
 
     Args:
         arrays: images as integers 0 to 255, (N, H, W, C) or (N, H, W); labels (N,).
-        classes: names; by default "0", "1", ... up to the largest training label.
+        classes: class names (default: "0", "1", ... up to the largest training label).
 
     Raises:
-        DataError: another number of arrays, or arrays that do not fit together.
+        DataError: the number of arrays is wrong, or their shapes do not match.
     """
     if len(arrays) not in (2, 4):
         raise DataError(
-            f"data as a tuple has (images, labels) or (images, labels, val_images, val_labels), "
-            f"not {len(arrays)} entries"
+            f"data must be (images, labels) or (images, labels, val_images, val_labels), not a "
+            f"tuple of {len(arrays)}"
         )
     train = ArraySource(arrays[0], arrays[1], name="training arrays")
     val = ArraySource(arrays[2], arrays[3], name="validation arrays") if len(arrays) == 4 else None
@@ -35,7 +35,7 @@ def from_arrays(arrays: Sequence[NDArray[Any]], classes: Sequence[str] | None = 
 
 
 def class_names(train: Source, names: Sequence[str] | None) -> tuple[str, ...]:
-    """`names`, or numbers up to the largest training label."""
+    """The given names, or the numbers 0 to the largest training label."""
     if names is not None:
         return tuple(names)
     return tuple(str(label) for label in range(int(np.max(train.labels, initial=-1)) + 1))

@@ -1,4 +1,4 @@
-"""Training images: what the native core draws and computes for an `Augmentation`."""
+"""Training images: the random draws and the mean image that an `Augmentation` needs."""
 
 from __future__ import annotations
 
@@ -16,17 +16,19 @@ __all__ = ["Augmenter", "check_crop", "color_axes", "mean_for"]
 
 
 class Augmenter:
-    """What the native loader needs for an augmentation of images of one shape: mean and draws.
+    """The mean image and the random draws that the native loader needs for one augmentation.
 
     Every draw is a function of (seed, epoch, position of the image in the epoch).
 
     Args:
+        augmentation: the settings.
         image_shape: height, width, channels of the uint8 images.
-        statistics: of the training images; None where neither mean nor color noise is asked for.
+        statistics: of the training images; None if neither mean nor color noise is used.
+        seed: 0 to 2**64 - 1.
 
     Raises:
-        DataError: the window does not fit, or the statistics are missing or of images of another
-            shape.
+        DataError: the crop is larger than the images, or the statistics are missing or of images
+            with another shape.
     """
 
     def __init__(
@@ -43,8 +45,8 @@ class Augmenter:
             raise DataError("mean subtraction and color noise need the statistics of the images")
         if statistics is not None and statistics.image_shape != image_shape:
             raise DataError(
-                f"the statistics are of images of {_size(statistics.image_shape)}, the images are "
-                f"{_size(image_shape)}; compute the statistics of this data set"
+                f"the statistics are for images of {_size(statistics.image_shape)}, but the images "
+                f"are {_size(image_shape)}; compute the statistics of this data set"
             )
         self.mean = None if statistics is None else mean_for(statistics, a.crop, a.mean)
         self.draws = _core.ImageDraws(
@@ -62,12 +64,12 @@ class Augmenter:
     def draw(
         self, count: int, *, epoch: int, first: int
     ) -> tuple[NDArray[np.int32], NDArray[np.uint8], NDArray[np.float32] | None]:
-        """Window offsets (n, 2) as y, x; mirror flags (n,); color shifts (n, C) or None."""
+        """Crop offsets (n, 2) as y, x; mirror flags (n,); color shifts (n, C) or None."""
         return self.draws.draw(epoch=epoch, first=first, count=count)
 
 
 def _windows(a: Augmentation, image_shape: tuple[int, int, int]) -> dict[str, tuple[int, int]]:
-    """The window's size, how many places it is drawn from, and the first of them."""
+    """The size of the crop, its number of possible offsets, and the first of them."""
     spare = [image_shape[axis] - a.crop[axis] for axis in (0, 1)]
     if not a.random_crop:
         return {"crop": a.crop, "places": (1, 1), "first": (spare[0] // 2, spare[1] // 2)}
@@ -77,7 +79,7 @@ def _windows(a: Augmentation, image_shape: tuple[int, int, int]) -> dict[str, tu
 
 
 def color_axes(statistics: Statistics, augmentation: Augmentation) -> NDArray[np.float64]:
-    """(C, C): row i is what a standard normal draw for component i is multiplied with."""
+    """(C, C): row i is multiplied by a standard normal draw for component i."""
     std = statistics.pca_std.astype(np.float64)
     length = std if augmentation.color_axes == "sqrt" else std**2
     return augmentation.color_std * length[:, np.newaxis] * statistics.pca_vectors
@@ -86,7 +88,7 @@ def color_axes(statistics: Statistics, augmentation: Augmentation) -> NDArray[np
 def mean_for(
     statistics: Statistics, crop: tuple[int, int], mode: MeanMode
 ) -> NDArray[np.float32] | None:
-    """The mean as the native core takes it: (C, H, W) matched, (C, h, w) for all windows."""
+    """The mean for the native core: (C, H, W) for "matched", (C, h, w) for "centre"."""
     if mode == "none":
         return None
     if mode == "matched":
@@ -97,12 +99,12 @@ def mean_for(
 
 
 def check_crop(crop: tuple[int, int], image_shape: tuple[int, int, int]) -> None:
-    """Raises DataError if a window of `crop` does not fit into the images."""
+    """Raises DataError if the crop is larger than the images."""
     height, width, _ = image_shape
     if not (0 < crop[0] <= height and 0 < crop[1] <= width):
         raise DataError(
-            f"the network takes {crop[0]} x {crop[1]} pixels, the images have {height} x {width}; "
-            "use larger images or a network for this size"
+            f"the network's input is {crop[0]} x {crop[1]} pixels, but the images have {height} x "
+            f"{width}; use larger images or a network with a smaller input"
         )
 
 

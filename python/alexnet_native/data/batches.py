@@ -1,4 +1,4 @@
-"""What a loader gives: batches, and their places in the sequence of all images."""
+"""The batches that a loader makes, and their positions in the sequence of all images."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Batch", "Position", "RawImages"]
 
 @dataclass(frozen=True, order=True)
 class Position:
-    """A place in the endless sequence of images: `offset` images of `epoch` are used."""
+    """A position in the endless sequence of images: `offset` images of `epoch` have been used."""
 
     epoch: int = 0
     offset: int = 0
@@ -22,11 +22,11 @@ class Position:
 
 @dataclass(frozen=True)
 class RawImages:
-    """Images that the network's device augments, and what was drawn for them.
+    """Images that the network's device augments, and the random draws for them.
 
     Attributes:
         records: uint8 (N, H, W, C).
-        offsets: int32 (N, 2): top and left of the window.
+        offsets: int32 (N, 2): top and left of the crop.
         mirror: uint8 (N,).
         color: float32 (N, C), or None.
         scale: factor of the finished image.
@@ -41,14 +41,14 @@ class RawImages:
     def augmented(
         self, crop: tuple[int, int], mean: NDArray[np.float32] | None
     ) -> NDArray[np.float32]:
-        """What the device makes of them, made on the CPU: (N, C, h, w)."""
+        """The augmented images, computed on the CPU: (N, C, h, w)."""
         count, _, _, channels = self.records.shape
         out = np.empty((count, channels, *crop), np.float32)
         _core.augment(self.records, out, self.offsets, self.mirror, mean, self.color, self.scale)
         return out
 
     def native(self, labels: NDArray[np.int32]) -> _core.Batch:
-        """As the native network takes them."""
+        """The batch for the native network."""
         return _core.Batch.of_records(
             self.records,
             labels,
@@ -61,17 +61,18 @@ class RawImages:
 
 @dataclass(frozen=True)
 class Batch:
-    """One mini-batch. Its arrays lie in a buffer that is used again when all of them are gone.
+    """One mini-batch.
 
-    A step that is not waited for keeps them until its result is read.
+    Its arrays are in a buffer that the loader reuses once all of them have been deleted. An
+    enqueued step keeps references until its result is read.
 
     Attributes:
-        images: float32 (N, C, h, w), C-contiguous; where the device augments, :class:`RawImages`.
+        images: float32 (N, C, h, w), C-contiguous; :class:`RawImages` if the device augments.
         labels: int32 (N,).
-        epoch: the epoch that all its images belong to.
-        index: which batch of the epoch, from 0.
-        total: images of the batch over all ranks.
-        next_position: where the batch after this one starts.
+        epoch: the epoch of its images.
+        index: index of the batch in the epoch, from 0.
+        total: number of images of the batch on all ranks.
+        next_position: the position of the next batch.
     """
 
     images: NDArray[np.float32] | RawImages

@@ -1,4 +1,4 @@
-"""A picture that is painted from the back to the front. Pixels are exact on every machine."""
+"""A canvas for the demo images, painted from back to front. Every machine computes equal pixels."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ from alexnet_native.data.shapes import Plane, unit
 
 __all__ = ["SIZE", "Canvas", "Color", "Patch"]
 
-SIZE = 256  # pixels; pictures are square
-_SHADOW = 14.0  # width of the soft shadow around what is painted, pixels
+SIZE = 256  # pixels; images are square
+_SHADOW = 14.0  # width of the soft shadow around each shape, pixels
 
 Color = tuple[float, float, float]  # red, green, blue, 0 to 255
 
 
 class Patch:
-    """Part of a picture with coordinates of its own: turned, and 1 = `radius` pixels.
+    """Part of an image with local coordinates: rotated, with `radius` pixels as the unit.
 
     Args:
         centre: x and y in pixels.
-        reach: how far the patch extends from the centre, in radii.
-        turns: clockwise rotation, in whole turns.
+        radius: in pixels.
+        turns: clockwise rotation; 1 is a full turn.
+        reach: extent of the patch from the centre along x and y, in radii.
     """
 
     def __init__(
@@ -50,11 +51,11 @@ class Patch:
 
 
 class Canvas:
-    """Starts as a soft mixture of two colors.
+    """An image, initially a smooth mixture of two colors.
 
     Args:
-        clouds: how much of the second color, (n + 1, n + 1) values 0 to 1 on a grid over the
-            picture, interpolated; n divides SIZE.
+        clouds: the share of the second color, (n + 1, n + 1) values from 0 to 1 on a grid over the
+            image, interpolated; n divides SIZE.
     """
 
     def __init__(self, first: Color, second: Color, clouds: Plane) -> None:
@@ -74,7 +75,7 @@ class Canvas:
         *,
         shadow: float = 0.35,
     ) -> None:
-        """Paints where `distance`, in radii of the patch, is negative; edges are smooth."""
+        """Paints the points with a negative `distance` (in radii of the patch); smooths edges."""
         pixels = self._pixels[patch.where]
         distance = distance * patch.radius
         cover = np.clip(0.5 - distance, 0.0, 1.0)
@@ -84,17 +85,17 @@ class Canvas:
             plane += cover * (a + (b - a) * mix - plane)
 
     def finish(self, noise: NDArray[np.uint8], grain: float, exposure: float) -> NDArray[np.uint8]:
-        """Adds film grain and gives the picture, uint8 (SIZE, SIZE, 3).
+        """Adds film grain and returns the image, uint8 (SIZE, SIZE, 3).
 
         Args:
             noise: SIZE * SIZE random bytes.
-            grain: the noise goes from -grain to grain, in grey levels.
-            exposure: multiplies the picture first.
+            grain: the noise ranges from -grain to grain, in grey levels.
+            exposure: factor of the image, applied before the noise.
         """
         grains = noise.reshape(SIZE, SIZE).astype(np.float32)
         grains -= 127.5
         grains *= grain / 127.5
-        grains += 0.5  # so that the conversion to whole numbers rounds
+        grains += 0.5  # the conversion to integers truncates
         out = np.empty((SIZE, SIZE, 3), np.uint8)
         for channel, plane in enumerate(self._pixels):
             plane *= exposure

@@ -1,6 +1,6 @@
 """CIFAR-10 in the binary layout: data_batch_1..5.bin, test_batch.bin, batches.meta.txt.
 
-A record is one label byte and 3072 pixel bytes: the red, green and blue planes of 32 x 32.
+A record is one label byte and 3072 pixel bytes: red, green and blue planes of 32 x 32.
 Source: https://www.cs.toronto.edu/~kriz/cifar.html, "Binary version".
 """
 
@@ -37,7 +37,7 @@ _CLASSES = (
 
 
 def find_cifar10(folder: Path) -> Path | None:
-    """The folder that holds the batches: `folder`, or the official one below it."""
+    """The folder with the batches: `folder`, or cifar-10-batches-bin in it; None if neither."""
     for place in (folder, folder / _OFFICIAL_FOLDER):
         if any((place / name).is_file() for name in (*_TRAIN, _TEST)):
             return place
@@ -45,10 +45,10 @@ def find_cifar10(folder: Path) -> Path | None:
 
 
 def read_cifar10(folder: Path) -> Dataset:
-    """Reads the whole set into memory: uint8 (N, 32, 32, 3), ten classes.
+    """Reads the data set into memory: uint8 (N, 32, 32, 3), ten classes.
 
     Raises:
-        DataError: a file is missing, cut off, of another size, or holds a label above 9.
+        DataError: a file is missing or truncated, or contains a label above 9.
     """
     missing = [name for name in (*_TRAIN, _TEST) if not (folder / name).is_file()]
     if missing:
@@ -89,8 +89,8 @@ def _read_batch(file: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         raise DataError(f"{file} is empty; expected records of {_RECORD} bytes")
     if rest:
         raise DataError(
-            f"{file} has {len(data)} bytes and is cut off in record {records}: {rest} of its "
-            f"{_RECORD} bytes are there; copy or download it again"
+            f"{file} has {len(data)} bytes and is truncated in record {records}: it has {rest} of "
+            f"{_RECORD} bytes; copy or download the file again"
         )
     table = data.reshape(records, _RECORD)
     planes = table[:, 1:].reshape(records, *_SHAPE)
@@ -98,12 +98,12 @@ def _read_batch(file: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
 
 
 def class_names(file: Path) -> tuple[str, ...]:
-    """The names in `file`, or the official ones where it does not exist."""
+    """The class names in `file`, or the official ones if it does not exist."""
     if not file.is_file():
         return _CLASSES
     names = tuple(file.read_text("utf-8", errors="replace").split())
     if len(names) != len(_CLASSES):
         raise DataError(
-            f"{file} names {len(names)} classes, but CIFAR-10 has 10; restore or delete it"
+            f"{file} has {len(names)} class names, but CIFAR-10 has 10; restore or delete it"
         )
     return names

@@ -1,4 +1,4 @@
-"""The bytes of a picture file, of any usual format, as upright RGB pixels."""
+"""Decodes image files of the usual formats to upright RGB pixels."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from alexnet_native.data.jpeg import open_jpeg
 __all__ = ["Damaged", "Picture", "Scratch", "decode"]
 
 _EXIF_ORIENTATION = 0x0112
-_SPARE = 4  # JPEGs are decoded at a fraction of their size while that leaves so many target sizes
+_SPARE = 4  # a JPEG decoded at a fraction of its size must still have this many target sizes
 _FRACTIONS = (8, 4, 2)
-_MOST_PIXELS = 2 * 89_478_485  # more are an attack on memory, says Pillow too
+_MOST_PIXELS = 2 * 89_478_485  # Pillow, too, treats more as a decompression bomb
 _CUT_OFF = ("premature end", "truncated", "unexpected end", "end of file", "not enough image data")
-# Pillow's names. Others would depend on how it was built, and EPS on a program that it starts.
+# Pillow's names. Other formats depend on how Pillow was built; EPS starts another program.
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -32,7 +32,7 @@ _TURNS = {
 
 
 class Damaged(Exception):
-    """The bytes give no picture.
+    """The bytes cannot be decoded to an image.
 
     Attributes:
         kind: "empty", "cut off", "no picture", "too large" or "damaged".
@@ -45,14 +45,14 @@ class Damaged(Exception):
 
 @dataclass(frozen=True)
 class Picture:
-    """A decoded picture.
+    """A decoded image.
 
     Attributes:
-        pixels: uint8 (H, W, 3), upright, red, green, blue; valid until the next picture where a
-            scratch buffer was given.
-        size: height and width in the file, before it is turned upright.
-        format: as Pillow calls it: "JPEG", "PNG", ...
-        conversions: what had to be done beyond decoding: pairs of kind and description.
+        pixels: uint8 (H, W, 3), upright, RGB. If a scratch buffer was given, valid until the next
+            image is decoded.
+        size: height and width in the file, before EXIF rotation.
+        format: Pillow's name: "JPEG", "PNG", ...
+        conversions: conversions in addition to decoding: pairs of kind and description.
     """
 
     pixels: NDArray[np.uint8]
@@ -63,31 +63,33 @@ class Picture:
 
 @dataclass
 class Scratch:
-    """Memory that one thread decodes into again and again."""
+    """A buffer that one thread reuses for decoding."""
 
     bytes: NDArray[np.uint8] = field(default_factory=lambda: np.empty(0, np.uint8))
 
     def room(self, count: int) -> NDArray[np.uint8]:
+        """At least `count` bytes."""
         if len(self.bytes) < count:
             self.bytes = np.empty(count, np.uint8)
         return self.bytes
 
 
 def decode(data: bytes, size: int, scratch: Scratch | None = None) -> Picture:
-    """Decodes a picture file.
+    """Decodes an image file.
 
-    EXIF rotation is applied; grey, CMYK and palette pictures are converted, 16-bit ones reduced to
-    8, transparent ones laid on white; color profiles are not used, of animations the first picture
-    is taken. CMYK is taken as Adobe stores it in JPEGs, inverted. What the bytes are counts, not a
-    file's extension.
+    The format is determined by the content, not by the file's extension. EXIF rotation is applied.
+    Grey, CMYK and palette images are converted to RGB, 16-bit images are reduced to 8 bits,
+    transparent images are placed on a white background. CMYK in JPEGs is read as Adobe stores it,
+    inverted. Only the first image of an animation is read. Color profiles are not used.
 
     Args:
-        data: the whole file.
-        size: JPEGs may be decoded at 1/2, 1/4 or 1/8 while both sides stay 4 times as long.
-        scratch: for the pixels of JPEGs; by default they are the caller's to keep.
+        data: the content of the file.
+        size: height and width of the target. JPEGs may be decoded at 1/2, 1/4 or 1/8 of their size
+            if both sides then still have at least 4 times this length.
+        scratch: buffer for the pixels of JPEGs; if None, the returned array owns its memory.
 
     Raises:
-        Damaged: with the reason, in a few words.
+        Damaged: the file cannot be decoded; the message is the reason.
     """
     if not data:
         raise Damaged("empty", "the file has no bytes")
@@ -96,12 +98,12 @@ def decode(data: bytes, size: int, scratch: Scratch | None = None) -> Picture:
         return picture or _other(data)
     except Damaged:
         raise
-    except Exception as error:  # damaged bytes make decoders raise what they never meant to
+    except Exception as error:  # decoders raise many types of exceptions for damaged files
         raise _named(error, jpeg=data[:2] == b"\xff\xd8") from error
 
 
 def _jpeg(data: bytes, size: int, scratch: Scratch) -> Picture | None:
-    """Grey and RGB JPEGs; None for others."""
+    """Decodes grey and RGB JPEGs; returns None for others."""
     jpeg = open_jpeg(data)
     if jpeg is None:
         return None
@@ -127,7 +129,7 @@ def _other(data: bytes) -> Picture:
             notes.append(("animation", "the first picture is taken"))
         if any(";16" in str(tile[3]) for tile in image.tile) and not image.mode.startswith("I"):
             notes.append(("16-bit", "reduced to 8 bits"))
-        turned = _orientation(image) if kind == "TIFF" else None  # by Pillow, as it loads it
+        turned = _orientation(image) if kind == "TIFF" else None  # Pillow rotates TIFFs on load
         pixels = np.asarray(_to_rgb(image, notes))
         if turned in _TURNS:
             notes.append(("rotated", f"EXIF orientation {turned}"))
@@ -163,7 +165,7 @@ def _jpeg_orientation(data: bytes) -> int | None:
     try:
         with Image.open(io.BytesIO(data)) as image:
             return _orientation(image)
-    except Exception:  # whatever a damaged EXIF block makes of Pillow: the pixels are sound
+    except Exception:  # the EXIF block is damaged, but the pixels are intact
         return None
 
 
@@ -185,7 +187,7 @@ def _upright(
 
 
 def _has_application_data(data: bytes) -> bool:
-    """Whether a JPEG has an APP1 segment, where EXIF is: walks the segments up to the pixels."""
+    """Whether a JPEG has an APP1 segment (EXIF) before its pixels."""
     at = 2
     while at + 4 <= len(data) and data[at] == 0xFF:
         marker = data[at + 1]

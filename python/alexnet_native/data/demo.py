@@ -1,8 +1,8 @@
-"""The built-in data set: ten classes of drawn pictures, made at first use.
+"""The built-in data set: ten classes of synthetic images, drawn at first use.
 
-A picture is a function of (seed, split, index). The shape alone tells the class: place, size,
-rotation, colors, background, things around it and in front of it, light and noise are drawn from
-the same distribution for all ten.
+An image is a function of (seed, split, index). Only the shape depends on the class: position, size,
+rotation, colors, background, other objects, light and noise have the same distribution for all ten
+classes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from alexnet_native.errors import DataError
 __all__ = ["demo", "draw_picture"]
 
 _CLASSES = tuple(SHAPES)
-_NUMBERS = 512  # random numbers kept for the scene; the noise follows
+_NUMBERS = 512  # random numbers reserved for the scene; the noise uses those after them
 
 
 def demo(
@@ -31,20 +31,20 @@ def demo(
     threads: int = 0,
     cache_bytes: int = CACHE_BYTES,
 ) -> Dataset:
-    """The demo data: uint8 (N, 256, 256, 3), the classes taking turns.
+    """The demo data: uint8 (N, 256, 256, 3); image i has class i % 10.
 
     Args:
-        train: number of training pictures.
-        val: number of validation pictures; 0 for none.
-        seed: of the drawings; has nothing to do with the seed of a training run.
-        threads: drawing threads; 0 = the processors that this process may use.
-        cache_bytes: as for :class:`LazySource`; 2,000 pictures take 393 MB.
+        train: number of training images.
+        val: number of validation images; 0 for none.
+        seed: seed of the images; independent of the seed of a training run.
+        threads: number of drawing threads; 0 = the processors that this process may use.
+        cache_bytes: see :class:`LazySource`; 2,000 images need 393 MB.
 
     Raises:
-        DataError: no training pictures.
+        DataError: the number of training images is not positive.
     """
     if train < 1 or val < 0:
-        raise DataError(f"demo cannot have {train} training and {val} validation pictures")
+        raise DataError(f"demo cannot have {train} training and {val} validation images")
 
     def source(split: str, count: int) -> LazySource:
         draws = Draws(seed, f"demo/{split}")
@@ -62,7 +62,7 @@ def demo(
 
 
 def draw_picture(name: str, draws: Draws, index: int) -> NDArray[np.uint8]:
-    """Picture `index` with the shape `name`: uint8 (256, 256, 3)."""
+    """Draws image `index` with the shape `name`: uint8 (256, 256, 3)."""
     chance = _Chance(draws.bits(index, 0, _NUMBERS))
     ground, ground2, body, body2 = _palette(chance)
     cells = int(2 ** chance.integer(1, 3))
@@ -71,7 +71,7 @@ def draw_picture(name: str, draws: Draws, index: int) -> NDArray[np.uint8]:
         _scatter(canvas, chance, behind=True)
     radius = chance(60.0, 100.0)
     centre = (SIZE / 2 + chance(-30.0, 30.0), SIZE / 2 + chance(-30.0, 30.0))
-    # Up to 40 degrees to either side: a heart on its head would be unkind.
+    # Up to 40 degrees to either side, so that no shape is upside down.
     patch = Patch(centre, radius, chance(-0.11, 0.11), (1.05, 1.05))
     distance, mix = SHAPES[name](patch.x, patch.y, chance)
     canvas.paint(patch, distance, body, body2, mix)
@@ -82,7 +82,7 @@ def draw_picture(name: str, draws: Draws, index: int) -> NDArray[np.uint8]:
 
 
 class _Chance:
-    """Random numbers, one after the other."""
+    """A sequence of random numbers."""
 
     def __init__(self, bits: NDArray[np.uint32]) -> None:
         self._uniform: Plane = (bits >> np.uint32(8)).astype(np.float32) / np.float32(2**24)
@@ -93,7 +93,7 @@ class _Chance:
         return low + (high - low) * float(self._uniform[self._next - 1])
 
     def integer(self, low: int, high: int) -> int:
-        """low to high, both included."""
+        """A random integer from low to high, inclusive."""
         return min(int(self(low, high + 1)), high)
 
     def grid(self, side: int) -> Plane:
@@ -101,7 +101,7 @@ class _Chance:
         return self._uniform[self._next - side * side : self._next].reshape(side, side)
 
     def color(self, darkest: float, lightest: float) -> Color:
-        """Any hue, from grey to vivid; the bounds are those of its largest part."""
+        """A random hue and saturation; the bounds apply to the largest of the three channels."""
         hue, vivid, value = self(0.0, 6.0), self(0.1, 0.7), self(darkest, lightest)
         low, high = value * (1.0 - vivid), value
         fade = low + (high - low) * (1.0 - abs(hue % 2.0 - 1.0))
@@ -117,7 +117,7 @@ class _Chance:
 
 
 def _palette(chance: _Chance) -> tuple[Color, Color, Color, Color]:
-    """Two colors of the ground; a light and a darker one of the shape that stand out from it."""
+    """Two background colors; a light and a darker color of the shape that contrast with them."""
     ground, ground2 = chance.color(20.0, 120.0), chance.color(60.0, 140.0)
     body = _standing_out([chance.color(190.0, 255.0) for _ in range(3)], [ground, ground2])
     body2 = _standing_out([chance.color(60.0, 160.0) for _ in range(4)], [ground, ground2, body])
@@ -125,7 +125,7 @@ def _palette(chance: _Chance) -> tuple[Color, Color, Color, Color]:
 
 
 def _scatter(canvas: Canvas, chance: _Chance, *, behind: bool) -> None:
-    """A stick or a triangle; those in front are thin enough to leave the shape to be seen."""
+    """Draws a stick or a triangle; those in front of the shape are thin, so it stays visible."""
     color = chance.color(60.0, 170.0)
     centre = (chance(0.0, SIZE), chance(0.0, SIZE))
     if behind and chance(0.0, 1.0) < 0.5:
@@ -141,7 +141,7 @@ def _scatter(canvas: Canvas, chance: _Chance, *, behind: bool) -> None:
 
 
 def _standing_out(colors: list[Color], others: list[Color]) -> Color:
-    """The color that is furthest from the nearest of the others."""
+    """The color with the largest distance to the nearest of the others."""
 
     def distance(a: Color, b: Color) -> float:
         return sum((p - q) * (p - q) for p, q in zip(a, b, strict=True))

@@ -1,6 +1,6 @@
 """Random draws as functions of (seed, site, step, element), from the native Philox4x32-10.
 
-A site names one use ("demo/train"). Those of the loader are in cpp/data/draws.h.
+A site is the name of one use ("demo/train"). The sites of the loader are in cpp/data/draws.h.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ class Draws:
 
     Args:
         seed: 0 to 2**64 - 1.
+        site: name of the use.
     """
 
     def __init__(self, seed: int, site: str) -> None:

@@ -1,4 +1,4 @@
-"""Picture folders: train/<class>/*.jpg, val/<class>/*.jpg (also .png, .webp and others), test/."""
+"""Image folders: train/<class>/*.jpg, val/<class>/*.jpg (also .png, .webp and others), test/."""
 
 from __future__ import annotations
 
@@ -26,32 +26,34 @@ def find_folder(folder: Path) -> bool:
 def read_folder(
     folder: Path, *, resize: int = 256, threads: int = 0, cache_bytes: int = CACHE_BYTES
 ) -> Dataset:
-    """Lists the pictures; they are decoded when they are used.
+    """Lists the images of a folder; each is decoded when it is used.
 
-    Classes are the folders of train/, sorted by name; val/ and test/ may be absent or lack classes.
-    Names that start with a dot and files with other extensions are passed over.
+    The classes are the folders in train/, sorted by name. val/ and test/ are optional and may have
+    fewer classes. Hidden files and files with other extensions are ignored.
 
     Args:
-        resize: every picture becomes (resize, resize, 3): shorter side scaled to it, up or down,
-            then the central square (section 2 of the paper; see :func:`read_image`).
-        threads: decoding threads; 0 = the processors that this process may use.
-        cache_bytes: a split whose decoded pictures fit in here is decoded once and kept.
+        folder: the folder that contains train/.
+        resize: height and width of the decoded images: the shorter side is scaled to this length,
+            then the central square is cropped (section 2 of the paper; see :func:`read_image`).
+        threads: number of decoding threads; 0 = the processors that this process may use.
+        cache_bytes: a split is decoded once and kept in memory if it needs at most this many bytes.
 
     Raises:
-        DataError: no class, an empty class folder, a class elsewhere that train/ lacks. Damaged
-            pictures are reported when they are used, or by :meth:`Dataset.load`.
+        DataError: there is no class, a class folder is empty, or val/ or test/ has a class that
+            train/ does not have. Damaged images are reported when they are used, or by
+            :meth:`Dataset.load`.
     """
     if resize < 1:
-        raise DataError(f"pictures cannot be resized to {resize} pixels; give 1 or more")
+        raise DataError(f"images cannot be resized to {resize} pixels; use 1 or more")
     classes = _subfolders(folder / _TRAIN)
     if not classes:
-        raise DataError(f"{folder / _TRAIN} has no class folders; put pictures in train/<class>/")
+        raise DataError(f"{folder / _TRAIN} has no class folders; put images in train/<class>/")
 
     def source(split: Path) -> LazySource:
         if extra := sorted(set(_subfolders(split)) - set(classes)):
             raise DataError(
-                f"{split / extra[0]} is a class that {folder / _TRAIN} lacks; give it training "
-                "pictures or remove it"
+                f"{split / extra[0]} is a class that {folder / _TRAIN} does not have; add training "
+                "images for it or remove the folder"
             )
         labels, files = _pictures(split, classes)
         shape = (resize, resize, 3)
@@ -73,7 +75,7 @@ def read_folder(
 
 
 def _pictures(split: Path, classes: list[str]) -> tuple[NDArray[np.int32], list[str]]:
-    """Labels, and files as "class/name" (strings: a Path for each of a million is too much)."""
+    """Labels, and files as "class/name"; strings need less memory than a million Paths."""
     labels, files = [], []
     present = set(_subfolders(split))
     for label, name in enumerate(classes):
@@ -86,7 +88,7 @@ def _pictures(split: Path, classes: list[str]) -> tuple[NDArray[np.int32], list[
         )
         if not pictures:
             raise DataError(
-                f"{split / name} has no pictures ({', '.join(sorted(EXTENSIONS))}); add some or "
+                f"{split / name} has no images ({', '.join(sorted(EXTENSIONS))}); add some or "
                 "remove the folder"
             )
         labels += [label] * len(pictures)

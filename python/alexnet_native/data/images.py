@@ -1,7 +1,7 @@
-"""Picture files as the paper prepares them: shorter side scaled, then the central part.
+"""Reads image files as the paper prepares them: scale the shorter side, crop the centre.
 
 Section 2 of the paper: "we first rescaled the image such that the shorter side was of length 256,
-and then cropped out the central 256x256 patch". Smaller pictures are enlarged just so.
+and then cropped out the central 256x256 patch". Smaller images are enlarged in the same way.
 """
 
 from __future__ import annotations
@@ -24,19 +24,20 @@ EXTENSIONS = frozenset(
 
 
 def read_image(path: Path, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
-    """Reads a picture, scales it to cover `shape` and cuts out the centre.
+    """Reads an image file, scales it to cover `shape` and crops the centre.
 
-    :func:`decode` says what becomes of grey, rotated, transparent and other pictures, :func:`fit`
-    how they are scaled.
+    See :func:`decode` for the conversion of grey, rotated, transparent and other images, and
+    :func:`fit` for the scaling.
 
     Args:
+        path: the image file.
         shape: height, width and channels of the result; 3 channels for RGB, 1 for grey.
 
     Returns:
         uint8 (height, width, channels).
 
     Raises:
-        DataError: the file cannot be read, is damaged or cut off.
+        DataError: the file cannot be read, is damaged or truncated.
     """
     height, width, channels = shape
     try:
@@ -46,7 +47,7 @@ def read_image(path: Path, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
     try:
         pixels = decode(data, max(height, width)).pixels
     except Damaged as damage:
-        raise DataError(f"{path} is damaged or not a picture: {damage}") from damage
+        raise DataError(f"{path} is damaged or not an image: {damage}") from damage
     pixels = fit(pixels, np.empty((height, width, 3), np.uint8))
     if channels == 3:
         return pixels
@@ -54,14 +55,17 @@ def read_image(path: Path, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
 
 
 def fit(pixels: NDArray[np.uint8], out: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Scales the largest central part of a picture that has the proportions of `out` to `out`.
+    """Scales the largest central part with the aspect ratio of `out` to the size of `out`.
 
-    Down with a triangle filter that covers all pixels (what Pillow calls BILINEAR), up with a
-    cubic (BICUBIC); within one grey level of Pillow's.
+    Uses an antialiased triangle filter to reduce (Pillow's BILINEAR) and a cubic to enlarge
+    (Pillow's BICUBIC). The result is within one grey level of Pillow's.
 
     Args:
         pixels: uint8 (H, W, 3).
-        out: uint8 (h, w, 3), C-contiguous, is written and returned.
+        out: uint8 (h, w, 3), C-contiguous; overwritten.
+
+    Returns:
+        `out`.
     """
     _core.resize_cover(np.ascontiguousarray(pixels), out)
     return out

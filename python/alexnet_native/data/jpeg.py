@@ -1,7 +1,7 @@
-"""The pixels of grey and RGB JPEGs: by simplejpeg, or by Pillow where that is not installed.
+"""Decodes grey and RGB JPEGs with simplejpeg, or with Pillow if simplejpeg is not installed.
 
-Both decode with libjpeg-turbo, in the same way: the pixels are equal to the bit. Where libjpeg only
-warns of damage ("Corrupt JPEG data: ..."), simplejpeg refuses the file; Pillow drops the warning.
+Both use libjpeg-turbo with the same options, and their pixels are equal to the bit. If libjpeg only
+warns of damage ("Corrupt JPEG data: ..."), simplejpeg rejects the file; Pillow drops the warning.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ except ImportError:
 __all__ = ["Jpeg", "decoders", "open_jpeg"]
 
 _HARMLESS = "extraneous bytes before marker 0xd9"  # after the last pixel
-_CUT_OFF = "Premature end of JPEG file"  # libjpeg's words
-_MARKER = re.compile(rb"\xff[^\x00\xff]")  # 0xff 0x00 is a byte of pixels, 0xff 0xff fills
+_CUT_OFF = "Premature end of JPEG file"  # libjpeg's message
+_MARKER = re.compile(rb"\xff[^\x00\xff]")  # 0xff 0x00 is a data byte, 0xff 0xff is a fill byte
 _EXIF, _SCAN, _END = 0xE1, 0xDA, 0xD9
 _NO_LENGTH = range(0xD0, 0xDA)  # RST0 to RST7, SOI, EOI
-_UNKNOWN = {*range(0x02, 0xC0), *range(0xF0, 0xFE), 0xDE, 0xDF}  # to libjpeg
+_UNKNOWN = {*range(0x02, 0xC0), *range(0xF0, 0xFE), 0xDE, 0xDF}  # libjpeg does not know these
 
 
 class _Once:
-    """A warning that a process gives once, whichever of its threads is first."""
+    """A warning that is printed once per process, from any thread."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -50,19 +50,19 @@ class _Once:
 
 
 _slower = _Once(
-    "simplejpeg is not installed, so Pillow reads JPEGs: it is slower and takes some damaged files "
-    "for good ones; to change that: pip install simplejpeg"
+    "simplejpeg is not installed; JPEGs are read with Pillow, which is slower and does not detect "
+    "all damaged files; to install it: pip install simplejpeg"
 )
 
 
 @dataclass(frozen=True)
 class Jpeg:
-    """A JPEG of which the header is read.
+    """A JPEG whose header has been read.
 
     Attributes:
-        data: the whole file.
+        data: the content of the file.
         height, width: in pixels.
-        grey: whether it has one channel; else it has three.
+        grey: True if it has one channel, False if it has three.
     """
 
     data: bytes
@@ -73,18 +73,18 @@ class Jpeg:
     def pixels(
         self, factor: int, room: Callable[[int], NDArray[np.uint8]]
     ) -> tuple[NDArray[np.uint8], bool]:
-        """Decodes it at 1 / `factor` of its size, rounded up.
+        """Decodes the image at 1 / `factor` of its size, rounded up.
 
         Args:
-            factor: 1, 2, 4 or 8, at most a quarter of the shorter side unless 1.
-            room: gives so many bytes of memory, which the pixels may be in.
+            factor: 1, 2, 4 or 8; unless 1, at most a quarter of the shorter side.
+            room: returns a buffer of the given number of bytes, which may be used for the pixels.
 
         Returns:
-            uint8 (H, W, 3), and whether there are bytes that belong to no pixel after the last one,
-            which only simplejpeg tells.
+            uint8 (H, W, 3), and whether there are stray bytes after the last pixel (always False
+            with Pillow, which does not report them).
 
         Raises:
-            ValueError: it is damaged or cut off.
+            ValueError: the file is damaged or truncated.
         """
         if simplejpeg is None:
             return _with_pillow(self, factor), False
@@ -92,13 +92,13 @@ class Jpeg:
 
 
 def open_jpeg(data: bytes) -> Jpeg | None:
-    """None for what is no grey or RGB JPEG with a sound header."""
+    """Reads the header; returns None unless it is a grey or RGB JPEG with a valid header."""
     if simplejpeg is None:
         _slower()
         try:
             with _opened(data) as image:
                 mode, (width, height) = image.mode, image.size
-        except Exception:  # damaged bytes make it raise what it never meant to
+        except Exception:  # Pillow raises many types of exceptions for damaged files
             return None
     else:
         try:
@@ -111,7 +111,7 @@ def open_jpeg(data: bytes) -> Jpeg | None:
 
 
 def decoders() -> str:
-    """Names and versions of what reads pictures."""
+    """Names and versions of the decoders in use."""
     names = ("Pillow",) if simplejpeg is None else ("simplejpeg", "Pillow")
     return ", ".join(f"{name} {version(name)}" for name in names)
 
@@ -141,13 +141,13 @@ def _with_pillow(jpeg: Jpeg, factor: int) -> NDArray[np.uint8]:
             image.load()
         except OSError as error:
             raise ValueError(_reason(jpeg.data, image, str(error))) from error
-        if all(marker != _END for _, _, marker in _segments(jpeg.data)):  # Pillow does not mind
+        if all(marker != _END for _, _, marker in _segments(jpeg.data)):  # Pillow accepts this
             raise ValueError(_CUT_OFF)
         return np.asarray(image.convert("RGB") if jpeg.grey else image)
 
 
 def _opened(data: bytes) -> JpegImageFile:
-    """Without its EXIF blocks: the pixels need none, and a damaged one makes Pillow warn."""
+    """Opens a JPEG without its EXIF blocks, since Pillow warns about damaged ones."""
     parts, at = [], 0
     for start, end, marker in _segments(data):
         if marker == _EXIF:
@@ -159,7 +159,7 @@ def _opened(data: bytes) -> JpegImageFile:
 
 
 def _reason(data: bytes, image: JpegImageFile, pillows: str) -> str:
-    """What libjpeg says of a damaged file, where that can be told; Pillow does not hand it on."""
+    """libjpeg's reason for rejecting a file, if it can be derived; Pillow does not report it."""
     if "truncated" in pillows:
         return _CUT_OFF
     for _, _, _, table in image.layer:
@@ -172,7 +172,7 @@ def _reason(data: bytes, image: JpegImageFile, pillows: str) -> str:
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Start, end and marker of each segment up to the picture's end; passes over the pixels."""
+    """Start, end and marker of each segment up to the end of the image; skips the pixel data."""
     found = _MARKER.search(data, 2)
     while found:
         start, end, marker = found.start(), found.end(), data[found.end() - 1]

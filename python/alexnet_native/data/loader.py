@@ -1,4 +1,4 @@
-"""Training batches, made by the native core on threads while the device works on those before."""
+"""Training batches, made by threads of the native core while the device computes."""
 
 from __future__ import annotations
 
@@ -23,32 +23,36 @@ __all__ = ["TrainLoader"]
 
 
 class TrainLoader:
-    """Iterates over batches of a source endlessly, epoch after epoch.
+    """Iterates over the batches of a source endlessly, epoch after epoch.
 
-    The order of an epoch is a permutation keyed by (seed, epoch); crop, mirror and color of an
-    image are functions of (seed, epoch, its position in the epoch). So a loader started at any
-    position gives what an uninterrupted one gives from there, for any `threads`, `prefetch` and
-    `ranks`. The last batch of an epoch may be smaller: no batch spans two epochs.
+    The order of an epoch is a permutation keyed by (seed, epoch). Crop, mirroring and color noise
+    of an image are functions of (seed, epoch, position in the epoch). A loader that starts at any
+    position therefore makes the same batches as an uninterrupted one, for any `threads`, `prefetch`
+    and `ranks`. No batch spans two epochs; the last batch of an epoch may be smaller.
 
-    Where the source has records that the native core can read, threads of its own do everything.
-    Else a Python thread asks the source for pictures, and the native threads do the rest.
+    If the native core can read the records of the source, its threads do all the work. Otherwise a
+    Python thread reads the images from the source and the native threads augment them.
 
     Args:
         source: the training images.
-        batch_size: images per batch, of all ranks together.
-        augmentation: how they are varied.
+        batch_size: number of images per batch on all ranks.
+        augmentation: the random changes to apply.
         statistics: of the training images; see :class:`Augmenter`.
         seed: 0 to 2**64 - 1.
-        position: where to start.
-        threads: native threads that read and augment.
-        prefetch: batches made ahead; memory is bounded by prefetch + 2 of them and those in use.
-        rank: of `ranks` processes, each of which takes every `ranks`-th position of the epoch.
-        device: that will work on the batches: they lie in host memory that it reaches at once.
-        on_device: the device augments; batches hold :class:`RawImages`.
+        position: where to start (default: the beginning of the first epoch).
+        threads: number of native threads that read and augment.
+        prefetch: number of batches made in advance. At most prefetch + 2 batches, and those that
+            the caller keeps, are in memory.
+        rank: index of this process among `ranks` processes; each uses every `ranks`-th position of
+            the epoch.
+        ranks: number of processes.
+        device: the device that uses the batches; they are in host memory that it can access
+            directly.
+        on_device: whether the device augments; batches then hold :class:`RawImages`.
 
     Raises:
-        DataError: a setting that does not fit the images. While iterating: an image that cannot
-            be read or decoded; the batches before it come first.
+        DataError: a setting does not match the images; while iterating, an image cannot be read or
+            decoded. The batches before that image are returned first.
     """
 
     def __init__(
@@ -88,7 +92,7 @@ class TrainLoader:
             on_device=on_device,
             device=device,
         )
-        # The thread knows the native loader but not this object: a forgotten loader is closed.
+        # The thread has no reference to this object, so a loader that is deleted is also closed.
         self._close = weakref.finalize(self, self._native.close)
         self._failure: list[BaseException] = []
         self._thread: threading.Thread | None = None
@@ -125,7 +129,7 @@ class TrainLoader:
 
     @property
     def meter(self) -> Meter:
-        """What it did since the start."""
+        """The counters since the start."""
         now = self._native.meter()
         return Meter(
             elapsed=now["elapsed"],
@@ -139,11 +143,11 @@ class TrainLoader:
 
     @property
     def buffers(self) -> int:
-        """How many buffers there are; a new one is made where batches are kept."""
+        """The number of buffers; a new one is allocated if the caller keeps batches."""
         return self._native.meter()["buffers"]
 
     def close(self) -> None:
-        """Stops the threads; waits for what they are making. May be called twice."""
+        """Stops the threads and waits for them. May be called more than once."""
         self._close()
         if self._thread:
             self._thread.join()
@@ -169,7 +173,7 @@ def _images(taken: _core.LoaderBatch) -> NDArray[np.float32] | RawImages:
 
 
 def _gather(native: _core.Loader, source: Source, failure: list[BaseException]) -> None:
-    """Body of the thread that asks a source for pictures, until the loader is closed."""
+    """Body of the thread that reads images from the source, until the loader is closed."""
     try:
         while (claimed := native.claim()) is not None:
             source.gather(*claimed)
@@ -194,6 +198,6 @@ def _check(source: Source, batch_size: int, prefetch: int, threads: int, start: 
             raise DataError(f"the loader's {name} is {value}; it must be 1 or more")
     if start.epoch < 0 or not 0 <= start.offset <= len(source):
         raise DataError(
-            f"position {start.offset} of epoch {start.epoch} is outside the data set of "
-            f"{len(source)} images; it belongs to another one"
+            f"position {start.offset} of epoch {start.epoch} is outside the data set, which has "
+            f"{len(source)} images; it may be from a training run on other data"
         )

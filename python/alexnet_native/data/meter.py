@@ -1,4 +1,4 @@
-"""Who waits for whom: the loader for room, or the training for a batch."""
+"""Measures whether the loader waits for the training loop or the training loop for the loader."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ __all__ = ["Meter"]
 
 @dataclass(frozen=True)
 class Meter:
-    """What a loader did since its start, or between two looks at it (`later - earlier`).
+    """Counters of a loader since its start, or between two readings (`later - earlier`).
 
     Attributes:
         elapsed: seconds.
-        consumer_waited: seconds that the consumer waited for a batch.
-        producer_waited: seconds that the loader had made all it may make ahead.
-        images: made.
-        taken: batches.
-        ready: batches that were ready when one was asked for, summed over `taken`.
-        prefetch: the most that can be ready.
+        consumer_waited: seconds that the training loop waited for a batch.
+        producer_waited: seconds that the loader waited because all buffers were full.
+        images: number of images made.
+        taken: number of batches returned.
+        ready: number of batches that were ready when one was requested, summed over `taken`.
+        prefetch: maximum number of batches that can be ready.
     """
 
     elapsed: float
@@ -42,16 +42,16 @@ class Meter:
 
     @property
     def images_per_second(self) -> float:
-        """What the loader gives while it has room: its own speed, whatever the consumer's."""
+        """The loader's speed, excluding the time in which it waited for a free buffer."""
         busy = self.elapsed - self.producer_waited
         return self.images / busy if busy > 0 else 0.0
 
     @property
     def fullness(self) -> float:
-        """0: no batch was ready when one was asked for; 1: as many as can be made ahead."""
+        """The mean share of ready batches when one was requested: 0 = none, 1 = `prefetch`."""
         return min(1.0, self.ready / (self.taken * self.prefetch)) if self.taken else 0.0
 
     @property
     def bottleneck(self) -> str:
-        """The side that the other one waited for longer: "loader" or "device"."""
+        """The slower side, "loader" or "device": the one that waited for less time."""
         return "loader" if self.consumer_waited > self.producer_waited else "device"

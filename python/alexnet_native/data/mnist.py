@@ -1,7 +1,7 @@
-"""MNIST and sets in its format: IDX files, plain or .gz, ten classes.
+"""MNIST and data sets in its format: IDX files, optionally compressed with gzip, ten classes.
 
-An IDX file is a big-endian magic number 0x000008DD (DD: number of dimensions), one uint32 size per
-dimension, then the bytes. Source: http://yann.lecun.com/exdb/mnist/, "File formats".
+An IDX file has a big-endian magic number 0x000008DD (DD: number of dimensions), one uint32 size per
+dimension, then the data bytes. Source: http://yann.lecun.com/exdb/mnist/, "File formats".
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _TEST_PREFIXES = ("t10k", "t3k")
 
 
 def find_mnist(folder: Path) -> bool:
-    """Whether `folder` holds IDX images to train on or to test with."""
+    """Whether `folder` has IDX files with training or test images."""
     return any(_find(folder, prefix, "images") for prefix in ("train", *_TEST_PREFIXES))
 
 
@@ -31,7 +31,7 @@ def read_mnist(folder: Path) -> Dataset:
     """Reads train-* and t10k-* (or t3k-*) into memory: uint8 (N, H, W, 1), classes "0" to "9".
 
     Raises:
-        DataError: a file is missing, damaged, of the wrong kind or size, or holds a label above 9.
+        DataError: a file is missing, damaged or not an IDX file, or contains a label above 9.
     """
     tests = [prefix for prefix in _TEST_PREFIXES if _find(folder, prefix, "images")]
     return Dataset(
@@ -56,16 +56,16 @@ def _read_split(folder: Path, prefix: str) -> ArraySource:
     images_file, labels_file = (_find(folder, prefix, kind) for kind in ("images", "labels"))
     if images_file is None or labels_file is None:
         kind, dims = ("images", 3) if images_file is None else ("labels", 1)
-        raise DataError(f"{folder} has no {prefix}-{kind}-idx{dims}-ubyte, plain or with .gz")
+        raise DataError(f"{folder} has no {prefix}-{kind}-idx{dims}-ubyte (or .gz)")
     images, labels = _read_idx(images_file, 3), _read_idx(labels_file, 1)
     if len(images) != len(labels):
         raise DataError(
-            f"{images_file} holds {len(images)} images but {labels_file} {len(labels)} labels"
+            f"{images_file} has {len(images)} images, but {labels_file} has {len(labels)} labels"
         )
     wrong = np.flatnonzero(labels >= len(_CLASSES))
     if len(wrong):
         raise DataError(
-            f"{labels_file}, record {wrong[0]} has label {labels[wrong[0]]}, outside 0 to 9"
+            f"{labels_file}, record {wrong[0]} has label {labels[wrong[0]]}; labels must be 0 to 9"
         )
     return ArraySource(
         images,
@@ -80,11 +80,11 @@ def _read_idx(file: Path, dims: int) -> NDArray[np.uint8]:
     header = 4 + 4 * dims
     magic = 0x00000800 + dims
     if len(data) < header:
-        raise DataError(f"{file} is cut off in its header: {len(data)} of {header} bytes")
+        raise DataError(f"{file} is truncated in its header: {len(data)} of {header} bytes")
     found, *shape = (int(n) for n in np.frombuffer(data, ">u4", 1 + dims))
     if found != magic:
         raise DataError(
-            f"{file} starts with 0x{found:08X} instead of 0x{magic:08X}: it is not an IDX file of "
+            f"{file} starts with 0x{found:08X} instead of 0x{magic:08X}; it is not an IDX file of "
             f"unsigned bytes with {dims} dimension{'s' if dims > 1 else ''}"
         )
     item = int(np.prod(shape[1:], dtype=object))
@@ -93,12 +93,12 @@ def _read_idx(file: Path, dims: int) -> NDArray[np.uint8]:
     body = len(data) - header
     if body < shape[0] * item:
         raise DataError(
-            f"{file} is cut off in record {body // item}: it declares {shape[0]} records; copy or "
-            "download it again"
+            f"{file} is truncated in record {body // item} of {shape[0]}; copy or download it again"
         )
     if body > shape[0] * item:
         raise DataError(
-            f"{file} has {body - shape[0] * item} bytes after the {shape[0]} records it declares"
+            f"{file} has {body - shape[0] * item} bytes after its {shape[0]} records; copy or "
+            "download it again"
         )
     return np.frombuffer(data, np.uint8, offset=header).reshape(shape)
 
@@ -110,8 +110,8 @@ def _read_bytes(file: Path) -> bytes:
         with gzip.open(file) as stream:
             return stream.read()
     except EOFError as error:
-        raise DataError(f"{file} is cut off; copy or download it again") from error
+        raise DataError(f"{file} is truncated; copy or download it again") from error
     except (gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(f"{file} is not a sound gzip file: {error}") from error
+        raise DataError(f"{file} is not a valid gzip file: {error}") from error
     except OSError as error:
         raise DataError(f"{file} cannot be read: {error.strerror or error}") from error

@@ -1,4 +1,4 @@
-"""Data sets in one .npz file, in any of the usual spellings."""
+"""Data sets in one .npz file, under any of the usual array names."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ _CLASS_NAMES = ("classes", "class_names")
 def read_npz(file: Path) -> Dataset:
     """Reads images, integers 0 to 255 of shape (N, H, W, C) or (N, H, W), and labels (N,).
 
-    Names, in any case: images/labels, x_train/y_train, train_images/train_labels; for validation
-    x_test/y_test, x_val/y_val, test_images/test_labels, val_images/val_labels; optionally
-    classes or class_names.
+    The array names, upper or lower case: images/labels, x_train/y_train or
+    train_images/train_labels for training; x_test/y_test, x_val/y_val, test_images/test_labels or
+    val_images/val_labels for validation; classes or class_names (optional).
 
     Raises:
-        DataError: no such arrays, one without its partner, or arrays that do not fit together.
+        DataError: the arrays are missing, or their shapes do not match.
     """
     arrays = _read(file)
     train = _split(arrays, _TRAIN, file)
     if train is None:
         raise DataError(
-            f"{file} holds {_listed(arrays)}; name the arrays images and labels, or x_train, "
-            "y_train, x_test and y_test"
+            f"{file} contains {_listed(arrays)}; the arrays must be named images and labels, or "
+            "x_train, y_train, x_test and y_test"
         )
     val = _split(arrays, _VAL, file)
     names = next((arrays[key] for key in _CLASS_NAMES if key in arrays), None)

@@ -1,4 +1,4 @@
-"""Test images: the central window or the ten views of the paper's section 4.1, minus the mean."""
+"""Test images: the central crop or the ten views of the paper's section 4.1, minus the mean."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _IMAGES_AT_A_TIME = 16  # ten views repeat the uint8 pixels; this bounds the cop
 
 @dataclass(frozen=True)
 class Preprocess:
-    """From uint8 images to what a network takes at test time.
+    """Converts uint8 images to the network's input for inference.
 
     Attributes:
-        statistics: of the training images; its mean image also fixes the size of the images.
-        crop: height and width that the network takes.
-        mean: as in :class:`Augmentation`; "matched" and "centre" differ in the ten views only.
-        scale: multiplies the result.
+        statistics: of the training images; the images must have the size of its mean image.
+        crop: height and width of the network's input.
+        mean: see :class:`Augmentation`; "matched" and "centre" differ for the ten views only.
+        scale: factor of the result.
     """
 
     statistics: Statistics
@@ -40,21 +40,23 @@ class Preprocess:
     ) -> NDArray[np.float32]:
         """One or ten views of each image.
 
-        Ten: the windows at the top left, top right, centre, bottom left and bottom right, then
-        the same five mirrored. Average the probabilities over them (section 4.1).
+        The ten views are the crops at the top left, top right, centre, bottom left and bottom
+        right, then the same five mirrored. The paper averages the probabilities over them (section
+        4.1).
 
         Args:
-            images: uint8 (N, H, W, C), of the size of the mean image.
-            views: 1 for the central window alone, or 10.
+            images: uint8 (N, H, W, C), with the size of the mean image.
+            views: 1 for the central crop, or 10.
+            threads: number of CPU threads.
 
         Returns:
             float32 (N * views, C, h, w); the views of image 0 come first.
 
         Raises:
-            DataError: another number of views, images of another shape or type.
+            DataError: the number of views, or the shape or type of the images, is wrong.
         """
         if views not in VIEWS:
-            raise DataError(f"views is {views}; it can be 1 (the centre) or 10")
+            raise DataError(f"views is {views}; it must be 1 (the centre) or 10")
         shape = self.statistics.image_shape
         check_crop(self.crop, shape)
         if images.dtype != np.uint8 or images.shape[1:] != shape:

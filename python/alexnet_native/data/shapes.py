@@ -1,9 +1,9 @@
-"""The ten shapes of the demo pictures, as functions of the plane.
+"""The ten shapes of the demo images, as functions of the plane.
 
-Each takes coordinates in which the shape has a radius of about 1, y downwards, and gives the signed
-distance to its edge (negative inside; exact near the edge, which is what smooth edges need), and
-how its two colors mix: 0 = first, 1 = second. Only operations that IEEE 754 rounds exactly are
-used on pixels, so that every machine draws the same.
+Each function takes coordinates in which the shape has a radius of about 1, with y pointing down. It
+returns the signed distance to the edge (negative inside; exact near the edge, for smooth edges),
+and the mixture of the two colors: 0 = first, 1 = second. Pixels are computed only with operations
+that IEEE 754 rounds exactly, so that every machine draws the same images.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from numpy.typing import NDArray
 __all__ = ["SHAPES", "Chance", "Plane", "triangle", "unit"]
 
 Plane = NDArray[np.floating[Any]]  # float32
-Chance = Callable[[float, float], float]  # a random number between two
+Chance = Callable[[float, float], float]  # a random number between two bounds
 Shape = Callable[[Plane, Plane, Chance], tuple[Plane, Plane]]
 
 
 def unit(turns: float) -> tuple[float, float]:
-    """Cosine and sine, rounded so that the last bit of the C library does not matter."""
+    """Cosine and sine, rounded so that they do not depend on the last bit of the C library."""
     angle = 2.0 * math.pi * turns
     return round(math.cos(angle) * 2**20) / 2**20, round(math.sin(angle) * 2**20) / 2**20
 
 
 def triangle(x: Plane, y: Plane) -> Plane:
-    """Distance to an equilateral triangle; not one of the ten."""
+    """Distance to an equilateral triangle; not one of the ten classes."""
     return np.maximum(y, 0.8660254 * np.abs(x) - 0.5 * y) - 0.5
 
 
 def _ball(x: Plane, y: Plane, chance: Chance) -> tuple[Plane, Plane]:
-    cosine, sine = unit(chance(0.5, 1.0))  # the light comes from above
+    cosine, sine = unit(chance(0.5, 1.0))  # light from above
     radius = 0.9
     depth = np.sqrt(np.maximum(radius**2 - x * x - y * y, 0.0))
     light = (0.55 / radius) * (cosine * x + sine * y) + (0.75 / radius) * depth
@@ -70,12 +70,12 @@ def _flower(x: Plane, y: Plane, chance: Chance) -> tuple[Plane, Plane]:
 
 
 def _heart(x: Plane, y: Plane, chance: Chance) -> tuple[Plane, Plane]:
-    # Two discs, and below each the wedge between its tangent from the tip and the axis.
+    # Two discs; below each disc, the wedge between the axis and the tangent from the tip.
     side, top, radius, tip = 0.43, -0.28, chance(0.46, 0.5), 0.92
     x = np.abs(x)
     reach = math.hypot(side, tip - top)
     along = math.sqrt(reach * reach - radius * radius)
-    # Unit vector from the tangent's point to the tip, and the outward normal of the tangent.
+    # Unit vector from the point of tangency to the tip, and the outward normal of the tangent.
     to_x = -(side * along + (tip - top) * radius) / reach**2
     to_y = ((tip - top) * along - side * radius) / reach**2
     outside = to_y * x - to_x * (y - tip)
@@ -97,7 +97,7 @@ def _spiral(x: Plane, y: Plane, chance: Chance) -> tuple[Plane, Plane]:
 
 
 def _star(x: Plane, y: Plane, chance: Chance) -> tuple[Plane, Plane]:
-    # Fold the plane into one tenth of it: tip at angle 0 from the top, notch at 36 degrees.
+    # Fold the plane into a tenth of it: tip at angle 0 from the top, notch at 36 degrees.
     inner = chance(0.4, 0.52)
     x, y = np.abs(x), -y
     for turns in (0.2, 0.1):
@@ -127,7 +127,7 @@ def _length(x: Plane, y: Plane) -> Plane:
 
 
 def _wave(x: Plane) -> Plane:
-    """A triangle wave, -1 to 1, of period 1."""
+    """A triangle wave from -1 to 1 with period 1."""
     wave: Plane = 4.0 * np.abs(x - np.floor(x) - 0.5) - 1.0
     return wave
 
@@ -149,7 +149,7 @@ def _clip(x: Plane, high: float) -> Plane:
 
 
 def _turns(x: Plane, y: Plane) -> Plane:
-    """Angle / (2 pi) in [-0.5, 0.5], to 1e-4."""
+    """Angle / (2 pi) in [-0.5, 0.5], with an error of at most 1e-4."""
     ax, ay = np.abs(x), np.abs(y)
     t = np.minimum(ax, ay) / np.maximum(np.maximum(ax, ay), 1e-6)
     square = t * t

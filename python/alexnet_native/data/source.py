@@ -1,4 +1,4 @@
-"""Labelled uint8 images by index: what every reader gives and every loader takes."""
+"""Labelled uint8 images by index: the interface between readers and loaders."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from alexnet_native.errors import DataError
 
 __all__ = ["CACHE_BYTES", "ArraySource", "Dataset", "LazySource", "Source"]
 
-CACHE_BYTES = 2 * 1024**3  # decoded images of one split are kept in memory up to here
+CACHE_BYTES = 2 * 1024**3  # the decoded images of a split are kept in memory up to this size
 
 
 class Source(Protocol):
-    """Images of one split, all of one shape."""
+    """The images of one split; all have the same shape."""
 
     @property
     def labels(self) -> NDArray[np.int32]:
@@ -35,26 +35,26 @@ class Source(Protocol):
     def gather(
         self, indices: NDArray[np.int64], out: NDArray[np.uint8] | None = None
     ) -> NDArray[np.uint8]:
-        """The images at `indices`, in that order: `out`, or a new array, (n, H, W, C)."""
+        """The images at `indices`, (n, H, W, C), in `out` or in a new array."""
 
     def records(self) -> Records | None:
-        """What the native loader reads them from; None: it asks gather()."""
+        """The records that the native loader reads; None if it must call gather()."""
 
     def item_name(self, index: int) -> str:
-        """Where image `index` came from, for messages: a file, or a file and a record."""
+        """The origin of image `index` for error messages: a file, or a file and a record."""
 
 
 class ArraySource:
     """Images in memory.
 
     Args:
-        images: integers 0 to 255, (N, H, W, C) or (N, H, W). uint8 is borrowed, not copied.
+        images: integers 0 to 255, (N, H, W, C) or (N, H, W). A uint8 array is not copied.
         labels: integers, (N,) or (N, 1).
-        name: what the arrays are called in messages.
-        item_name: the name of one image; by default "`name`, image 17".
+        name: name of the arrays in error messages.
+        item_name: returns the name of an image (default: "`name`, image 17").
 
     Raises:
-        DataError: a shape, type or value that does not fit.
+        DataError: the shape, type or values of an array are wrong.
     """
 
     def __init__(
@@ -90,15 +90,18 @@ class ArraySource:
 
 
 class LazySource:
-    """Images that are decoded or drawn when they are first asked for.
+    """Images that are decoded or drawn when they are first used.
 
-    They stay in memory when all of them together fit in `cache_bytes`; else each use makes them
-    anew.
+    They are kept in memory if all of them need at most `cache_bytes`; otherwise each use decodes or
+    draws them again.
 
     Args:
-        make: gives image `index`, uint8 of `image_shape`; called from several threads at once.
-        item_name: the name of an image, for messages.
-        threads: how many images are made at the same time.
+        labels: int32 (N,).
+        image_shape: height, width, channels.
+        make: makes image `index`, uint8 with `image_shape`; called from several threads at once.
+        item_name: returns the name of an image, for error messages.
+        threads: number of images that are made at the same time.
+        cache_bytes: maximum size of the images in memory.
     """
 
     def __init__(
@@ -127,7 +130,7 @@ class LazySource:
 
     @property
     def keeps(self) -> bool:
-        """Whether images stay in memory once they are made."""
+        """Whether images are kept in memory."""
         return self._cache is not None
 
     def gather(
@@ -147,7 +150,7 @@ class LazySource:
         return records_in_memory(self._cache)
 
     def load(self) -> None:
-        """Makes now all that will be kept in memory; without room for it, does nothing."""
+        """Makes all images now if they are kept in memory; otherwise does nothing."""
         self._keep(np.arange(len(self), dtype=np.int64))
 
     def _keep(self, indices: NDArray[np.int64]) -> None:
@@ -177,14 +180,18 @@ class LazySource:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A named set of classes with training images and, where they exist, others.
+    """A data set: classes, training images and optionally validation and test images.
 
     Attributes:
-        val: looked at during a training, after each epoch.
-        test: for :command:`evaluate` alone.
+        name: for messages.
+        classes: class names, in the order of the labels.
+        train: training images.
+        val: validation images, evaluated after each epoch of a training run.
+        test: test images, used only by :command:`evaluate`.
 
     Raises:
-        DataError: no training image, splits of different image shapes, a label without a class.
+        DataError: there are no training images, the splits have different image shapes, or a label
+            has no class.
     """
 
     name: str
@@ -200,15 +207,15 @@ class Dataset:
 
     @property
     def splits(self) -> dict[str, Source]:
-        """Those that there are, by name: train, val, test."""
+        """The existing splits, by name: train, val, test."""
         named = {"train": self.train, "val": self.val, "test": self.test}
         return {name: source for name, source in named.items() if source is not None}
 
     def load(self) -> None:
-        """Decodes or draws now what will be kept in memory, so that damage is found early.
+        """Decodes or draws all images that are kept in memory, so that errors are found early.
 
         Raises:
-            DataError: a file that cannot be decoded, by name.
+            DataError: a file cannot be decoded; the message names it.
         """
         for source in self.splits.values():
             if isinstance(source, LazySource):
@@ -219,14 +226,14 @@ class Dataset:
             raise DataError(f"{self.name} has no {split} images")
         if source.image_shape != self.train.image_shape:
             raise DataError(
-                f"{self.name}: the {split} images are {_size(source)}, the training images "
-                f"{_size(self.train)}; give both splits one size"
+                f"{self.name}: the {split} images are {_size(source)}, but the training images are "
+                f"{_size(self.train)}; all images must have the same size"
             )
         wrong = np.flatnonzero((source.labels < 0) | (source.labels >= len(self.classes)))
         if len(wrong):
             first = int(wrong[0])
             raise DataError(
-                f"{source.item_name(first)} has label {source.labels[first]}, outside 0 to "
+                f"{source.item_name(first)} has label {source.labels[first]}; labels must be 0 to "
                 f"{len(self.classes) - 1}"
             )
 
@@ -236,7 +243,7 @@ def _taken(
 ) -> NDArray[np.uint8]:
     if out is None:
         return images[indices]
-    # "clip" writes straight into `out`; the default mode goes through a copy.
+    # mode="clip" writes directly to `out`; the default mode uses a temporary copy.
     return np.take(images, indices, axis=0, out=out, mode="clip")
 
 
@@ -253,18 +260,16 @@ def _checked_images(images: NDArray[Any], name: str) -> NDArray[np.uint8]:
         )
     if images.shape[3] > 4 and images.shape[1] in (1, 3):
         raise DataError(
-            f"{name}: images have shape {images.shape}, which looks like channels first; "
-            "transpose them to (N, H, W, C)"
+            f"{name}: images have shape {images.shape}, which looks like (N, C, H, W); transpose "
+            "them to (N, H, W, C)"
         )
     if images.dtype == np.uint8:
         return images
     if not np.issubdtype(images.dtype, np.integer):
-        raise DataError(
-            f"{name}: images are {images.dtype}; give them as uint8 with values 0 to 255"
-        )
+        raise DataError(f"{name}: images are {images.dtype}; expected uint8 with values 0 to 255")
     if images.size and (images.min() < 0 or images.max() > 255):
         raise DataError(
-            f"{name}: pixel values go from {images.min()} to {images.max()}; expected 0 to 255"
+            f"{name}: pixel values are {images.min()} to {images.max()}; expected 0 to 255"
         )
     return images.astype(np.uint8)
 
@@ -274,12 +279,15 @@ def _checked_labels(labels: NDArray[Any], count: int, name: str) -> NDArray[np.i
         labels = labels[:, 0]
     if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
         raise DataError(
-            f"{name}: labels are {labels.dtype} of shape {labels.shape}; expected one integer "
-            "class number per image"
+            f"{name}: labels are {labels.dtype} of shape {labels.shape}; expected one integer per "
+            "image"
         )
     if len(labels) != count:
-        raise DataError(f"{name}: {count} images but {len(labels)} labels")
+        raise DataError(f"{name}: there are {count} images but {len(labels)} labels")
     wrong = np.flatnonzero((labels < 0) | (labels > np.iinfo(np.int32).max))
     if len(wrong):
-        raise DataError(f"{name}, image {wrong[0]} has label {labels[wrong[0]]}, below 0 or huge")
+        raise DataError(
+            f"{name}, image {wrong[0]} has label {labels[wrong[0]]}; labels must be 0 to "
+            f"{np.iinfo(np.int32).max}"
+        )
     return labels.astype(np.int32)

@@ -1,7 +1,7 @@
 """Mean image and color statistics of the training images.
 
 Sections 2 and 4.1 of the paper: the mean over the training set is subtracted from each pixel, and
-color noise runs along the principal components of the set of RGB pixel values.
+color noise is added along the principal components of the RGB pixel values.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from alexnet_native.errors import DataError
 
 __all__ = ["Moments", "Statistics", "statistics"]
 
-_BLOCK_BYTES = 32 * 1024**2  # of uint8 images gathered at a time
+_BLOCK_BYTES = 32 * 1024**2  # uint8 images read at a time
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """What augmentation needs to know of the training images; pixel units, 0 to 255.
+    """Statistics of the training images; pixels are 0 to 255.
 
     Attributes:
         mean: float32 (C, H, W), the mean image.
-        pca_std: float32 (C,), standard deviations along the components, ascending. Their squares
-            are the eigenvalues of the covariance of the pixels' channel values.
-        pca_vectors: float32 (C, C), row i is the unit vector of component i; its sign is such that
-            its largest entry is positive.
+        pca_std: float32 (C,), standard deviations along the principal components, ascending. Their
+            squares are the eigenvalues of the covariance of the channel values of all pixels.
+        pca_vectors: float32 (C, C), row i is the unit vector of component i; the sign is chosen
+            such that its largest entry is positive.
     """
 
     mean: NDArray[np.float32]
@@ -40,19 +40,19 @@ class Statistics:
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        """Height, width, channels of the images that these statistics are of."""
+        """Height, width, channels of the images."""
         channels, height, width = self.mean.shape
         return height, width, channels
 
 
 @dataclass
 class Moments:
-    """Exact sums over images, in any order: of each pixel, and of products of the channels.
+    """Integer sums over images; the result does not depend on the order of the images.
 
     Attributes:
-        images: how many.
-        sums: uint64 (H, W, C).
-        products: uint64 (C, C), over all pixels.
+        images: number of images.
+        sums: uint64 (H, W, C), of each pixel over the images.
+        products: uint64 (C, C), of the products of channels over all pixels.
     """
 
     images: int
@@ -61,15 +61,16 @@ class Moments:
 
     @classmethod
     def none(cls, shape: tuple[int, int, int]) -> Moments:
-        """Of no images of that height, width and number of channels."""
+        """The sums over zero images with this height, width and number of channels."""
         return cls(0, np.zeros(shape, np.uint64), np.zeros((shape[2], shape[2]), np.uint64))
 
     def add(self, images: NDArray[np.uint8]) -> None:
-        """Adds images, uint8 (N, H, W, C)."""
+        """Adds the images, uint8 (N, H, W, C), to the sums."""
         _core.add_moments(np.ascontiguousarray(images), self.sums, self.products)
         self.images += len(images)
 
     def merge(self, other: Moments) -> None:
+        """Adds the sums over other images."""
         self.images += other.images
         self.sums += other.sums
         self.products += other.products
@@ -79,9 +80,9 @@ class Moments:
         return self.sums.astype(np.float64) / self.images
 
     def covariance(self) -> NDArray[np.float64]:
-        """Of the channels over all pixels of all images, about their overall mean; (C, C).
+        """The covariance of the channels over all pixels of all images, (C, C).
 
-        Computed in whole numbers, rounded once.
+        Computed with integers and rounded once.
         """
         height, width, channels = self.sums.shape
         count = self.images * height * width
@@ -104,13 +105,13 @@ class _Measured(Protocol):
 
 
 def statistics(source: Source) -> Statistics:
-    """One pass over all images of `source`, unless it was measured before.
+    """Computes the statistics of all images of `source`, or reads them if the source has them.
 
     Raises:
         DataError: there are no images, or one cannot be decoded.
     """
     if len(source) == 0:
-        raise DataError("the mean image of no images was asked for")
+        raise DataError("the mean image cannot be computed: there are no images")
     if isinstance(source, _Measured):
         return source.statistics()
     moments = Moments.none(source.image_shape)
@@ -122,7 +123,7 @@ def statistics(source: Source) -> Statistics:
 def principal_components(
     covariance: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Eigenvalues, ascending and not negative; unit vectors as rows, largest entry positive."""
+    """Eigenvalues (ascending, not negative) and unit vectors (rows, largest entry positive)."""
     eigenvalues, columns = np.linalg.eigh(covariance)
     largest = np.abs(columns).argmax(axis=0)
     signs = np.where(columns[largest, np.arange(len(largest))] < 0, -1.0, 1.0)

@@ -1,17 +1,18 @@
-"""Runs the parts one after the other, each in processes of its own with a time limit.
+"""Checks devices in several parts, each in its own process with a time limit.
 
     python -m alexnet_native.gpu_check --json report.json
     python -m alexnet_native.gpu_check --only speed --nets alexnet --batches 256
 
-layers     every convolution of the nets by every engine, alone and with a ReLU, against the CPU
-loss       ten training steps against the CPU and against PyTorch
-speed      the training step beside PyTorch's and beside the floor of the card
-sanitizer  compute-sanitizer on a few training steps
-tests      the repository's tests on the devices (--source, or the folder at hand)
+layers     every convolution of the networks with every engine, without and with ReLU, compared with
+           the CPU
+loss       ten training steps, compared with the CPU and with PyTorch
+speed      the time of a training step, compared with PyTorch and with the lower bound of the device
+sanitizer  compute-sanitizer on several training steps
+tests      the repository's tests on the devices (from --source, or from the current folder)
 
-Each row is printed, and stands in the JSON file, as soon as it is there; a table comes last.
+Each result is printed and written to the JSON file immediately; a summary follows at the end.
 
-Exit code 0: nothing fails; 1: something does, or the device is not there; 2: wrong usage.
+Exit code: 0 if nothing fails; 1 if a check fails or a device is not available; 2 for wrong usage.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from alexnet_native.gpu_check.speed import speed
 from alexnet_native.gpu_check.suite import DEFAULT, tests
 from alexnet_native.models import NAMES
 
-# In the order in which they say most in least time; with each part's share of the time.
+# The most informative per time first; with each part's share of the time.
 PARTS: Mapping[str, tuple[Part, float]] = {
     "layers": (layers, 0.15),
     "loss": (loss, 0.12),
@@ -43,11 +44,11 @@ PARTS: Mapping[str, tuple[Part, float]] = {
     "sanitizer": (sanitizer, 0.12),
     "tests": (tests, 0.23),
 }
-# These start processes themselves, and use no device in their own.
+# These start other processes, and use no device themselves.
 _STARTERS = ("sanitizer", "tests")
-# The speed of the small nets says nothing; loss and speed take those of full size by default.
+# The default of loss and speed: full-size networks, since the speed of small ones is not of use.
 _LARGE = ("alexnet", "alexnet-single", "torchvision-alexnet")
-_PRECISIONS = ("bf16", "fp32", "tf32")  # the most wanted first
+_PRECISIONS = ("bf16", "fp32", "tf32")  # the most important first
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -57,7 +58,7 @@ def _words(text: str) -> tuple[str, ...]:
 def _sizes(text: str) -> tuple[int, ...]:
     sizes = tuple(int(word) for word in text.split(","))
     if min(sizes) < 1:
-        raise argparse.ArgumentTypeError(f"{text}: batches have one image at least")
+        raise argparse.ArgumentTypeError(f"{text}: batch sizes must be at least 1")
     return sizes
 
 
@@ -68,51 +69,66 @@ def _arguments() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--devices", type=_words, default=("cuda:0",), metavar="A,B", help="to check (cuda:0)"
-    )
-    parser.add_argument("--only", choices=PARTS, action="append", help="this part; may be repeated")
-    parser.add_argument("--nets", type=_words, default=(), metavar="A,B", help="these nets")
+        "--devices", type=_words, default=("cuda:0",), metavar="A,B",
+        help="devices to check (default: cuda:0)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--only", choices=PARTS, action="append",
+        help="run only this part; may be repeated (default: all parts)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--nets", type=_words, default=(), metavar="A,B",
+        help=f"networks (default: all for layers; {','.join(_LARGE)} for loss and speed)",
+    )  # fmt: skip
     parser.add_argument(
         "--batches", type=_sizes, default=(256, 128, 1024), metavar="N,M",
-        help="of speed, the most wanted first (256,128,1024)",
+        help="batch sizes for speed, the most important first (default: 256,128,1024)",
     )  # fmt: skip
     parser.add_argument(
         "--precisions", type=_words, default=_PRECISIONS, metavar="P,Q",
-        help=f"of layers and speed ({','.join(_PRECISIONS)})",
+        help=f"precisions for layers and speed (default: {','.join(_PRECISIONS)})",
     )  # fmt: skip
     parser.add_argument(
         "--peers", type=_words, default=tuple(PEERS), metavar="A,B",
-        help=f"PyTorch's forms in speed: {', '.join(PEERS)}; '' for none",
+        help=f"PyTorch variants for speed; '' for none (default: {','.join(PEERS)})",
     )  # fmt: skip
-    parser.add_argument("--seconds", type=float, default=480, help="time limit of all parts (480)")
-    parser.add_argument("--source", type=Path, help="the repository's folder, for its tests")
+    parser.add_argument(
+        "--seconds", type=float, default=480, metavar="X",
+        help="time limit for all parts together (default: 480)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--source", type=Path, metavar="FOLDER",
+        help="the repository, for its tests (default: the current folder)",
+    )  # fmt: skip
     parser.add_argument(
         "--tests", action="append", default=[], metavar="PATH",
-        help=f"a file or folder of tests; may be repeated ({', '.join(DEFAULT)})",
+        help=f"a file or folder of tests; may be repeated (default: {', '.join(DEFAULT)})",
     )  # fmt: skip
-    parser.add_argument("--json", type=Path, help="writes every row to this file")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="write every row to this file (default: none)"
+    )
     parser.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)
     args = parser.parse_args()
     for given, known in ((args.nets, NAMES), (args.peers, PEERS), (args.precisions, _PRECISIONS)):
         if unknown := [word for word in given if word not in known]:
-            parser.error(f"there is no {unknown[0]}; there are {', '.join(known)}")
+            parser.error(f"{unknown[0]} is unknown; it must be one of {', '.join(known)}")
     if args.json and not args.json.absolute().parent.is_dir():
-        parser.error(f"there is no folder {args.json.absolute().parent}")
+        parser.error(f"the folder {args.json.absolute().parent} does not exist")
     return args
 
 
 def _unavailable(device: str) -> str | None:
-    """Why the device cannot be used, or None."""
+    """The reason why the device cannot be used; None if it can."""
     if any(found["name"] == device for found in _core.devices()):
         return None
     for backend in _core.unavailable_backends():
         if device.startswith(backend["name"]):
             return backend["reason"]
-    return f"there is no device {device}; `alexnet-native devices` lists those there are"
+    return f"there is no device {device}; `alexnet-native devices` lists the devices"
 
 
 def _source(named: Path | None) -> Path | None:
-    """A folder with the repository's tests: the one that is named, or the one at hand."""
+    """The repository's folder: `named`, or the current folder; None if it has no tests."""
     folder = (named or Path()).absolute()
     return folder if (folder / "tests" / "conftest.py").is_file() else None
 
@@ -126,7 +142,7 @@ def _settings(part: str, args: argparse.Namespace, seconds: float) -> Settings:
 
 
 def _run_here(part: str, settings: Settings) -> None:
-    """In a process that does nothing else."""
+    """Runs a part in this process and prints its rows for the parent process."""
     for row in PARTS[part][0](settings):
         sys.stdout.write(marked(row))
         sys.stdout.flush()
@@ -153,14 +169,14 @@ def main() -> int:
         if reason := _unavailable(device):
             log.error(reason)
             return 1
-    # As by Ctrl-C: what was started ends as well.
+    # As with Ctrl-C, the processes that were started must also end.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     end = time.monotonic() + args.seconds
     chosen = [part for part in PARTS if not args.only or part in args.only]
     report: dict[str, list[Row]] = {}
     seconds: dict[str, float] = {}
     for i, part in enumerate(chosen):
-        # What a part leaves over, those behind it share.
+        # The following parts share the time that a part does not use.
         left, shares = end - time.monotonic(), [PARTS[later][1] for later in chosen[i:]]
         settings = _settings(part, args, max(1.0, left * shares[0] / sum(shares)))
         began = time.monotonic()

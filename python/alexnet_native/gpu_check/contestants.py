@@ -1,6 +1,6 @@
-"""The two sides of a cell of "speed": our training step, and the same in a form of PyTorch's.
+"""The two sides of a comparison in "speed": our training step and a PyTorch variant of it.
 
-Both take the same numbers from the host's memory in every step; how, their `feed` says.
+Both read the same values from host memory in every step; `feed` states from which kind of memory.
 """
 
 from __future__ import annotations
@@ -40,10 +40,12 @@ def is_compiled(peer: str) -> bool:
 
 @dataclass(frozen=True)
 class Contestant:
-    """One side of a cell: a step, and the wait for what it has enqueued.
+    """One side of a comparison.
 
     Attributes:
-        feed: from where in the host's memory each step takes its images.
+        step: runs or enqueues a step.
+        finish: waits for all enqueued steps.
+        feed: the host memory from which each step reads its images: "pinned" or "in place".
     """
 
     step: Callable[[], object]
@@ -51,7 +53,7 @@ class Contestant:
     feed: str
 
     def seconds(self, steps: int) -> float:
-        """Of one step, taken over several."""
+        """The mean time of a step over several steps."""
         start = time.perf_counter()
         for _ in range(steps):
             self.step()
@@ -60,16 +62,17 @@ class Contestant:
 
 
 class Batch:
-    """Random images and labels of one net, drawn once for all contestants.
+    """Random images and labels for one network, drawn once and used by all contestants.
 
-    PyTorch's images may be a little larger than ours (`torch_net.build`): both begin in one array.
+    PyTorch's images may be slightly larger than ours (see `torch_net.build`); both are views of the
+    beginning of one array.
     """
 
     def __init__(self, net: str, images: int, *, for_torch: bool) -> None:
         description = describe(net)
         shapes = [description.input_shape]
         if for_torch:
-            with suppress(ValueError):  # it has no such layer: its forms will say so
+            with suppress(ValueError):  # a layer that PyTorch lacks; `torchs` reports it
                 shapes.append(_module(net)[1])
         rng = np.random.default_rng(1)
         self._count = images
@@ -82,6 +85,7 @@ class Batch:
 
 
 def ours(net: BaseNet, batch: Batch) -> Contestant:
+    """Our training step."""
     for name in net.params:
         net.native.set_update(name, _LR, _MOMENTUM, _DECAY)
     steps = RepeatedStep(net, batch.images(net.input_shape), batch.labels)
@@ -90,13 +94,14 @@ def ours(net: BaseNet, batch: Batch) -> Contestant:
 
 @cache
 def _module(net: str) -> tuple[Any, tuple[int, int, int]]:
-    """Of a net, with the weights that all its contestants start from, and its images' shape."""
+    """The PyTorch network with the initial weights of all its variants, and its input shape."""
     from alexnet_native.interop.torch_net import build
 
     return build(describe(net))
 
 
 def torchs(peer: str, net: str, precision: str, batch: Batch, device: str) -> Contestant:
+    """A PyTorch variant, one of `PEERS`."""
     from alexnet_native.interop.torch_net import Step, forget_compiled, torch_device
 
     module, shape = _module(net)
@@ -113,7 +118,7 @@ def torchs(peer: str, net: str, precision: str, batch: Batch, device: str) -> Co
 
 
 def release_memory() -> None:
-    """Gives back what PyTorch keeps of the device's memory: we allocate past it."""
+    """Frees the memory that PyTorch has cached, since the core has its own allocator."""
     gc.collect()
     if "torch" in sys.modules:
         from alexnet_native.interop.torch_net import release_memory

@@ -1,7 +1,8 @@
-"""Part "layers": every convolution of the nets by every engine, against the CPU's im2col.
+"""Part "layers": every convolution of the networks with every engine, compared with the CPU.
 
-Alone, forward and backward, and in a network with a ReLU behind it, which an engine computes in one
-go; in each precision, of few images and of many, for which an engine may choose other algorithms.
+Each convolution runs alone, forward and backward, and in a network with a following ReLU, which an
+engine may fuse. All precisions are checked, with a small and a large batch, since engines may
+choose different algorithms for them.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _INITIAL = ("weight_std", "bias_value")
 
 
 def convolutions(net: str) -> Iterator[tuple[str, Mapping[str, Any], tuple[int, int, int], bool]]:
-    """Name, attributes, input (channels, height, width) and "reads the image" of each of a net."""
+    """The convolutions of a network: name, attributes, input shape, whether it reads the image."""
     description = describe(net)
     layers = description.native_layers()
     native = _core.Network(layers, description.input_shape)
@@ -44,7 +45,7 @@ def convolutions(net: str) -> Iterator[tuple[str, Mapping[str, Any], tuple[int, 
 
 
 def engines(device: str) -> list[str]:
-    """The engines that the device's back end has, by the sentence that it refuses another with."""
+    """The engines of the device's back end, parsed from its error message for an unknown engine."""
     words = {"channels": 1, "kernel": 1, "engine": "none"}
     try:
         _core.LayerRunner("conv", words, [(1, 1, 1, 1)], device=device)
@@ -57,19 +58,20 @@ def engines(device: str) -> list[str]:
 
 
 def tolerance(engine: str, precision: str, images: int) -> float:
-    """How far a value may be from the CPU's in float32, of the largest."""
-    if precision == "bf16":  # 8 bits of mantissa: operands and results are 4e-3 off at most each
+    """Accepted difference from the CPU's float32 result, relative to the largest value."""
+    if precision == "bf16":  # 8 bits of mantissa: rounding changes each operand by up to 4e-3
         return 2e-2
-    if precision == "tf32":  # 11 bits: operands are 5e-4 off at most each
+    if precision == "tf32":  # 11 bits: rounding changes each operand by up to 5e-4
         return 3e-3
-    if engine == "cudnn":  # may transform (Winograd, FFT), in which float32 loses two digits
+    if engine == "cudnn":  # transforms (Winograd, FFT) lose up to two digits of float32
         return 1e-4
-    # Sums in another order: of up to 6,000 products for two images; of 194,000 for 64, where such
-    # a sum, one product after the other, was 1.4e-5 off, and the CPU's is no better.
+    # Sums are in another order: up to 6,000 products for two images, 194,000 for 64. A sequential
+    # sum of the latter has an error of 1.4e-5, and the CPU's sum is not more exact.
     return 1e-5 if images <= 2 else 3e-5
 
 
 def layers(settings: Settings) -> Iterator[Row]:
+    """The rows of this part; equal convolutions of several networks are checked once."""
     device, seen = settings.device, set()
     names = engines(device)
     for net in settings.nets:
@@ -87,9 +89,9 @@ def layers(settings: Settings) -> Iterator[Row]:
 
 
 class _Case:
-    """One convolution of some images: its operands, and the CPU's results for all to compare with.
+    """One convolution and batch size: the operands, and the CPU's results to compare with.
 
-    One is held at a time: 64 images of the largest take some 300 MB.
+    Only one is in memory at a time: the largest, with 64 images, needs about 300 MB.
     """
 
     def __init__(
@@ -141,7 +143,7 @@ class _Case:
         return [*y, *self._gradients(runner)]
 
     def _rectified(self, device: str, engine: str, precision: str) -> list[Array]:
-        """The output of a network of the convolution and a ReLU, which it takes over."""
+        """The output of a network with the convolution and a ReLU, which the graph may fuse."""
         words = {**self._attributes, "engine": engine}
         net = _core.Network(
             [{"name": "conv", "type": "conv", **words}, {"name": "relu", "type": "relu"}],
@@ -161,15 +163,15 @@ def _compare(
 ) -> Row:
     try:
         got = results(*place)
-    except ValueError as error:  # this engine does not take this shape
+    except ValueError as error:  # the engine does not support this shape
         return row(what, None, str(error).partition(": choose")[0])
-    except _core.UnavailableError as error:  # its library is not here
+    except _core.UnavailableError as error:  # the engine's library is not installed
         return row(what, None, str(error))
-    except _core.DeviceError as error:  # the next one may work
+    except _core.DeviceError as error:  # the next case may work
         return row(what, False, str(error))
     errors = [
         float(np.abs(a.reshape(b.shape) - b).max()) / max(float(np.abs(b).max()), 1e-30)
         for a, b in zip(got, want, strict=True)
     ]
-    apart = float(np.max(errors))  # a NaN in any of them stays one, and fails
+    apart = float(np.max(errors))  # NaN propagates, and the comparison fails
     return row(what, apart <= most, f"{apart:.1e}, at most {most:.0e}", apart=apart)

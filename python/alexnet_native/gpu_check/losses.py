@@ -1,4 +1,4 @@
-"""Part "loss": ten training steps from equal weights, against the CPU and against PyTorch."""
+"""Part "loss": ten training steps from equal weights, compared with the CPU and with PyTorch."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from alexnet_native.reports.bench import RepeatedStep
 
 __all__ = ["loss"]
 
-_TOLERANCE = 1e-4  # nats; measured between ours and PyTorch on the CPU: 2e-5
+_TOLERANCE = 1e-4  # nats; on the CPU, the difference from PyTorch is 2e-5
 _STEPS, _IMAGES, _CLASSES = 10, 8, 10
-# So small that roundings do not grow: at 1e-4 two right runs are 0.1 apart after ten steps. The
-# losses still fall by 0.07 nats and more.
+# Small, so that rounding errors do not grow: with 1e-4, two correct runs differ by 0.1 after ten
+# steps. The losses still decrease by at least 0.07 nats.
 _LR, _MOMENTUM = 1e-6, 0.9
 _LEAST_CHANGE = 0.01
 
 
 def loss(settings: Settings) -> Iterator[Row]:
-    """Against the CPU, twice alike, in towers and in replicas where there are two, and PyTorch."""
+    """Compares with the CPU, a second run, two towers, two replicas and PyTorch."""
     for name in settings.nets:
         own = _losses(name, (settings.device,))
         yield _compare(f"{name}, CPU", own, _losses(name, ("cpu:0",)))
@@ -43,7 +43,10 @@ def loss(settings: Settings) -> Iterator[Row]:
 
 
 def _replicas(name: str, devices: tuple[str, ...], one: list[float]) -> Iterator[Row]:
-    """Against one device; by NCCL, where it can be had, with the same bits: two have one sum."""
+    """Compares two replicas with one device, and NCCL with the built-in communicator.
+
+    A sum of two gradients does not depend on the order, so NCCL must give the same bits.
+    """
     own = _losses(name, devices, 2)
     yield _compare(f"{name}, 2 replicas", own, one)
     for communicator in _core.communicators():
@@ -56,14 +59,15 @@ def _replicas(name: str, devices: tuple[str, ...], one: list[float]) -> Iterator
 
 
 def _compare(what: str, got: Sequence[float], want: Sequence[float]) -> Row:
-    apart = float(np.abs(np.subtract(got, want)).max())  # a NaN stays one, and fails
+    apart = float(np.abs(np.subtract(got, want)).max())  # NaN propagates, and the check fails
     change = abs(want[-1] - want[0])
     holds = apart <= _TOLERANCE and change >= _LEAST_CHANGE
     return row(what, holds, f"{apart:.1e}, of {change:.2f}", apart=apart, change=change)
 
 
 def _network(name: str, *, dropout: bool = True) -> Description:
-    # He's weights: with the nets' own, the first losses are ln(classes) whatever the layers do.
+    # He's weights: with the networks' own, the first losses are ln(classes) whatever the layers
+    # compute.
     description = with_kaiming_weights(describe(name, classes=_CLASSES))
     if dropout:
         return description
@@ -72,7 +76,7 @@ def _network(name: str, *, dropout: bool = True) -> Description:
 
 
 class _Ours:
-    """Steps at one rate for all parameters, through the call that a training makes."""
+    """Our training steps, with one learning rate for all parameters."""
 
     def __init__(
         self,
@@ -105,10 +109,10 @@ def _losses(
 
 
 def _both(name: str, device: str) -> tuple[list[float], list[float]]:
-    """Ours and PyTorch's, without dropout, whose draws differ.
+    """Our losses and PyTorch's, without dropout, whose random draws differ.
 
-    PyTorch's convolutions are its own matrix products, not cuDNN's: of those, the engine that it
-    would take for conv2 has gradients 0.008 of the largest off (docs/gpu).
+    PyTorch runs without cuDNN here: the cuDNN engine that it would choose for conv2 has gradients
+    with an error of 0.008 of the largest value (docs/gpu).
     """
     from alexnet_native.interop.torch_net import Step, build, load, torch_device, without_cudnn
 

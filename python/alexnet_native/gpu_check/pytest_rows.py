@@ -1,7 +1,7 @@
-"""``python -m alexnet_native.gpu_check.pytest_rows ARGUMENTS``: pytest that tells of each test.
+"""``python -m alexnet_native.gpu_check.pytest_rows ARGUMENTS``: pytest with immediate results.
 
-One line of JSON for each test that is done and each file that cannot be read, at once: name,
-outcome ("passed", "failed", "skipped") and reason. pytest itself says what failed at its end only.
+Prints one line of JSON for each finished test and each file that cannot be collected: name, outcome
+("passed", "failed", "skipped") and reason. pytest itself prints the reasons only at the end.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from alexnet_native.gpu_check.running import marked
 
 __all__ = ["Teller"]
 
-_LONGEST = 300  # characters of a reason
+_LONGEST = 300  # maximum number of characters of a reason
 
 
 class Teller:
-    """A plugin of pytest. `out`: a descriptor of the standard output as it was before pytest."""
+    """A pytest plugin. `out` is a descriptor of the standard output from before pytest started."""
 
     def __init__(self, out: int) -> None:
         self._out = out
@@ -34,7 +34,7 @@ class Teller:
     def _tell(self, report: Any) -> None:
         why = _why(report) if report.outcome == "failed" else ""
         words = {"test": report.nodeid, "outcome": report.outcome, "why": why}
-        # After a line's end: pytest's own dots stand in the same pipe.
+        # Starts a new line, since pytest writes its dots to the same pipe.
         os.write(self._out, ("\n" + marked(words)).encode())
 
 
@@ -47,7 +47,7 @@ def _why(report: Any) -> str:
 def main() -> int:
     import pytest
 
-    # Tests print into what pytest puts in place of descriptor 1.
+    # pytest replaces descriptor 1 while tests run.
     return int(pytest.main(sys.argv[1:], plugins=[Teller(os.dup(1))]))
 
 

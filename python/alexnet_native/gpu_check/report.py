@@ -1,4 +1,4 @@
-"""The table on the screen and the JSON file."""
+"""The summary table and the JSON file."""
 
 from __future__ import annotations
 
@@ -22,20 +22,22 @@ _MARKS = {True: "ok", False: "FAIL", None: "-"}
 
 
 def row_line(part: str, row: Row) -> str:
+    """A row as a line of text."""
     return f"{_MARKS[row['ok']]:4}  {part:9}  {row['what']:44}  {row['figure']}"
 
 
 def failures(report: Report) -> int:
+    """The number of failed rows."""
     return sum(row["ok"] is False for rows in report.values() for row in rows)
 
 
 def summary(report: Report, seconds: Mapping[str, float]) -> str:
-    """A line for each part, then one for the whole."""
+    """A table with a line for each part, followed by the overall result."""
     lines = [f"{'part':9}  {'hold':>4}  {'fail':>4}  {'other':>5}  {'seconds':>7}"]
     for part, rows in report.items():
         counts = [sum(row["ok"] is value for row in rows) for value in (True, False, None)]
         lines.append(f"{part:9}  {counts[0]:4}  {counts[1]:4}  {counts[2]:5}  {seconds[part]:7.0f}")
-    ratios: dict[str, float] = {}  # of each cell, by its best peer, compiled or not
+    ratios: dict[str, float] = {}  # ratio to the fastest PyTorch variant, by cell
     for row in report.get("speed", ()):
         if ratio := row["numbers"].get("ratio"):
             cell = row["what"].partition(COMPILED)[0]
@@ -44,18 +46,18 @@ def summary(report: Report, seconds: Mapping[str, float]) -> str:
         reached = sum(ratio >= TARGET for ratio in ratios.values())
         lowest = min(ratios, key=lambda cell: ratios[cell])
         lines.append(
-            f"speed: {reached} of {len(ratios)} cells reach {TARGET} x the best PyTorch row, "
-            f"the lowest {ratios[lowest]:.2f} x ({lowest})"
+            f"speed: {reached} of {len(ratios)} cells reach {TARGET} x the fastest PyTorch "
+            f"variant; the lowest ratio is {ratios[lowest]:.2f} x ({lowest})"
         )
     failed = failures(report)
-    lines.append("everything holds" if not failed else f"{failed} failed")
+    lines.append("all checks passed" if not failed else f"{failed} failed")
     return "\n".join(lines)
 
 
 def write_json(
     path: Path, devices: Sequence[str], report: Report, seconds: Mapping[str, float]
 ) -> None:
-    """Whole at any time: it is written again after each row."""
+    """Writes the report atomically; called after each row."""
     known = _descriptions()
     content: dict[str, Any] = {
         "version": __version__,
@@ -75,7 +77,7 @@ def _descriptions() -> Mapping[str, str]:
 
 @cache
 def _driver() -> str:
-    """What nvidia-smi says of the cards and their driver; empty without it."""
+    """The GPUs and the driver according to nvidia-smi; empty if it is not installed."""
     command = [
         "nvidia-smi",
         "--query-gpu=name,driver_version,clocks.max.sm",

@@ -1,4 +1,4 @@
-"""What the parts of the check are given, and what they return."""
+"""The arguments and the results of the parts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Part", "Row", "Settings", "row"]
 
 
 class Row(TypedDict):
-    """One line of the report. `ok` is None where there is nothing to hold: a speed, a reason."""
+    """One line of the report. `ok` is None if nothing is checked, e.g. for a speed."""
 
     what: str
     ok: bool | None
@@ -21,22 +21,24 @@ class Row(TypedDict):
 
 
 def row(what: str, ok: bool | None, figure: str, **numbers: float) -> Row:
-    """Leaves out numbers that are not finite, for which JSON has no words; the figure says them."""
+    """Makes a row; omits numbers that are not finite, which JSON cannot represent."""
     finite = {name: number for name, number in numbers.items() if math.isfinite(number)}
     return Row(what=what, ok=ok, figure=figure, numbers=finite)
 
 
 @dataclass(frozen=True)
 class Settings:
-    """One set for all parts; each takes what it needs.
+    """The settings of a part.
 
     Attributes:
-        devices: under check; `speed`, `layers` and `sanitizer` take the first.
-        nets: of `layers`, `loss` and `speed`. precisions: of `layers` and `speed`.
-        batches, peers: of `speed`.
-        seconds: of this part, after which it is ended. `speed` leaves out what will not fit.
-        source: the folder of the repository, for its tests; None: there is none here.
-        tests: of `tests`, files or folders in `source`; empty: those that run on the devices.
+        devices: devices to check; `speed`, `layers` and `sanitizer` use only the first.
+        nets: networks for `layers`, `loss` and `speed`.
+        batches: batch sizes for `speed`.
+        precisions: precisions for `layers` and `speed`.
+        peers: PyTorch variants for `speed`.
+        seconds: time limit of the part.
+        source: folder of the repository, for `tests`; None if there is none.
+        tests: files or folders in `source` for `tests`; empty = the default.
     """
 
     devices: tuple[str, ...]
@@ -50,6 +52,7 @@ class Settings:
 
     @property
     def device(self) -> str:
+        """The first device."""
         return self.devices[0]
 
 

@@ -1,7 +1,7 @@
-"""Runs a command with a time limit, and hands on what it prints as it comes.
+"""Runs a command with a time limit and yields its output line by line.
 
-A command has a process group of its own, which ends with it. Whatever becomes of it, what it
-printed before is kept, and nothing waits for it longer than a little after its limit.
+A command runs in its own process group, which is killed at the end. All output up to that point is
+kept, and the caller waits only a few seconds beyond the time limit.
 """
 
 from __future__ import annotations
@@ -24,30 +24,30 @@ from alexnet_native.gpu_check.rows import Row, row
 
 __all__ = ["Child", "marked", "run_part", "told"]
 
-_MARK = "row: "  # before each line that is for this program
-# Seconds that a killed process has for its end, and its output for being read: a process that waits
-# within the driver cannot be killed, and one that left its group keeps the pipe open.
+_MARK = "row: "  # prefix of the lines that contain a value
+# Maximum number of seconds to wait for a killed process and its output: a process that is blocked
+# in the driver cannot be killed, and one that left the process group keeps the pipe open.
 _PATIENCE = 5.0
 
 
 def marked(value: object) -> str:
-    """A line that hands a value to the program that has started this one."""
+    """A line of output that passes a value to the parent process."""
     return f"{_MARK}{json.dumps(value)}\n"
 
 
 def told(line: str) -> Any:
-    """The value of such a line; None where the line is another one, or was cut off."""
+    """The value in a line made by `marked`; None for other or truncated lines."""
     if not (line.startswith(_MARK) and line.endswith("\n")):
         return None
     return json.loads(line.removeprefix(_MARK))
 
 
 class Child:
-    """One run of a command; `lines` starts it.
+    """One run of a command, started by `lines`.
 
-    Attributes, once the lines are over:
-        in_time: it ended by itself.
-        code: how it ended; None where it did not, not even when it was killed, or never began.
+    Attributes, valid after the last line:
+        in_time: whether the command ended before the time limit.
+        code: its exit code; None if it could not be started or killed.
     """
 
     def __init__(
@@ -60,12 +60,12 @@ class Child:
     ) -> None:
         self._command, self._seconds = command, seconds
         self._cwd, self._env = cwd, {**os.environ, **(env or {})}
-        self._said = ""  # the last line of its standard error
+        self._said = ""  # the last line of standard error
         self.in_time = True
         self.code: int | None = None
 
     def lines(self) -> Iterator[str]:
-        """The lines of its standard output, each as soon as it is there."""
+        """Runs the command and yields the lines of its standard output immediately."""
         end = time.monotonic() + self._seconds
         with tempfile.TemporaryFile() as errors:
             try:
@@ -99,17 +99,17 @@ class Child:
         )
 
     def _end(self, process: subprocess.Popen[str]) -> None:
-        """Of the whole group: its children may outlive it."""
+        """Kills the process group, since children may outlive the process."""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         with suppress(subprocess.TimeoutExpired):
             self.code = process.wait(_PATIENCE)
 
     def why(self) -> str | None:
-        """Why it did not end well, in some words; None: it did."""
+        """The reason for a failure; None if the command succeeded."""
         if not self.in_time:
             words = f"not done after {self._seconds:.0f} s"
-            return words if self.code is not None else f"{words}, and could not be ended"
+            return words if self.code is not None else f"{words}, and could not be killed"
         return None if self.code == 0 else self._said or f"exit code {self.code}"
 
 
@@ -121,7 +121,7 @@ def _read(pipe: IO[str], lines: SimpleQueue[str | None]) -> None:
 
 
 def _until(lines: SimpleQueue[str | None], end: float) -> Iterator[str]:
-    """What is there by then; less where the pipe is closed before."""
+    """The lines that arrive before the time `end` or the end of the pipe."""
     while (left := end - time.monotonic()) > 0:
         try:
             line = lines.get(timeout=left)
@@ -139,7 +139,7 @@ def _last_line(errors: IO[bytes]) -> str:
 
 
 def run_part(arguments: Sequence[str], seconds: float) -> Iterator[Row]:
-    """The rows of ``python -m alexnet_native.gpu_check`` with these arguments, as they come."""
+    """Runs ``python -m alexnet_native.gpu_check`` with the arguments; yields its rows."""
     command = [sys.executable, "-m", "alexnet_native.gpu_check", *arguments]
     child = Child(command, max(seconds, 1))
     count = 0

@@ -1,4 +1,4 @@
-"""Part "sanitizer": NVIDIA's compute-sanitizer on training steps of a small network."""
+"""Part "sanitizer": runs training steps of a small network under NVIDIA's compute-sanitizer."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from alexnet_native.gpu_check.running import Child
 
 __all__ = ["sanitizer"]
 
-_TOOLS = {"memcheck": 0.4, "racecheck": 0.2, "initcheck": 0.2, "synccheck": 0.2}  # share of time
-_FOUND = 86  # exit code of the checker where it has found something
-# Kernels whose name has this in it: ours lie in the namespace alexnet. Those of cuBLAS take most of
-# the time.
+_TOOLS = {"memcheck": 0.4, "racecheck": 0.2, "initcheck": 0.2, "synccheck": 0.2}  # shares of time
+_FOUND = 86  # exit code of the sanitizer if it has findings
+# Checks only our kernels, which are in the namespace alexnet; cuBLAS's would take most of the time.
 _KERNELS = ("--kernel-name", "kns=alexnet")
-# Of all kernels: what cuBLAS writes is initialised, too. Only what ours read is counted.
+# initcheck must watch all kernels, since cuBLAS initialises memory that ours read. Only findings in
+# our kernels are counted.
 _OPTIONS = {
     "memcheck": _KERNELS,
     "racecheck": (*_KERNELS, "--racecheck-report", "all"),
     "initcheck": (),
     "synccheck": _KERNELS,
 }
-# The layers of the paper's network, small; im2col is ours, where cuDNN's convolutions are not.
+# The layers of the paper's network, small. im2col is our code; cuDNN's convolutions are not.
 _SMALL = """
 import numpy as np
 from alexnet_native import Net
@@ -55,10 +55,10 @@ for precision in ("fp32", "bf16"):
 
 
 def sanitizer(settings: Settings) -> Iterator[Row]:
-    """A row for each tool, with nothing kept in the memory pool. None takes another one's time."""
+    """A row for each tool, each with its own time limit; the memory pool caches nothing."""
     tool = _checker()
     if tool is None:
-        yield row("compute-sanitizer", None, "not found: it comes with NVIDIA's toolkit")
+        yield row("compute-sanitizer", None, "not found; it is part of NVIDIA's CUDA toolkit")
         return
     program = [sys.executable, "-c", _SMALL.format(devices=(settings.device,))]
     end, shares = time.monotonic() + settings.seconds, dict(_TOOLS)
@@ -72,7 +72,7 @@ def sanitizer(settings: Settings) -> Iterator[Row]:
         said = [line.strip("= \n") for line in child.lines() if line.startswith("=")]
         summary = next((line for line in said if "SUMMARY" in line), "")
         if not (child.in_time and child.code in (0, _FOUND) and summary):
-            why = child.why() or (said[-1] if said else "") or "it said nothing"
+            why = child.why() or (said[-1] if said else "") or "it printed nothing"
             yield row(check, False, why)
             continue
         found = _findings(said)
@@ -81,7 +81,7 @@ def sanitizer(settings: Settings) -> Iterator[Row]:
 
 
 def _findings(said: Sequence[str]) -> list[str]:
-    """What it found in kernels of ours: what, and in which."""
+    """The findings in our kernels: the finding and the kernel."""
     what, found = "", []
     for line in said:
         if "alexnet::" in line:

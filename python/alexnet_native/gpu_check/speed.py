@@ -1,10 +1,11 @@
-"""Part "speed": the training step beside PyTorch's and beside the floor of the card.
+"""Part "speed": the training step compared with PyTorch's and with the lower bound of the device.
 
-Each cell is a net, a precision and a batch. Ours and PyTorch's forms of the same step take turns in
-one process, all with the upload of the images from the host; nobody waits for a step that has just
-begun. A compiled form is measured alone with ours, as its compiler is given its start anew, and
-takes longer than all the rest: in the first cell at once, in the others when those are done. A cell
-that will not fit into the part's time is left out, and said to be.
+A cell is a network, a precision and a batch size. Our step and the PyTorch variants alternate in
+one process. Every step uploads its images from host memory, and steps are enqueued without waiting
+for each other. A compiled variant is measured alone with ours, after resetting the compiler, since
+compiling takes longer than everything else: in the first cell immediately, in the others after all
+cells without compiling. Cells for which there is not enough time are left out, with a row that
+states this.
 """
 
 from __future__ import annotations
@@ -31,10 +32,10 @@ from alexnet_native.reports.roofline import Floor, direct_floor
 
 __all__ = ["COMPILED", "TARGET", "speed"]
 
-COMPILED = ", compile"  # behind a cell's name, in the rows of the compiled forms
-TARGET = 1.3  # times the best PyTorch row
+COMPILED = ", compile"  # suffix of the cell's name in the rows of compiled variants
+TARGET = 1.3  # ratio to the fastest PyTorch variant
 _ROUNDS, _STEPS = 3, 5
-_ONCE_MORE = 1.5  # a cell is begun if the time left is so many times that of the slowest so far
+_ONCE_MORE = 1.5  # a cell starts if this many times the time of the slowest cell so far is left
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def speed(settings: Settings) -> Iterator[Row]:
     yield _limits_row(settings.device, limits)
     peers = [name for name in settings.peers if find_spec("torch")]
     if settings.peers and not peers:
-        yield row("PyTorch", None, "not installed: ours alone")
+        yield row("PyTorch", None, "not installed; only our step is measured")
     plain = [peer for peer in peers if not is_compiled(peer)]
     compiled = [peer for peer in peers if is_compiled(peer)]
     first, *others = [
@@ -76,12 +77,12 @@ def speed(settings: Settings) -> Iterator[Row]:
 def _in_time(
     cells: Sequence[Cell], end: float, what: str, rows: Callable[[Cell], Iterator[Row]]
 ) -> Iterator[Row]:
-    """The rows of the cells for as long as there is time, and which are left out."""
+    """The rows of the cells while there is time, and a row about the cells left out."""
     slowest = 0.0
     for i, cell in enumerate(cells):
         began = time.monotonic()
         if end - began < _ONCE_MORE * slowest or end < began:
-            why = f"{len(cells) - i} left out, from {cell} on: no time for them"
+            why = f"{len(cells) - i} left out for lack of time, starting with {cell}"
             yield row(what, None, why)
             return
         yield from rows(cell)
@@ -92,18 +93,18 @@ def _limits_row(device: str, limits: _core.PeakRates) -> Row:
     rates = {"fp32": limits["fp32"], "TF32": limits["tf32"], "bf16": limits["bf16"]}
     words = [f"{name} {rate / 1e12:.2f} TFLOP/s" for name, rate in rates.items() if rate]
     words.append(f"memory {limits['bytes'] / 1e9:,.0f} GB/s")
-    return row(f"{device} at best", None, ", ".join(words), **rates, bytes=limits["bytes"])
+    return row(f"{device} peak rates", None, ", ".join(words), **rates, bytes=limits["bytes"])
 
 
 class _Cells:
-    """Measures cells; the batch of the last one is kept for the next."""
+    """Measures cells; the batch of the last cell is kept for the next."""
 
     def __init__(self, device: str, limits: _core.PeakRates, *, has_peers: bool) -> None:
         self._device, self._limits, self._has_peers = device, limits, has_peers
         self._batches: dict[tuple[str, int], Batch] = {}
 
     def rows(self, cell: Cell, groups: Sequence[Sequence[str]]) -> Iterator[Row]:
-        """Ours beside each group of PyTorch's forms, a row for each."""
+        """A row for each group of PyTorch variants, compared with our step."""
         try:
             net = BaseNet(cell.net, devices=(self._device,), precision=cell.precision)
         except (ModelError, _core.UnavailableError) as error:
@@ -125,14 +126,14 @@ class _Cells:
     def _batch(self, cell: Cell) -> Batch:
         key = (cell.net, cell.batch)
         if key not in self._batches:
-            self._batches.clear()  # one of 1024 images has 630 MB
+            self._batches.clear()  # a batch of 1024 images needs 630 MB
             self._batches[key] = Batch(*key, for_torch=self._has_peers)
         return self._batches[key]
 
     def _contestants(
         self, cell: Cell, batch: Batch, own: Contestant, peers: Sequence[str]
     ) -> tuple[dict[str, Contestant], dict[str, str]]:
-        """Those that can do it, and why the others cannot."""
+        """The contestants that work, and the reasons why the others do not."""
         contestants, failed = {"ours": own}, {}
         for peer in peers:
             try:
@@ -162,7 +163,7 @@ def _row(
         feeds["PyTorch"] = contestants[best].feed
     if floor:
         numbers["floor"] = batch / floor.all_taps
-        figure += f", {own / numbers['floor']:.0%} of the floor"
+        figure += f", {own / numbers['floor']:.0%} of the lower bound's speed"
     figure += "; images " + ", ".join(f"{side}: {feed}" for side, feed in feeds.items())
     if failed:
         figure += "; " + ", ".join(f"no {peer} ({why})" for peer, why in failed.items())
@@ -170,7 +171,7 @@ def _row(
 
 
 def _medians(contestants: dict[str, Contestant]) -> dict[str, float]:
-    """Seconds of a step of each; they take turns."""
+    """The median seconds of a step of each contestant; they alternate."""
     times: dict[str, list[float]] = {name: [] for name in contestants}
     for contestant in contestants.values():
         contestant.seconds(3)

@@ -1,4 +1,4 @@
-"""Part "tests": the repository's tests on the devices, each told of when it is done."""
+"""Part "tests": runs the repository's tests on the devices and reports each result immediately."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from alexnet_native.gpu_check.running import Child, told
 
 __all__ = ["DEFAULT", "tests"]
 
-# What runs on the devices themselves. The whole suite takes minutes, most of them on the CPU.
+# The tests that run on the devices. The whole suite takes minutes, most of it on the CPU.
 DEFAULT = (
     "tests/layers",
     "tests/net/test_equal_to_cpu.py",
@@ -22,7 +22,7 @@ DEFAULT = (
 _OPTIONS = (
     "-q",
     *("-p", "no:cacheprovider"),
-    # It warns while it is set up if tests run in parallel, and warnings are errors here.
+    # The plugin warns if tests run in parallel, and warnings are errors here.
     *("-p", "no:benchmark"),
     "--continue-on-collection-errors",
 )
@@ -30,9 +30,9 @@ _OUTCOMES = ("passed", "failed", "skipped")
 
 
 def tests(settings: Settings) -> Iterator[Row]:
-    """A row for each failure at once, for each file when it is done, and for all."""
+    """A row for each failure, for each finished file, and for all tests."""
     if settings.source is None:
-        yield row("tests", None, "no checkout of the repository here: --source names one")
+        yield row("tests", None, "no checkout of the repository found; specify it with --source")
         return
     if find_spec("pytest") is None:
         yield row("tests", None, "pytest is not installed")
@@ -56,7 +56,7 @@ def tests(settings: Settings) -> Iterator[Row]:
         if done["outcome"] == "failed":
             yield row(done["test"], False, done["why"])
         name, colons, _ = done["test"].partition("::")
-        if not colons:  # a file that cannot be read
+        if not colons:  # a file that cannot be collected
             continue
         if name != file:
             yield from _file_row(file, of_file)
@@ -64,13 +64,13 @@ def tests(settings: Settings) -> Iterator[Row]:
         of_file[done["outcome"]] += 1
     yield from _file_row(file, of_file)
     figure, why = _words(every), child.why()
-    if why and not (child.in_time and every["failed"]):  # else the failures are the reason
+    if why and not (child.in_time and every["failed"]):  # otherwise the failures are the reason
         figure += f": {last if child.in_time and why.startswith('exit code') else why}"
     yield row("all", why is None and every["failed"] == 0, figure, **every)
 
 
 def _file_row(file: str, outcomes: Counter[str]) -> Iterator[Row]:
-    """Nothing holds or fails here where a test failed: that one has its own row."""
+    """The row of a file; neither passed nor failed if a test failed, which has its own row."""
     if outcomes:
         holds = True if outcomes["passed"] and not outcomes["failed"] else None
         yield row(file, holds, _words(outcomes), **outcomes)

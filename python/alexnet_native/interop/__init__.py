@@ -1,3 +1,3 @@
-"""Doors to other frameworks; nothing else of the package imports them."""
+"""Interfaces to other frameworks; only gpu_check, tests and benchmarks import them."""
 
 from __future__ import annotations

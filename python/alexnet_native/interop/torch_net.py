@@ -1,4 +1,4 @@
-"""The named networks in PyTorch, built from our own descriptions, and their training step."""
+"""The named networks in PyTorch, built from their descriptions, and a training step for them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = [
 
 
 class _GroupedNorm(nn.Module):
-    """Local response normalisation within each group of channels, which PyTorch does not have."""
+    """Local response normalisation within groups of channels, which PyTorch does not provide."""
 
     def __init__(self, norm: nn.LocalResponseNorm, groups: int) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ def _module(words: Mapping[str, Any], channels: int, exact: bool) -> nn.Module |
         )
     if kind == "dense":
         return nn.LazyLinear(words["channels"])
-    if kind == "lrn":  # PyTorch divides alpha by the size
+    if kind == "lrn":  # PyTorch divides alpha by the window's size
         alpha = words["alpha"] * (words["size"] if words["alpha_mode"] == "sum" else 1)
         norm = nn.LocalResponseNorm(words["size"], alpha, words["beta"], words["k"])
         groups = words.get("groups", 1)
@@ -64,15 +64,19 @@ def _module(words: Mapping[str, Any], channels: int, exact: bool) -> nn.Module |
 def build(
     description: Description, *, exact: bool = False
 ) -> tuple[nn.Sequential, tuple[int, int, int]]:
-    """The network as modules named as the layers are, and the shape of its images.
+    """Builds a PyTorch network; its modules have the names of the layers.
 
     Args:
-        exact: computes what ours computes. Else what PyTorch does fastest with the same work:
-            images of the size that gives as many outputs without rounding up, and normalisation
-            across the groups (two channels of each differ).
+        description: the network.
+        exact: whether to compute exactly the same function. If False, the network does the same
+            amount of work in the form that is fastest in PyTorch: the input is larger instead of
+            padded on one side, and LRN crosses the groups (two channels of each group differ).
+
+    Returns:
+        The network, and its input shape: channels, height, width.
 
     Raises:
-        ValueError: a layer has no counterpart.
+        ValueError: PyTorch has no module for a layer.
     """
     layers = description.native_layers()
     channels, height, width = description.input_shape
@@ -96,20 +100,20 @@ def build(
         channels = words.get("channels", channels)
     net = nn.Sequential(modules)
     with torch.no_grad():
-        net(torch.zeros(1, *shape))  # gives the lazy layers their sizes
+        net(torch.zeros(1, *shape))  # initialises the lazy layers
     return net, shape
 
 
 def torch_device(device: str) -> str:
-    """PyTorch's name of a device: "cpu:1" is its "cpu", as is "cuda:0" where it sees no GPU."""
+    """PyTorch's name for a device; "cpu" for CPU devices, and for GPUs if PyTorch has no CUDA."""
     return device if device.startswith("cuda") and torch.cuda.is_available() else "cpu"
 
 
 def forget_compiled() -> None:
-    """Begins anew with compiling, also for steps that are compiled already.
+    """Discards all compiled functions, including those of existing steps.
 
-    PyTorch compiles a function eight times at most, for all networks of a process together, and
-    then runs it uncompiled.
+    PyTorch compiles a function at most eight times per process, for all networks together, and
+    afterwards runs it uncompiled.
     """
     from torch import _dynamo
 
@@ -117,32 +121,37 @@ def forget_compiled() -> None:
 
 
 def release_memory() -> None:
-    """Gives the devices' memory back that PyTorch keeps for later."""
+    """Frees the GPU memory that PyTorch has cached."""
     torch.cuda.empty_cache()
 
 
 def without_cudnn() -> AbstractContextManager[Any]:
-    """Convolutions by PyTorch's own matrix products, for as long as it lasts."""
+    """A context in which PyTorch computes convolutions without cuDNN."""
     flags: AbstractContextManager[Any] = torch.backends.cudnn.flags(enabled=False)
     return flags
 
 
 def load(net: nn.Sequential, params: Mapping[str, NDArray[Any]]) -> None:
-    """Copies our parameters (``conv1.weight``, ...) into the network."""
+    """Copies parameters of a Net (``conv1.weight``, ...) into the PyTorch network."""
     state = {name: torch.from_numpy(np.array(value)) for name, value in params.items()}
     net.load_state_dict(state)
 
 
 class Step:
-    """One training step: upload, loss, every gradient, momentum and decay, update.
+    """One training step: upload, forward, backward and update.
 
-    On a GPU the step returns before it is done; `finish` waits. Images are uploaded from pinned
-    memory in every step; on the CPU they are taken as they are.
+    On a GPU a step returns before it is complete; `finish` waits for it. The images are uploaded
+    from pinned memory in every step. On the CPU they are not copied.
 
     Args:
-        device: of PyTorch: "cpu", "cuda:0".
-        precision: "fp32", "tf32" (of CUDA), or "bf16" (autocast; the weights stay fp32).
-        lr, momentum, decay: of ``torch.optim.SGD``.
+        net: the PyTorch network.
+        images: float32 (N, C, H, W).
+        labels: integers (N,).
+        lr, momentum, decay: arguments of ``torch.optim.SGD``.
+        device: PyTorch's name: "cpu", "cuda:0".
+        precision: "fp32", "tf32" (CUDA only) or "bf16" (autocast; weights remain float32).
+        channels_last: whether to use the channels-last memory format.
+        compiled: whether to use ``torch.compile``.
     """
 
     def __init__(
@@ -179,7 +188,7 @@ class Step:
         return nullcontext()
 
     def __call__(self) -> Tensor:
-        """The loss before the update, on the device."""
+        """Runs a step; returns the loss before the update, on the device."""
         torch.backends.cuda.matmul.allow_tf32 = self._tf32
         torch.backends.cudnn.allow_tf32 = self._tf32
         images = self._images.to(self._device, non_blocking=True)
@@ -192,5 +201,6 @@ class Step:
         return loss.detach()
 
     def finish(self) -> None:
+        """Waits until all steps are complete."""
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)

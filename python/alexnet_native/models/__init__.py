@@ -1,4 +1,4 @@
-"""Networks by name, from a TOML file, or from Python."""
+"""Network descriptions: the named networks, TOML files, and Python."""
 
 from __future__ import annotations
 
@@ -41,13 +41,14 @@ def describe(
     """The description of a network.
 
     Args:
-        model: a name of `NAMES`, the path of a TOML file, or a description.
-        classes: outputs; None keeps the network's own number.
-        options: what the named network offers: ``activation`` of figure1, ``top_device`` of the
-            two-tower ones.
+        model: a name in `NAMES`, the path of a TOML file, or a description.
+        classes: number of outputs (default: from the network).
+        options: options of the named network: ``activation`` for figure1, ``top_device`` for
+            networks with two towers.
 
     Raises:
-        ModelError: there is no such network or file, an option is unknown, or the file is wrong.
+        ModelError: the network or file does not exist, an option is unknown, or the file is not
+            valid.
     """
     if isinstance(model, str) and (build := _NETS.get(model)):
         known = [name for name in inspect.signature(build).parameters if name != "classes"]
@@ -58,7 +59,7 @@ def describe(
     elif isinstance(model, Description):
         description = model
     else:
-        raise ModelError(f"a network is a name, a file or a Description, not {model!r}")
+        raise ModelError(f"a network must be a name, a file or a Description, not {model!r}")
     _require_options(description.name, options, [])
     return description if classes is None else description.with_classes(classes)
 
@@ -69,8 +70,8 @@ def _read(model: str | Path) -> Description:
         near = difflib.get_close_matches(model, NAMES, n=1)
         hint = f": did you mean {near[0]!r}?" if near else "."
         raise ModelError(
-            f"there is no network called {model!r}{hint} There are {', '.join(NAMES)}; "
-            "the path of a .toml file is taken as well"
+            f"there is no network called {model!r}{hint} The networks are {', '.join(NAMES)}; "
+            "the path of a .toml file is also accepted"
         )
     try:
         text = path.read_text(encoding="utf-8")
@@ -84,5 +85,5 @@ def _read(model: str | Path) -> Description:
 def _require_options(name: str, options: dict[str, Any], known: list[str]) -> None:
     for option in options:
         if option not in known:
-            offers = f"it takes {', '.join(known)}" if known else "it takes none"
-            raise ModelError(f"network {name!r} has no option {option!r}; {offers}")
+            options_are = f"its options are {', '.join(known)}" if known else "it has no options"
+            raise ModelError(f"network {name!r} has no option {option!r}; {options_are}")

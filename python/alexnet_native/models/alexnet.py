@@ -1,8 +1,9 @@
-"""AlexNet as its authors had it: in the paper, in the code that they ran, and on one GPU.
+"""The AlexNets of the 2012 authors: the paper, the source code that they ran, and one GPU.
 
 Krizhevsky, Sutskever, Hinton: "ImageNet Classification with Deep Convolutional Neural Networks",
-NIPS 2012, and their source as published by the Computer History Museum. Weights start with an SD of
-0.01 and biases at 0 unless a line says otherwise; docs/numerics.md says what each number rests on.
+NIPS 2012, and the source code published by the Computer History Museum. Initial weights have a
+standard deviation of 0.01 and initial biases are 0 unless a layer states other values.
+docs/numerics.md gives the origin of each number.
 """
 
 from __future__ import annotations
@@ -27,10 +28,11 @@ from alexnet_native.models.description import Description
 
 __all__ = ["alexnet", "alexnet_6conv", "alexnet_2012", "alexnet_one_gpu"]
 
-# With `ceil`, 224 gives 55 x 55: the last window runs 3 pixels over the edge, into zeros.
+# With `ceil`, 224 gives 55 x 55 outputs: the last window extends 3 pixels beyond the edge and reads
+# zeros there.
 _INPUT_2012 = (3, 224, 224)
 
-# Section 3.3: k = 2, n = 5, alpha = 1e-4, beta = 0.75; a tower normalises its own maps only.
+# Section 3.3: k = 2, n = 5, alpha = 1e-4, beta = 0.75. Each tower normalises only its own maps.
 _PAPER_LRN: dict[str, Any] = {"size": 5, "k": 2.0, "alpha": 1e-4, "beta": 0.75, "alpha_mode": "sum"}
 # The source divides the configured 1e-4 by the window's size, and 1e-3 by its area.
 _SOURCE_LRN = {**_PAPER_LRN, "alpha_mode": "mean"}
@@ -38,18 +40,18 @@ _SOURCE_LRN_WITHIN: dict[str, Any] = {
     "size": 5, "k": 1.0, "alpha": 1e-3, "beta": 0.75, "alpha_mode": "mean",
 }  # fmt: skip
 
-# Biases learn twice as fast as weights in the source, and do not decay.
+# In the source, the learning rate of biases is twice that of weights; biases have no decay.
 _FAST_BIAS = {"bias_lr": 2.0}
 
 
 def alexnet(classes: int = 1000, *, top_device: int = 0) -> Description:
-    """The network of the 2012 paper: two towers that meet at conv3, fc6, fc7 and fc8.
+    """The network of the 2012 paper: two towers, connected at conv3, fc6, fc7 and fc8.
 
-    On one device the halves are groups of whole layers; on two devices each has its own.
+    On one device the towers are groups of the layers; on two devices each device has one tower.
 
     Args:
-        classes: outputs of fc8.
-        top_device: the device of fc8 and the softmax, 0 or 1.
+        classes: number of outputs of fc8.
+        top_device: index of the device of fc8 and the softmax, 0 or 1.
     """
     return Description(
         name="alexnet",
@@ -85,11 +87,12 @@ def alexnet(classes: int = 1000, *, top_device: int = 0) -> Description:
 
 
 def alexnet_2012(classes: int = 1000, *, top_device: int = 0) -> Description:
-    """What was run for the paper (the source's configuration 145).
+    """The network that the authors ran for the paper (configuration 145 of the source).
 
-    It differs from the text: layer 1 normalises before pooling and ReLU, a normalisation within
-    each map follows the one of layer 2, alpha is divided by the window, conv3 to conv5 start at
-    0.03, and biases learn at twice the rate.
+    Differences from the paper: layer 1 is normalised before pooling and ReLU, layer 2 has an
+    additional normalisation within each map, alpha is divided by the window's size, the initial
+    weights of conv3 to conv5 have a standard deviation of 0.03, and the learning rate of biases is
+    twice that of weights.
     """
     rule = _FAST_BIAS
     return Description(
@@ -128,9 +131,10 @@ def alexnet_2012(classes: int = 1000, *, top_device: int = 0) -> Description:
 
 
 def alexnet_6conv(classes: int = 1000, *, top_device: int = 0) -> Description:
-    """The net of the paper's last row: a sixth convolution over the last pool of `alexnet_2012`.
+    """`alexnet_2012` with a sixth convolution after the last pooling layer (the paper's Table 2).
 
-    It reads both towers. The paper pre-trained it on the Fall 2011 release of ImageNet.
+    The sixth convolution reads both towers. The paper pre-trained this network on the Fall 2011
+    release of ImageNet.
     """
     base = alexnet_2012(classes, top_device=top_device)
     above = [layer["name"] for layer in base.layers].index("fc6")
@@ -144,7 +148,7 @@ def alexnet_6conv(classes: int = 1000, *, top_device: int = 0) -> Description:
 
 
 def alexnet_one_gpu(classes: int = 1000) -> Description:
-    """The paper's comparator on one GPU: one tower, but conv5 keeps its 256 maps for fc6."""
+    """The paper's one-GPU network (section 3.2): one tower, but conv5 has 256 maps."""
     rule = _FAST_BIAS
     return Description(
         name="alexnet-one-gpu",
@@ -180,13 +184,13 @@ def alexnet_one_gpu(classes: int = 1000) -> Description:
 
 
 def _top(device: int, **attributes: Any) -> tuple[Layer, ...]:
-    """fc8 and the softmax, whole, on one device; it reads the halves of both towers."""
+    """fc8 and the softmax, on one device; fc8 reads both towers."""
     place: dict[str, Any] = {"device": device} if device else {}
     return dense("fc8", "classes", **attributes, **place), softmax(**place)
 
 
 def _as_in_2012(*, epochs: int, schedule: str) -> dict[str, Any]:
-    """The logged runs: rates were lowered by hand, the centre of the mean image was subtracted."""
+    """The logged runs: learning rates lowered by hand, centre of the mean image subtracted."""
     return default_config(
         epochs=epochs,
         schedule=schedule,

@@ -1,7 +1,6 @@
-"""The words that networks are written in: one function per layer type, each a line of a table.
+"""Functions that make the dictionaries of a ``Description``, one function per layer type.
 
-``Description`` takes plain dictionaries; these functions only save the quotes. The native core
-rejects a word that the layer type does not know.
+The native core raises an error for attributes that the layer type does not have.
 """
 
 from __future__ import annotations
@@ -75,10 +74,13 @@ def softmax(name: str = "prob", **attributes: Any) -> Layer:
 
 
 def split(*layers: Layer) -> tuple[Layer, ...]:
-    """The layers, each cut in two halves where the network runs on two devices."""
+    """The layers, each split into two halves if the network runs on two devices."""
     return tuple({**layer, "towers": 2} for layer in layers)
 
 
 def unit(fan_in: int) -> float:
-    """The std that gives a sum of `fan_in` unit signals an SD of 1 (LeCun et al. 1998, 4.6)."""
+    """Initial weight deviation for outputs of unit deviation: 1 / sqrt(fan_in).
+
+    Source: LeCun et al. (1998), "Efficient BackProp", section 4.6.
+    """
     return round(1 / math.sqrt(fan_in), 4)

@@ -1,7 +1,8 @@
-"""Nets for 32 x 32 pictures by the same author: the example layers of his cuda-convnet.
+"""Networks for 32 x 32 images by Krizhevsky: the example layers of his cuda-convnet.
 
-Pixels are 0..255 minus the mean image. Weights learn at 0.001, biases at 0.002 without decay. Every
-pool is 3 x 3 with stride 2 and `ceil`: 32 -> 16 -> 8 -> 4. Names carry the published error.
+Pixels are 0..255 minus the mean image. The learning rate is 0.001 for weights and 0.002 for biases,
+which have no decay. Every pooling layer is 3 x 3 with stride 2 and `ceil`: 32 -> 16 -> 8 -> 4. The
+names contain the published error.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def _defaults(**changes: Any) -> dict[str, Any]:
 
 
 def cifar10_quick(classes: int = 10) -> Description:
-    """26 % error in 80 seconds (on a GTX 580): the first net to try."""
+    """26 % error after 80 seconds on a GTX 580: the network to try first."""
     small, large = _learn(0.004), _learn(0.03)
     return Description(
         name="cifar10-quick",
@@ -73,7 +74,7 @@ def cifar10_quick(classes: int = 10) -> Description:
 
 
 def cifar10_18pct(classes: int = 10) -> Description:
-    """18 % error: three convolutions, normalised within each map after the first two pools."""
+    """18 % error: three convolutions, normalisation within each map after two pooling layers."""
     norm: dict[str, Any] = {
         "size": 3, "k": 1.0, "alpha": 5e-5, "beta": 0.75, "alpha_mode": "mean",
     }  # fmt: skip
@@ -87,7 +88,7 @@ def cifar10_18pct(classes: int = 10) -> Description:
 
 
 def cifar10_19pct(classes: int = 10) -> Description:
-    """19 % error: the 18 % net without its normalisation, and more decay on top."""
+    """19 % error: `cifar10_18pct` without normalisation and with more decay in the last layer."""
     return _three_convolutions("cifar10-19pct", classes, top_decay=3.0)
 
 
@@ -124,12 +125,12 @@ def _three_convolutions(
 
 
 def cifar10_13pct(classes: int = 10) -> Description:
-    """13 % error with translations: two convolutions, then two layers of unshared weights."""
+    """13 % error with random crops: two convolutions, then two layers with unshared weights."""
     return _local_net("cifar10-13pct", classes, local3=32, top_decay=0.004)
 
 
 def cifar10_11pct(classes: int = 10) -> Description:
-    """11 % error: the 13 % net normalised across maps after both pools, and a wider local3."""
+    """11 % error: `cifar10_13pct` with normalisation across maps and a wider local3."""
     norm: dict[str, Any] = {
         "size": 9, "k": 1.0, "alpha": 1e-3, "beta": 0.75, "alpha_mode": "mean",
     }  # fmt: skip
@@ -173,7 +174,7 @@ def _local_net(
             dense("fc10", "classes", weight_std=0.01, **_learn(top_decay)),
             softmax(),
         ),
-        # ReferenceResult: about 450 epochs, then 10 at a tenth and 10 at a hundredth of the rate.
+        # As published: about 450 epochs, then 10 at a tenth and 10 at a hundredth of the rate.
         default_config=_defaults(
             epochs=470, schedule="step@450,460", random_crop=True, mirror=True
         ),
@@ -181,18 +182,18 @@ def _local_net(
 
 
 def figure1(classes: int = 10, *, activation: str = "relu") -> Description:
-    """The paper's Figure 1: four layers, unregularised, whose neurons are to be compared.
+    """The paper's Figure 1: a four-layer network for comparing activation functions.
 
-    No configuration of it was released. This one has the widths of the 19 % net, initial values
-    under which both ReLU and tanh units start in their working range, and no decay.
+    Its configuration was not published. This one has the widths of `cifar10_19pct`, no decay, and
+    initial weights with which both ReLU and tanh units start in their useful range.
 
     Args:
-        classes: outputs.
+        classes: number of outputs.
         activation: relu, tanh, logistic, abs, abs_tanh or softplus.
     """
     if activation not in ACTIVATIONS:
         raise ModelError(
-            f"activation {activation!r} is unknown; there are {', '.join(ACTIVATIONS)}"
+            f"activation {activation!r} is unknown; it must be one of {', '.join(ACTIVATIONS)}"
         )
     return Description(
         name="figure1",

@@ -1,4 +1,4 @@
-"""How a network's authors trained it: the defaults of a run, which its own settings override."""
+"""The default settings of a network, as its authors trained it; a run's settings override them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from alexnet_native.renamed import current_name
 
 __all__ = ["default_config", "read_table", "to_table"]
 
-# What else a run needs follows from the description: the crop is the height and width of the input,
-# dropout is a layer, and a layer multiplies the rate (``weight_lr``, ``bias_lr``) or has its own
-# decay.
+# The other settings follow from the description: the crop is the height and width of the input,
+# dropout is a layer, and layers have multipliers of the learning rate (``weight_lr``, ``bias_lr``)
+# and their own decay.
 _NAMES = (
     "lr", "batch_size", "momentum", "weight_decay", "epochs", "schedule", "random_crop", "mirror",
     "offsets", "mean", "scale", "color_std", "color_axes", "color_divisor",
@@ -22,10 +22,10 @@ _PAPER = TrainConfig(schedule="plateau")  # Krizhevsky et al. (2012), section 5
 
 
 def default_config(**changes: Any) -> dict[str, Any]:
-    """The settings that a network determines, by the names of ``TrainConfig``.
+    """The settings that a network determines, by their names in ``TrainConfig``.
 
     Args:
-        changes: those that differ from the paper's.
+        changes: the settings that differ from the paper's.
 
     Raises:
         ConfigError: a value is out of range.
@@ -39,15 +39,15 @@ def default_config(**changes: Any) -> dict[str, Any]:
 
 
 def to_table(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Those that differ from the paper's, for a TOML table."""
+    """The settings that differ from the paper's, for a TOML table."""
     return {name: value for name, value in values.items() if value != getattr(_PAPER, name)}
 
 
 def read_table(table: Mapping[str, Any]) -> dict[str, Any]:
-    """The default configuration of the table [training] of a network's TOML file.
+    """Reads the default settings from the table [training] of a network's TOML file.
 
     Raises:
-        ModelError: a setting is unknown, or a value has another type or is out of range.
+        ModelError: a setting is unknown, or a value has the wrong type or is out of range.
     """
     try:
         return default_config(

@@ -1,4 +1,4 @@
-"""What a network is: a name, an input, a number of classes and a list of layers."""
+"""The description of a network: name, input shape, number of classes and layers."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 @dataclass(frozen=True)
 class ParamRule:
-    """How one layer's weights and biases learn, relative to the run's settings.
+    """Learning rate multipliers and decays of one layer.
 
     Attributes:
-        weight_lr, bias_lr: multipliers of the run's learning rate.
-        weight_decay: absolute; None takes the run's.
-        bias_decay: absolute; None is 0: biases do not decay.
+        weight_lr, bias_lr: multipliers of the learning rate.
+        weight_decay: decay of the weights; None = the setting of the training run.
+        bias_decay: decay of the biases; None = 0.
     """
 
     weight_lr: float = 1.0
@@ -38,18 +38,17 @@ class Description:
     """A network before it is built.
 
     Attributes:
-        name: what ``describe`` prints.
+        name: name of the network.
         input_shape: channels, height, width.
-        classes: outputs; a layer that writes ``channels = "classes"`` has as many.
-        layers: dictionaries with ``name``, ``type``, optional ``input``, ``towers`` and ``device``,
-            and the words of the type; also ``weight_lr``, ``bias_lr``, ``weight_decay`` and
-            ``bias_decay``, which only training reads. The first layer reads "data", every other one
-            the layer before it, unless ``input`` names others.
-        default_config: settings of a training run, unless the run has its own; made by
-            ``models.default_config``.
+        classes: number of outputs; layers with ``channels = "classes"`` have this many channels.
+        layers: dictionaries with ``name``, ``type``, optionally ``input``, ``towers`` and
+            ``device``, and the attributes of the type. ``weight_lr``, ``bias_lr``,
+            ``weight_decay`` and ``bias_decay`` are used only in training. Without ``input``, the
+            first layer reads "data" and every other layer reads the one before it.
+        default_config: default settings of a training run; made by ``models.default_config``.
 
     Raises:
-        ModelError: a field is missing or wrong; the message names it.
+        ModelError: a field is missing or not valid; the message names it.
     """
 
     name: str
@@ -59,16 +58,16 @@ class Description:
     default_config: Mapping[str, Any] = field(default_factory=default_config)
 
     def __post_init__(self) -> None:
-        _require(isinstance(self.name, str) and self.name != "", "name must be a text")
+        _require(isinstance(self.name, str) and self.name != "", "name must be a non-empty string")
         shape = tuple(self.input_shape) if isinstance(self.input_shape, (list, tuple)) else ()
         _require(
             len(shape) == 3 and all(_is_count(size) for size in shape),
-            f"input must be [channels, height, width], three whole numbers above 0, "
+            f"input must be [channels, height, width], three integers above 0, "
             f"not {self.input_shape!r}",
         )
         _require(
             _is_count(self.classes),
-            f"classes must be a whole number above 0, not {self.classes!r}",
+            f"classes must be an integer above 0, not {self.classes!r}",
         )
         _require(
             isinstance(self.layers, (list, tuple)) and len(self.layers) > 0,
@@ -79,20 +78,20 @@ class Description:
         object.__setattr__(self, "layers", _checked_layers(self.layers))
 
     def with_classes(self, classes: int) -> Description:
-        """The same network with another number of outputs in the layers that ask for "classes"."""
+        """A copy with another number of classes."""
         return replace(self, classes=classes)
 
     def with_input(self, shape: tuple[int, int, int]) -> Description:
-        """The same layers on another input: channels, height, width."""
+        """A copy with another input shape: channels, height, width."""
         return replace(self, input_shape=shape)
 
     def with_engine(self, engine: str) -> Description:
-        """The same with one engine for every convolution."""
+        """A copy that uses the given engine for all convolutions."""
         layers = ({**x, "engine": engine} if x["type"] == "conv" else x for x in self.layers)
         return replace(self, layers=tuple(layers))
 
     def native_layers(self) -> list[dict[str, Any]]:
-        """The layers as the native core reads them: no training words, "classes" as a number."""
+        """The layers for the native core: without training attributes, "classes" as a number."""
         return [
             {
                 word: self.classes if (word, value) == ("channels", "classes") else value
@@ -103,28 +102,29 @@ class Description:
         ]
 
     def rules(self) -> dict[str, ParamRule]:
-        """How each layer learns, by layer name."""
+        """The training attributes of each layer, by layer name."""
         return {
             layer["name"]: ParamRule(**{w: layer[w] for w in _TRAINING_WORDS if w in layer})
             for layer in self.layers
         }
 
     def to_toml(self) -> str:
-        """The text that :meth:`from_toml` reads back to an equal description."""
+        """TOML from which :meth:`from_toml` makes an equal description."""
         from alexnet_native.models.toml import write_description
 
         return write_description(self)
 
     @classmethod
     def from_toml(cls, text: str, *, source: str = "the description") -> Description:
-        """Reads a network.
+        """Reads a network from TOML.
 
         Args:
-            text: TOML: ``name``, ``input``, ``classes``, ``[[layers]]``, optional ``[training]``.
-            source: where it is from, for messages.
+            text: TOML with ``name``, ``input``, ``classes``, ``[[layers]]`` and optionally
+                ``[training]``.
+            source: name of the document, for error messages.
 
         Raises:
-            ModelError: the text is not TOML, or a field is missing, unknown or wrong.
+            ModelError: the text is not valid TOML, or a field is missing, unknown or not valid.
         """
         from alexnet_native.models.toml import read_description
 
@@ -135,7 +135,7 @@ def _checked_layers(layers: Any) -> tuple[dict[str, Any], ...]:
     seen = {"data"}
     checked = []
     for position, layer in enumerate(layers, start=1):
-        _require(isinstance(layer, Mapping), f"layer {position} must be a table of words")
+        _require(isinstance(layer, Mapping), f"layer {position} must be a table of attributes")
         for key in ("name", "type"):
             value = layer.get(key)
             _require(
@@ -145,17 +145,18 @@ def _checked_layers(layers: Any) -> tuple[dict[str, Any], ...]:
         name = layer["name"]
         _require(
             _NAME.fullmatch(name) is not None,
-            f"layer {position}: the name {name!r} may only have letters, digits, '_' and '-'",
+            f"layer {position}: the name {name!r} may contain only letters, digits, '_' and '-'",
         )
         _require(
-            name != "data", f"layer {position}: 'data' is the network's input; take another name"
+            name != "data",
+            f"layer {position}: 'data' is the name of the network's input; use another name",
         )
-        _require(name not in seen, f"there are two layers called {name!r}: names must differ")
+        _require(name not in seen, f"there are two layers called {name!r}; names must be unique")
         words = {str(word): _plain(name, word, value) for word, value in layer.items()}
         for read in _names(name, words.get("input")):
             _require(
                 read in seen,
-                f"layer {name!r} reads {read!r}, which is no layer before it",
+                f"layer {name!r}: input {read!r} is not defined by an earlier layer",
             )
         for word in _TRAINING_WORDS:
             value = words.get(word, 0.0)
@@ -174,7 +175,7 @@ def _names(layer: str, value: Any) -> list[str]:
 
 
 def _plain(layer: str, word: str, value: Any) -> Any:
-    """NumPy numbers as Python numbers, so that TOML and the native core take them."""
+    """Converts NumPy numbers to Python numbers, for TOML and the native core."""
     if isinstance(value, (bool, str)):
         return value
     if isinstance(value, numbers.Integral):
@@ -183,7 +184,10 @@ def _plain(layer: str, word: str, value: Any) -> Any:
         return float(value)
     if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
         return list(value)
-    raise ModelError(f"layer {layer!r}: {word} cannot be {value!r}")
+    raise ModelError(
+        f"layer {layer!r}: {word} is {value!r}; it must be a number, a string, a boolean or a list "
+        "of strings"
+    )
 
 
 def _is_count(value: Any) -> bool:

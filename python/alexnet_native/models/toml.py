@@ -1,4 +1,4 @@
-"""A network description as a TOML file, and back."""
+"""Reads and writes network descriptions as TOML."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _REQUIRED = ("name", "input", "classes", "layers")
 
 
 def write_description(description: Description) -> str:
-    """One line per word, the layers in order, and the settings that differ from the paper's."""
+    """The TOML text: attributes, settings that differ from the paper's, layers in order."""
     head = {
         "name": description.name,
         "input": list(description.input_shape),
@@ -44,13 +44,13 @@ def read_description(text: str, source: str) -> Description:
     for key in document:
         if key not in (*_REQUIRED, "training"):
             raise ModelError(
-                f"{source}: {key!r} is no field of a network; it has name, input, "
+                f"{source}: {key!r} is not a field of a network; the fields are name, input, "
                 "classes, [training] and [[layers]]"
             )
     for key in _REQUIRED:
         if key not in document:
             wanted = "[[layers]] tables" if key == "layers" else f"the field {key!r}"
-            raise ModelError(f"{source} lacks {wanted}")
+            raise ModelError(f"{source} does not have {wanted}")
     training = document.get("training", {})
     if not isinstance(training, dict):
         raise ModelError(f"{source}: training must be a table, [training]")

@@ -1,6 +1,7 @@
-"""Networks after AlexNet that go by its name: one tower, Caffe's two, torchvision's.
+"""Later networks known as AlexNet: one tower, Caffe's two networks, torchvision's.
 
-Weights start with an SD of 0.01 and biases at 0 unless a line says otherwise.
+Initial weights have a standard deviation of 0.01 and initial biases are 0 unless a layer states
+other values.
 """
 
 from __future__ import annotations
@@ -23,22 +24,22 @@ from alexnet_native.models.description import Description
 
 __all__ = ["alexnet_single", "caffe_alexnet", "caffenet", "torchvision_alexnet"]
 
-# Scaled in training, so that testing needs no factor (Caffe, PyTorch).
+# Outputs are scaled in training, so that inference needs no factor (Caffe, PyTorch).
 _INVERTED: dict[str, Any] = {"rate": 0.5, "mode": "inverted"}
 
-# Caffe divides alpha by the window's size, has k = 1, and normalises across the groups.
+# Caffe divides alpha by the window's size, uses k = 1, and normalises across the groups.
 _CAFFE_LRN: dict[str, Any] = {
     "size": 5, "k": 1.0, "alpha": 1e-4, "beta": 0.75, "alpha_mode": "mean",
 }  # fmt: skip
-# Biases learn twice as fast as weights and do not decay.
+# The learning rate of biases is twice that of weights; biases have no decay.
 _FAST_BIAS = {"bias_lr": 2.0}
 
 
 def alexnet_single(classes: int = 1000) -> Description:
-    """One tower of full width, no groups, no normalisation, dropout before fc6 and before fc7.
+    """One tower of full width, without groups and normalisation; dropout before fc6 and fc7.
 
-    The listing of the deck that this project began with. It gives no initial values; here they
-    keep signals of unit size, as the scaled pixels are.
+    A simplified AlexNet for which no initial values are published; here, the initial weights
+    preserve the scale of the inputs (see `unit`).
     """
     return Description(
         name="alexnet-single",
@@ -72,9 +73,10 @@ def alexnet_single(classes: int = 1000) -> Description:
 
 
 def torchvision_alexnet(classes: int = 1000) -> Description:
-    """torchvision's form of the one-tower net of "One weird trick" (Krizhevsky 2014).
+    """torchvision's version of the one-tower network of "One weird trick" (Krizhevsky 2014).
 
-    Initial values keep signals of unit size; torchvision's are uniform and smaller.
+    The initial weights preserve the scale of the inputs (see `unit`); torchvision's are uniform and
+    smaller.
     """
     return Description(
         name="torchvision-alexnet",
@@ -108,12 +110,12 @@ def torchvision_alexnet(classes: int = 1000) -> Description:
 
 
 def caffe_alexnet(classes: int = 1000) -> Description:
-    """Caffe's bvlc_alexnet: grouped, normalised across the groups with k = 1, biases at 0.1."""
+    """Caffe's bvlc_alexnet: groups, LRN across the groups with k = 1, initial biases of 0.1."""
     return _caffe("caffe-alexnet", classes, pool_first=False, bias=0.1)
 
 
 def caffenet(classes: int = 1000) -> Description:
-    """Caffe's bvlc_reference_caffenet: pooling comes before normalisation, biases at 1."""
+    """Caffe's bvlc_reference_caffenet: pooling before normalisation, initial biases of 1."""
     return _caffe("caffenet", classes, pool_first=True, bias=1.0)
 
 
@@ -156,5 +158,5 @@ def _caffe(name: str, classes: int, *, pool_first: bool, bias: float) -> Descrip
 
 
 def _as_pytorch() -> dict[str, Any]:
-    """What PyTorch's example trains with: pixels of SD about 1, no color noise, decay 1e-4."""
+    """The settings of PyTorch's example: pixels of deviation 1, no color noise, decay 1e-4."""
     return default_config(weight_decay=1e-4, schedule="step@30,60", color_std=0.0, scale=1 / 58)

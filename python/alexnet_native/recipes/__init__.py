@@ -1,4 +1,4 @@
-"""Recipes: whole trainings by name, as TOML files to read, copy and edit."""
+"""Recipes: TOML files with the settings of complete training runs, to use, copy and edit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The recipe that a training began with, and where the training deviates from it."""
+"""The recipe that a training run started from, and the settings in which the run deviates."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from alexnet_native.toml_value import in_toml
 
 __all__ = ["Deviation", "FollowedRecipe", "follow"]
 
-# Where, on what and with how much of a record a training runs: no recipe is broken by them, unless
-# it names them itself.
+# Settings that do not count as deviations unless the recipe states them: they select data and
+# hardware, not the training method. The same holds for the section "output".
 _FREE = {
     "data", "classes", "engine", "devices", "replicas", "communicator", "threads", "accumulate",
     "seed",
@@ -27,9 +27,9 @@ _FREE_SECTION = "output"
 
 @dataclass(frozen=True)
 class Deviation:
-    """A setting that is not the recipe's; None is "left out"."""
+    """A setting whose value differs from the recipe's."""
 
-    name: str  # with its section, as training.lr
+    name: str  # with its section, e.g. training.lr
     value: Any
     wanted: Any
 
@@ -39,11 +39,11 @@ class Deviation:
 
 @dataclass(frozen=True)
 class FollowedRecipe:
-    """A recipe with all that it means for a training, also where it is silent.
+    """A recipe with the values of all settings, including those that it does not state.
 
     Attributes:
-        recipe: as it was read when the training began.
-        wanted: settings by name: the recipe's own, then those of its network's default
+        recipe: the recipe as it was read when the training run started.
+        wanted: settings by name: those in the recipe, then those in the network's default
             configuration, then the defaults.
     """
 
@@ -51,7 +51,7 @@ class FollowedRecipe:
     wanted: Mapping[str, Any]
 
     def deviations(self, config: TrainConfig) -> tuple[Deviation, ...]:
-        """Every setting that is another than the recipe means."""
+        """The settings that differ from the recipe."""
         return tuple(
             Deviation(full_name(name), value, self.wanted[name])
             for name, value in config.values().items()
@@ -59,7 +59,7 @@ class FollowedRecipe:
         )
 
     def lines(self, config: TrainConfig) -> Iterator[str]:
-        """The recipe and each deviation, for people."""
+        """The name of the recipe and each deviation, for display."""
         found = self.deviations(config)
         if not found:
             yield f"recipe: {self.recipe.name}, no deviations"
@@ -69,12 +69,12 @@ class FollowedRecipe:
         yield from (f"  {deviation}" for deviation in found)
 
     def to_toml(self, config: TrainConfig) -> str:
-        """The recipe's text under a comment that names the deviations."""
+        """The recipe's text, after a comment that lists the deviations."""
         head = "".join(f"# {line}\n" for line in self.lines(config))
         return f"{head}\n{self.recipe.text}"
 
     def to_json(self, config: TrainConfig) -> dict[str, Any]:
-        """For a checkpoint; the deviations are for readers only."""
+        """The metadata for a checkpoint; `from_json` does not read the deviations."""
         return {
             "name": self.recipe.name,
             "deviations": {
@@ -87,7 +87,7 @@ class FollowedRecipe:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> FollowedRecipe:
-        """Reads what `to_json` gave; settings that no longer exist are passed over."""
+        """Reads the result of `to_json`; settings that no longer exist are ignored."""
         wanted = {
             current: tuple(value) if isinstance(value, list) else value
             for name, value in values["wanted"].items()
@@ -97,10 +97,11 @@ class FollowedRecipe:
 
 
 def follow(recipe: Recipe, net: str) -> FollowedRecipe:
-    """All that a recipe means for a training.
+    """The values of all settings for a recipe.
 
     Args:
-        net: the network that is trained, for a recipe that names none.
+        recipe: the recipe.
+        net: the network to train, if the recipe does not name one.
 
     Raises:
         ModelError: the recipe's network does not exist.
@@ -126,4 +127,4 @@ def follow(recipe: Recipe, net: str) -> FollowedRecipe:
 
 
 def _shown(value: Any) -> str:
-    return "left out" if value is None else in_toml(value)
+    return "none" if value is None else in_toml(value)

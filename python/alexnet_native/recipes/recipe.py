@@ -1,4 +1,4 @@
-"""A recipe: a TOML file with the settings of a training and the errors that it is known for."""
+"""A recipe: a TOML file with the settings of a training run and its published errors."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from alexnet_native.recipes.reference_results import WITHOUT_RECIPE, ReferenceRe
 
 __all__ = ["NAMES", "Recipe", "figures_for", "find_for_net", "parse_recipe", "read_recipe"]
 
-# Of the package, in the order in which they are listed.
+# The recipes of the package, in the order of `alexnet-native recipe`.
 NAMES = ("paper", "2012", "one-gpu", "caffe", "cifar10-quick", "cifar10-13pct")
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a recipe file says.
+    """The content of a recipe file.
 
     Attributes:
         name: one of `NAMES`, or the path of the file.
-        text: the file.
-        about: what it is, in a line.
-        values: the settings that it states, by the names of ``TrainConfig``.
-        published: errors of nets that were trained so.
+        text: the text of the file.
+        about: a description of one line.
+        values: the settings in the file, by their names in ``TrainConfig``.
+        published: published errors of networks trained with these settings.
     """
 
     name: str
@@ -39,10 +39,10 @@ class Recipe:
 
 
 def read_recipe(name: str) -> Recipe:
-    """The recipe of that name, or of that TOML file.
+    """Reads a recipe by its name, or from a TOML file.
 
     Raises:
-        ConfigError: there is neither, or the file is wrong.
+        ConfigError: the recipe does not exist, or the file is not valid.
     """
     if name in NAMES:
         place = files("alexnet_native.recipes") / f"{name}.toml"
@@ -52,8 +52,8 @@ def read_recipe(name: str) -> Recipe:
         near = difflib.get_close_matches(name, NAMES, n=1)
         hint = f": did you mean {near[0]}?" if near else "."
         raise ConfigError(
-            f"there is no recipe called {name}{hint} There are {', '.join(NAMES)}; the path of a "
-            ".toml file is taken as well"
+            f"there is no recipe called {name}{hint} The recipes are {', '.join(NAMES)}; the path "
+            "of a .toml file is also accepted"
         )
     try:
         return parse_recipe(name, path.read_text(encoding="utf-8"))
@@ -64,10 +64,11 @@ def read_recipe(name: str) -> Recipe:
 
 
 def parse_recipe(name: str, text: str) -> Recipe:
-    """Reads the text of a recipe. The settings of a run, its config.toml, are one too.
+    """Parses the text of a recipe. The config.toml of a run is also a recipe.
 
     Raises:
-        ConfigError: no TOML, or a table, setting or value that is unknown or does not fit.
+        ConfigError: the text is not valid TOML, a table or setting is unknown, or a value is not
+            accepted.
     """
     source = f"recipe {name}"
     document = read_toml(text, source)
@@ -76,7 +77,9 @@ def parse_recipe(name: str, text: str) -> Recipe:
         raise ConfigError(f"{source}: recipe must be a table, [recipe]")
     for key in head:
         if key not in ("about", "published"):
-            raise ConfigError(f"{source}: [recipe] has about and published, not {key}")
+            raise ConfigError(
+                f"{source}: {key} is not a key of [recipe]; the keys are about and published"
+            )
     tables = head.get("published", [])
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         raise ConfigError(f"{source}: published must be tables, [[recipe.published]]")
@@ -90,7 +93,7 @@ def parse_recipe(name: str, text: str) -> Recipe:
 
 
 def find_for_net(net: str) -> Recipe | None:
-    """The package's first recipe for a named network."""
+    """The first recipe of the package for a named network; None if there is none."""
     for name in NAMES:
         recipe = read_recipe(name)
         if recipe.values.get("net") == net:
@@ -99,5 +102,5 @@ def find_for_net(net: str) -> Recipe | None:
 
 
 def figures_for(net: str, recipe: Recipe | None) -> tuple[ReferenceResult, ...]:
-    """What was published for a recipe, or for a network without one."""
+    """The published results for a recipe, or for a network if there is no recipe."""
     return recipe.published if recipe else WITHOUT_RECIPE.get(net, ())

@@ -1,7 +1,7 @@
-"""From downloaded pictures to shards of uint8 records (paper, section 2), once and for all.
+"""Converts downloaded images to shards of uint8 records (paper, section 2).
 
-:func:`list_source` lists the inputs, workers convert them in chunks, one thread appends records in
-the order of the list, and the state goes to the disk now and then, so that a killed preparation
-goes on. Every input is a function of its own bytes and the sums are of whole numbers: neither the
-number of workers nor an interruption changes a byte.
+:func:`list_source` lists the inputs, worker threads convert them in chunks, and one thread appends
+the records in the order of the list. The state is saved periodically, so that an interrupted
+preparation can be continued. A record depends only on the bytes of its input and the statistics are
+integer sums, so neither the number of workers nor an interruption changes the result.
 """

@@ -1,4 +1,4 @@
-"""An archive as a source of inputs: its members, and those of the archives in it."""
+"""An archive as a source of inputs: its members, and the members of archives inside it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _PACKED = {b"\x1f\x8b": "gzip -d", b"BZ": "bzip2 -d", b"\xfd7": "xz -d", b"(\xb5
 
 
 class Archive:
-    """A .tar file, open for reading.
+    """A .tar file that is open for reading.
 
     Raises:
-        DataError: it cannot be read, or is compressed: then a member cannot be reached without
-            reading all before it.
+        DataError: the file cannot be read, or is compressed. The members of a compressed archive
+            cannot be read in any order.
     """
 
     def __init__(self, file: Path) -> None:
@@ -35,14 +35,15 @@ class Archive:
             raise DataError(f"{file} is compressed; unpack it with: {tool} {file}")
 
     def members(self, split: str, findings: list[Finding]) -> Iterator[Member]:
-        """Yields the files in it, named with the archives that they are in.
+        """Yields the files in the archive; names include the names of nested archives.
 
-        Links and other special members, a cut-off one and damaged places go to `findings`.
+        Links, other special members, truncated members and damaged headers are added to `findings`.
         """
         size = os.fstat(self._descriptor).st_size
         yield from self._below(split, "", 0, size, findings)
 
     def read(self, offset: int, size: int) -> bytes:
+        """`size` bytes at `offset`."""
         return os.pread(self._descriptor, size, offset)
 
     def close(self) -> None:

@@ -26,8 +26,8 @@ class _Layout:
     kind: str
     train: tuple[str, ...]
     test: tuple[str, ...]
-    label_bytes: int  # in front of the pixels; the last of them is the label
-    names: str  # a text file, one class a line
+    label_bytes: int  # number of bytes before the pixels; the last one is the label
+    names: str  # a text file with one class name per line
     classes: int
 
 
@@ -50,7 +50,7 @@ _HUNDRED = _Layout(
 
 
 def find_cifar(source: Path) -> Path | None:
-    """The folder that holds the batches: `source`, or the official one below it."""
+    """The folder with the batches: `source`, or the official folder in it; None if neither."""
     if folder := find_cifar10(source):
         return folder
     for folder in (source, source / "cifar-100-binary"):
@@ -60,10 +60,10 @@ def find_cifar(source: Path) -> Path | None:
 
 
 def list_cifar(folder: Path) -> Listing:
-    """Lists the records. Labels of CIFAR-100 are the fine ones.
+    """Lists the records. For CIFAR-100, the labels are the fine labels.
 
     Raises:
-        DataError: a batch is missing, or the names of the classes are not as many as there should.
+        DataError: a batch is missing, or the number of class names is wrong.
     """
     layout = _TEN if find_cifar10(folder) else _HUNDRED
     findings: list[Finding] = []
@@ -72,7 +72,7 @@ def list_cifar(folder: Path) -> Listing:
         "val": _list(folder, "val", layout.test, layout, findings),
     }
     if not len(splits["train"]):
-        raise DataError(f"the training batches of {folder} hold no images")
+        raise DataError(f"the training batches in {folder} have no images")
     names = class_names(folder / layout.names) if layout is _TEN else _names(folder, layout)
     return Listing(layout.kind, names, splits, tuple(findings), size=_SIDE, decode=_decode)
 
@@ -113,7 +113,7 @@ def _names(folder: Path, layout: _Layout) -> tuple[str, ...]:
     names = tuple((folder / layout.names).read_text("utf-8", errors="replace").split())
     if len(names) != layout.classes:
         raise DataError(
-            f"{folder / layout.names} names {len(names)} classes, but {layout.kind} has "
+            f"{folder / layout.names} has {len(names)} class names, but {layout.kind} has "
             f"{layout.classes}; restore it"
         )
     return names

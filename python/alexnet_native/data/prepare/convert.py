@@ -1,4 +1,4 @@
-"""From a run of inputs to records: what a worker does, without a thought for any other."""
+"""Converts a range of inputs to records: the work of one worker thread."""
 
 from __future__ import annotations
 
@@ -37,20 +37,20 @@ _EXTENSIONS = {
     "WEBP": (".webp",),
 }
 
-_memory = threading.local()  # a Scratch for each worker
+_memory = threading.local()  # one Scratch per worker
 
 
 @dataclass
 class Records:
-    """The records of inputs `first` to `last` - 1, those that were left out missing.
+    """The records of inputs `first` to `last` - 1, except those that were left out.
 
     Attributes:
         pixels: uint8 (n, size, size, 3).
         labels: int32 (n,).
         checksums: uint32 (n,), CRC-32.
-        names: n of them.
-        findings: what was converted or left out.
-        moments: of the pixels.
+        names: names of the n inputs.
+        findings: inputs that were converted or left out.
+        moments: sums over the pixels, or None.
     """
 
     first: int
@@ -66,14 +66,16 @@ class Records:
 def convert(
     listing: Listing, split: str, first: int, last: int, room: NDArray[np.uint8], moments: bool
 ) -> Records:
-    """Decodes, scales and sums up some inputs.
+    """Decodes and scales inputs `first` to `last` - 1.
 
     Args:
-        room: uint8 (last - first or more, size, size, 3), where the records go.
-        moments: whether to sum them up.
+        listing: the source.
+        split: train, val or test.
+        room: uint8 (at least last - first, size, size, 3), the buffer for the records.
+        moments: whether to sum up the pixels for the statistics.
 
     Raises:
-        OSError: the source cannot be read any more.
+        OSError: the source cannot be read.
     """
     if not hasattr(_memory, "scratch"):
         _memory.scratch = Scratch()

@@ -1,4 +1,4 @@
-"""Folders of pictures: train/<class>/, val/<class>/ and test/<class>/, or <class>/ alone."""
+"""Folders of images: train/<class>/, val/<class>/ and test/<class>/, or only <class>/."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ from alexnet_native.errors import DataError
 
 __all__ = ["find_folders", "list_folders"]
 
-_LOOK_AT = 1000  # entries of a folder that decide whether it holds pictures
+_LOOK_AT = 1000  # number of entries checked to decide whether a folder has images
 
 
 def find_folders(source: Path) -> bool:
-    """Whether there are class folders: in train/, or in the folder itself."""
+    """Whether there are class folders in train/ or in the folder itself."""
     train = source / "train"
     return bool(train.is_dir() and _folders(train)) or any(map(_holds_pictures, _folders(source)))
 
 
 def list_folders(source: Path) -> Listing:
-    """Lists every file below the class folders, by class and by name.
+    """Lists every file below the class folders, sorted by class and name.
 
-    Classes are the folders of train/ (or of the source, where there is no train/), sorted by name.
-    What the files are is found out by decoding them, whatever their names.
+    The classes are the folders in train/, or in the source if there is no train/, sorted by name.
+    Formats are determined by decoding the files, not by their extensions.
 
     Raises:
-        DataError: no class folder, or no file in any.
+        DataError: there is no class folder, or all are empty.
     """
     nested = (source / "train").is_dir()
     root = source / "train" if nested else source
     classes = [folder.name for folder in _folders(root)]
     if not classes:
-        raise DataError(f"{root} has no class folders; put pictures in {root}/<class>/")
+        raise DataError(f"{root} has no class folders; put images in {root}/<class>/")
     findings: list[Finding] = []
     splits = {"train": _list_split(source, "train", root, classes, findings)}
     for split in SPLITS[1:]:
         if nested and (source / split).is_dir():
             splits[split] = _list_split(source, split, source / split, classes, findings)
     if not len(splits["train"]):
-        raise DataError(f"the class folders of {root} hold no files; put pictures there")
+        raise DataError(f"the class folders in {root} are empty; put images in them")
     if nested:
         findings += [
             left_out("", name, "not used", "it is neither train/ nor val/ nor test/")
@@ -81,7 +81,7 @@ _NO_CLASS = ("no class", "it lies beside the class folders")
 
 
 def _below(folder: Path) -> Iterator[tuple[str, tuple[str, str] | None]]:
-    """All files in a class folder, at any depth, and why one is none."""
+    """All files in a class folder, at any depth; with the reason if a file cannot be used."""
     try:
         entries = _entries(folder)
     except OSError as error:
@@ -128,6 +128,6 @@ def _holds_pictures(folder: Path) -> bool:
     try:
         with os.scandir(folder) as entries:
             some = [entry.name for _, entry in zip(range(_LOOK_AT), entries, strict=False)]
-    except OSError:  # reported when it is listed
+    except OSError:  # reported when the folder is listed
         return False
     return any(Path(name).suffix.lower() in EXTENSIONS for name in some)

@@ -1,4 +1,4 @@
-"""ILSVRC-2010 and ILSVRC-2012 as they are downloaded: archives of archives, and a development kit.
+"""ILSVRC-2010 and ILSVRC-2012 as downloaded: archives of archives, and a development kit.
 
 =============  ================================  ============================
                2010                              2012
@@ -8,13 +8,13 @@ validation     ILSVRC2010_images_val.tar         ILSVRC2012_img_val.tar
 test           ILSVRC2010_images_test.tar        (its labels were not published)
 test labels    ILSVRC2010_test_ground_truth.txt
 kit            ILSVRC2010_devkit-1.0.tar.gz      ILSVRC2012_devkit_t12.tar.gz
-mended files   patch_images.tar
+corrections    patch_images.tar
 =============  ================================  ============================
 
-The training archive holds one archive for each class, named by its WordNet number (n01440764.tar).
-The kit's data/meta.mat numbers the classes; a label is that ILSVRC number less one. Line i of a
-ground truth is the number of ..._val_<i>.JPEG, or of ..._test_<i>.JPEG. Source: readme.txt of both
-kits.
+The training archive contains one archive per class, named after its WordNet ID (n01440764.tar). The
+kit's data/meta.mat gives each class an ILSVRC number; the label is that number minus one. Line i of
+a ground truth file is the number of ..._val_<i>.JPEG or ..._test_<i>.JPEG. Source: readme.txt of
+both kits.
 """
 
 from __future__ import annotations
@@ -51,19 +51,19 @@ _PATCH = "patch_images.tar"
 _WORDNET = re.compile(r"n\d{8}")
 _NUMBER = re.compile(r"_(?:val|test)_(\d{8})")
 
-_Label = int | tuple[str, str]  # or why there is none
+_Label = int | tuple[str, str]  # the label, or kind and detail of a finding
 
 
 @dataclass(frozen=True)
 class _Kit:
-    synsets: tuple[str, ...]  # WordNet numbers in label order
+    synsets: tuple[str, ...]  # WordNet IDs in label order
     words: tuple[str, ...]
     truth: tuple[int, ...]  # labels of the validation images
-    train_images: int  # as the kit counts them; 0 if it does not
+    train_images: int  # the number stated in the kit; 0 if it states none
 
 
 def find_ilsvrc(source: Path) -> str | None:
-    """The year whose archives `source` holds."""
+    """The year of the archives in `source`; None if there are none."""
     for year, archives in _ARCHIVES.items():
         if any((source / archives[split]).is_file() for split in ("train", "val")):
             return year
@@ -71,15 +71,15 @@ def find_ilsvrc(source: Path) -> str | None:
 
 
 def list_ilsvrc(source: Path, year: str) -> Listing:
-    """Lists the images of all archives that have labels.
+    """Lists the images of all archives with labels.
 
     Raises:
         DataError: the training archive or the kit is missing or damaged, or the labels of the test
-            images are.
+            images are damaged.
     """
     archives = {split: source / name for split, name in _ARCHIVES[year].items()}
     if not archives["train"].is_file():
-        raise DataError(f"{source} has no {archives['train'].name}; download it to there")
+        raise DataError(f"{source} has no {archives['train'].name}; download it to this folder")
     kit = _read_kit(source, year)
     truth = {"val": kit.truth, "test": _read_test_truth(source, len(kit.synsets))}
     findings: list[Finding] = []
@@ -90,17 +90,16 @@ def list_ilsvrc(source: Path, year: str) -> Listing:
     notes = []
     if (source / _PATCH).is_file():
         mended = sum(_patch(inputs, source / _PATCH) for inputs in splits.values())
-        notes.append(f"{mended} images are taken from {_PATCH}")
+        notes.append(f"{mended} images are replaced by those in {_PATCH}")
     expected = {"train": kit.train_images, **{split: len(lines) for split, lines in truth.items()}}
     for split, inputs in splits.items():
         if expected[split] not in (0, len(inputs)):
             notes.append(
-                f"there should be {expected[split]} images for {split}, the archive holds "
-                f"{len(inputs)}"
+                f"expected {expected[split]} images for {split}, but the archive has {len(inputs)}"
             )
     if not len(splits["train"]):
         raise DataError(
-            f"{archives['train']} holds no images of the kit's classes{because(findings)}"
+            f"{archives['train']} has no images of the kit's classes{because(findings)}"
         )
     used = {archives[split].name for split in splits} | {_TEST_TRUTH, _PATCH}
     findings += _not_used(source, used)
@@ -134,7 +133,7 @@ def _by_number(truth: tuple[int, ...]) -> Callable[[Member], _Label]:
 
 
 def _not_used(source: Path, used: set[str]) -> Iterator[Finding]:
-    """What else lies there: archives without labels, of other tasks, kits."""
+    """The other files in the folder: archives without labels or of other tasks."""
     for path in sorted(source.iterdir()):
         if path.name in used or any(
             path.name.startswith(k) for kits in _KITS.values() for k in kits
@@ -167,7 +166,7 @@ def _list(
 
 
 def _patch(inputs: Inputs, file: Path) -> int:
-    """Replaces images by those of the same name in the patch; returns how many."""
+    """Replaces images by those with the same name in the patch; returns their number."""
     with Archive(file) as archive:
         better = {PurePosixPath(m.name).name: m for m in archive.members("", [])}
     inputs.files.append(file)
@@ -188,7 +187,7 @@ def _read_kit(source: Path, year: str) -> _Kit:
         if packed.is_file():
             return _kit(dict(_packed(packed)), packed, year)
     raise DataError(
-        f"{source} has no {_KITS[year][0]}.tar.gz; download the development kit to there"
+        f"{source} has no {_KITS[year][0]}.tar.gz; download the development kit to this folder"
     )
 
 
@@ -234,18 +233,18 @@ def _kit(files: dict[str, bytes], place: Path, year: str) -> _Kit:
 
 
 def _read_truth(data: bytes, classes: int, name: str) -> tuple[int, ...]:
-    """The labels of a ground truth: ILSVRC numbers, one a line, less one."""
+    """The labels in a ground truth file, which has one ILSVRC number per line."""
     try:
         truth = tuple(int(line) - 1 for line in data.split())
     except ValueError as error:
-        raise DataError(f"{name} holds something else than numbers; download it again") from error
+        raise DataError(f"{name} must contain only integers; download it again") from error
     if any(not 0 <= label < classes for label in truth):
-        raise DataError(f"{name} holds numbers outside 1 to {classes}; download it again")
+        raise DataError(f"{name} has numbers outside 1 to {classes}; download it again")
     return truth
 
 
 def _read_test_truth(source: Path, classes: int) -> tuple[int, ...]:
-    """Of ILSVRC-2010; without the file, nothing."""
+    """The labels of ILSVRC-2010's test images; empty if the file does not exist."""
     file = source / _TEST_TRUTH
     if not file.is_file():
         return ()
@@ -253,6 +252,6 @@ def _read_test_truth(source: Path, classes: int) -> tuple[int, ...]:
 
 
 def _distinct(names: list[tuple[str, str]]) -> tuple[str, ...]:
-    """The words; with the WordNet number where two classes have the same ("crane")."""
+    """The words, followed by the WordNet ID if two classes have the same words ("crane")."""
     words = [word for word, _ in names]
     return tuple(f"{w} ({synset})" if words.count(w) > 1 else w for w, synset in names)

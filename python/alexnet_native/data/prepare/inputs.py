@@ -1,4 +1,4 @@
-"""The list of inputs: what a source holds, before a single picture is decoded."""
+"""The list of inputs of a source, made before any image is decoded."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from alexnet_native.data.decode import Picture, Scratch, decode
 
 __all__ = ["WHOLE_FILE", "Finding", "Inputs", "Listing", "because", "converted", "left_out"]
 
-WHOLE_FILE = -1  # as the size of an input: the file, from its first byte to its last
+WHOLE_FILE = -1  # the size of an input that is a whole file
 
-_BATCH = 4096  # inputs hashed at a time
+_BATCH = 4096  # number of inputs hashed at a time
 
 
 class Finding(NamedTuple):
-    """A row of the report: an input that was converted, or left out."""
+    """A row of the report: an input that was converted or left out."""
 
     split: str
     name: str
     outcome: str  # "converted" or "left out"
-    kind: str  # one or two words, the same for all of a kind
+    kind: str  # the category, one or two words
     detail: str
 
 
@@ -37,26 +37,31 @@ def left_out(split: str, name: str, kind: str, detail: str) -> Finding:
 
 
 def because(findings: list[Finding]) -> str:
-    """The first finding as the end of a sentence that says that there is nothing to use."""
+    """The first finding in parentheses, to end an error message about a source without inputs."""
     return f" ({findings[0].name}: {findings[0].detail})" if findings else ""
 
 
 @dataclass
 class Inputs:
-    """The inputs of one split, in the order of the records; a column for each of their properties.
+    """The inputs of one split, in the order of the records, as columns.
 
-    Columns, not an object for each input: ImageNet has 1.3 million.
+    Columns need less memory than one object per input: ImageNet has 1.3 million inputs.
 
     Attributes:
-        folder: what `names` are relative to where an input is a file of its own.
-        files: archives that hold inputs.
+        folder: `names` are relative to this folder for inputs that are files.
+        files: the archives that contain inputs.
+        names: names of the inputs.
+        labels: labels of the inputs.
+        places: index of the archive in `files`; -1 if the input is a file.
+        offsets: first byte in the archive.
+        sizes: number of bytes, or WHOLE_FILE.
     """
 
     folder: Path
     files: list[Path] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     labels: array[int] = field(default_factory=lambda: array("i"))
-    places: array[int] = field(default_factory=lambda: array("i"))  # in `files`; -1: its own file
+    places: array[int] = field(default_factory=lambda: array("i"))
     offsets: array[int] = field(default_factory=lambda: array("q"))
     sizes: array[int] = field(default_factory=lambda: array("q"))
 
@@ -64,14 +69,15 @@ class Inputs:
         return len(self.names)
 
     def add_file(self, name: str, label: int) -> None:
-        """A file of its own, `folder` / `name`."""
+        """Adds the file `folder` / `name`."""
         self._add(name, label, -1, 0, WHOLE_FILE)
 
     def add_part(self, name: str, label: int, place: int, offset: int, size: int) -> None:
-        """`size` bytes of `files[place]`, from `offset`."""
+        """Adds `size` bytes of `files[place]` from `offset`."""
         self._add(name, label, place, offset, size)
 
     def path(self, index: int) -> Path:
+        """The file that contains input `index`."""
         place = self.places[index]
         return self.folder / self.names[index] if place < 0 else self.files[place]
 
@@ -85,17 +91,17 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Listing:
-    """A source, listed.
+    """The list of a source's inputs.
 
     Attributes:
-        kind: what it was recognised as.
-        classes: names in the order of the labels.
-        splits: "train" and, where they exist, "val" and "test".
-        findings: what was left out already, with reasons.
-        notes: what the user should know before the work begins.
+        kind: the recognised kind of source.
+        classes: class names, in the order of the labels.
+        splits: "train" and optionally "val" and "test".
+        findings: inputs that are left out, with the reasons.
+        notes: messages to print before the work begins.
         details: of the source, for dataset.json.
-        size: of the records if the user names none.
-        decode: from the bytes of an input and the size of the records to pixels.
+        size: default size of the records.
+        decode: decodes the bytes of an input, given the size of the records.
     """
 
     kind: str
@@ -108,7 +114,7 @@ class Listing:
     decode: Callable[[bytes, int, Scratch | None], Picture] = decode
 
     def fingerprint(self) -> str:
-        """SHA-256 of everything that the records and the report depend on but the pixels."""
+        """SHA-256 of everything that the records and the report depend on, except the pixels."""
         digest = hashlib.sha256(repr((self.kind, self.classes, self.findings)).encode())
         for split, inputs in self.splits.items():
             digest.update(f"\n{split}\n".encode())

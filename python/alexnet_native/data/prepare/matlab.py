@@ -1,4 +1,4 @@
-"""MATLAB's .mat files, version 5: as much as the development kits of ILSVRC use.
+"""Reads MATLAB's .mat files, version 5: the subset used by the development kits of ILSVRC.
 
 Source: MathWorks, "MAT-File Format", chapter 1, "MAT-File Level 5 File Format".
 """
@@ -34,22 +34,27 @@ _NUMERIC_CLASSES = range(6, 16)
 
 
 def read_matlab(data: bytes, name: str) -> dict[str, Any]:
-    """The variables of a file: numbers as flat arrays, text as str, a struct array as a list of
-    dicts, a cell array as a list; all in MATLAB's order, columns first.
+    """Reads the variables of a file.
+
+    Numeric matrices become flat arrays, text becomes str, struct arrays become lists of dicts, cell
+    arrays become lists; all in MATLAB's column-major order.
 
     Args:
-        name: of the file, for messages.
+        data: the content of the file.
+        name: name of the file, for error messages.
 
     Raises:
-        DataError: it is no file of version 5, is damaged, or holds something else.
+        DataError: the file is not version 5, is damaged, or has an unsupported type.
     """
     order = {b"IM": "<", b"MI": ">"}.get(data[126:128])
     if order is None or not data.startswith(b"MATLAB 5.0"):
-        raise DataError(f"{name} is no MATLAB file of version 5; take the one of the official kit")
+        raise DataError(
+            f"{name} is not a MATLAB file of version 5; use the file from the official kit"
+        )
     try:
         return dict(_variables(data[_HEADER:], order))
     except (ValueError, IndexError, KeyError, zlib.error, UnicodeError) as error:
-        raise DataError(f"{name} is damaged ({error}); take it from the kit again") from error
+        raise DataError(f"{name} is damaged ({error}); extract it from the kit again") from error
 
 
 def _variables(data: bytes, order: str) -> list[tuple[str, Any]]:
@@ -65,20 +70,20 @@ def _variables(data: bytes, order: str) -> list[tuple[str, Any]]:
 
 
 def _element(data: bytes, at: int, order: str) -> tuple[int, bytes, int]:
-    """The element at `at`: its type, its bytes, where the next one starts."""
+    """The element at `at`: its type, its bytes, and the position of the next element."""
     kind, size = (int(n) for n in np.frombuffer(data, f"{order}u4", 2, at))
-    if kind >> 16:  # a small one: size and type in four bytes, then at most four of content
+    if kind >> 16:  # a small element: size and type in four bytes, then at most four data bytes
         kind, size, start, following = kind & 0xFFFF, kind >> 16, at + 4, at + 8
     else:
         start = at + 8
         following = start + size + (-size % 8 if kind != _COMPRESSED else 0)
     if start + size > len(data):
-        raise ValueError(f"an element of {size} bytes goes past the end")
+        raise ValueError(f"an element of {size} bytes exceeds the end of the file")
     return kind, data[start : start + size], following
 
 
 def _matrix(data: bytes, order: str) -> tuple[str, Any]:
-    """Name and value of a matrix; the name is empty inside another one."""
+    """Name and value of a matrix; the name is empty inside a cell or struct."""
     if not data:  # an empty matrix inside a cell or struct
         return "", np.zeros(0)
     _, flags, at = _element(data, 0, order)
@@ -117,7 +122,7 @@ def _matrices(data: bytes, at: int, order: str, count: int) -> list[Any]:
     for _ in range(count):
         kind, content, at = _element(data, at, order)
         if kind != _MATRIX:
-            raise ValueError(f"an element of type {kind} in place of a matrix")
+            raise ValueError(f"an element of type {kind} instead of a matrix")
         values.append(_matrix(content, order)[1])
     return values
 

@@ -1,4 +1,4 @@
-"""The files that grow while a split is prepared: its shards, labels, checksums and names."""
+"""The files that are appended to while a split is prepared: shards, labels, checksums, names."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from alexnet_native.errors import DataError
 
 __all__ = ["Growing", "SplitOutput", "describe_split", "write_columns"]
 
-_PIECE = 1 << 24  # bytes read at a time
+_PIECE = 1 << 24  # number of bytes read at a time
 
 
 class Growing:
-    """A file that is appended to, from a known length on.
+    """A file to append to; it is first truncated to a known length.
 
     Raises:
-        DataError: the file is shorter than that.
+        DataError: the file is shorter than this length.
     """
 
     def __init__(self, path: Path, length: int) -> None:
@@ -54,12 +54,12 @@ class Growing:
             os.fsync(self._file.fileno())
 
     def close(self) -> None:
-        with suppress(OSError):  # what was not synced does not count
+        with suppress(OSError):  # data after the last sync is written again on continuation
             self._file.close()
 
     @contextmanager
     def _named(self) -> Iterator[None]:
-        """An OSError without a file name gets this one's."""
+        """Adds the file name to an OSError."""
         try:
             yield
         except OSError as error:
@@ -67,12 +67,14 @@ class Growing:
 
 
 class SplitOutput:
-    """Appends records to a split; `state` says how far it is, now and after each call.
+    """Appends records to a split and updates its `state`.
 
     Args:
-        folder: of the data set.
-        shape: of a record.
-        per_shard: records of a full shard.
+        folder: the folder of the data set.
+        split: train, val or test.
+        shape: shape of a record.
+        per_shard: number of records of a full shard.
+        state: progress of the split; updated by each call.
     """
 
     def __init__(
@@ -90,14 +92,14 @@ class SplitOutput:
         self._labels = Growing(work / f"{split}.labels", 4 * state.records)
         self._checksums = Growing(work / f"{split}.crc32", 4 * state.records)
         self._names = Growing(work / f"{split}.names", state.name_bytes)
-        del state.sha256[state.records // per_shard :]  # that of a last one, which grows again
+        del state.sha256[state.records // per_shard :]  # of an incomplete last shard
         self._shard: Growing | None = None
         self._digest = hashlib.sha256()
         if state.records % per_shard:
             self._reopen_shard()
 
     def append(self, records: Records) -> None:
-        """Raises OSError: full disk."""
+        """Appends the records. Raises OSError if the disk is full."""
         self._labels.write(records.labels)
         self._checksums.write(records.checksums)
         names = lines(records.names)
@@ -119,13 +121,13 @@ class SplitOutput:
         self.state.inputs = records.last
 
     def sync(self) -> None:
-        """Returns when everything is on the disk."""
+        """Flushes all files to the disk."""
         for file in (self._labels, self._checksums, self._names, self._shard):
             if file is not None:
                 file.sync()
 
     def close(self, *, complete: bool) -> None:
-        """Closes the files; `complete` ends the last shard where it is."""
+        """Closes the files; if `complete`, finishes the last shard."""
         if complete:
             self.sync()
             if self._shard is not None:
@@ -151,7 +153,7 @@ class SplitOutput:
 
 
 def write_columns(folder: Path, split: str) -> None:
-    """Writes a complete split's labels, checksums and names as the format has them."""
+    """Writes the final labels, checksums and names of a complete split."""
     work = folder / WORK
     write_arrays(folder / column(split, "labels"), np.fromfile(work / f"{split}.labels", np.int32))
     write_arrays(folder / column(split, "crc32"), np.fromfile(work / f"{split}.crc32", np.uint32))
@@ -160,7 +162,7 @@ def write_columns(folder: Path, split: str) -> None:
 
 
 def describe_split(split: str, per_shard: int, state: SplitState) -> Split:
-    """The entry of a complete split in the index."""
+    """The index entry of a complete split."""
     counts = [min(per_shard, state.records - first) for first in range(0, state.records, per_shard)]
     shards = tuple(
         Shard(shard_file(split, number), count, digest)

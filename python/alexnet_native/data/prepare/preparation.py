@@ -1,4 +1,4 @@
-"""A preparation from its plan to the finished data set."""
+"""Prepares a data set: checks, conversion, statistics and index."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ __all__ = ["Preparation", "Summary", "finished"]
 
 _LOCK = "lock"
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_SPARE_BYTES = 64 * 1024**2  # for what is small: statistics, report, index
+_SPARE_BYTES = 64 * 1024**2  # for the small files: statistics, report, index
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What a preparation gave.
+    """The result of a preparation.
 
     Attributes:
-        index: of the set.
-        findings: how many inputs were "converted" or "left out", by outcome and kind.
+        index: of the data set.
+        findings: number of inputs that were "converted" or "left out", by outcome and kind.
     """
 
     index: Index
@@ -49,35 +49,35 @@ class Summary:
 
 
 def finished(request: Request) -> Summary | None:
-    """The set that is asked for, if it is there already; None if it is not.
+    """The requested data set, if it is already complete; None otherwise.
 
     Raises:
-        DataError: the folder holds another set, or something else; the source is in the way.
+        DataError: the folder contains another data set or other files, or is inside the source.
     """
     folder = request.folder
     source, target = request.source.resolve(), folder.resolve()
     if target == source or source in target.parents:
-        raise DataError(f"{folder} lies in {request.source}; name a folder outside of it")
+        raise DataError(f"{folder} is inside {request.source}; use a folder outside it")
     if request.size < 0 or request.shard_bytes < 1:
-        raise DataError("sizes of records and shards must be 1 or more")
+        raise DataError("the sizes of records and shards must be 1 or more")
     if (folder / INDEX).is_file():
         index = read_index(folder)
         check_finished(request, index)
-        shutil.rmtree(folder / WORK, ignore_errors=True)  # killed between the index and the end
+        shutil.rmtree(folder / WORK, ignore_errors=True)  # of a run killed after writing the index
         return Summary(index, count_report(folder))
     if folder.exists() and not (folder / WORK).is_dir():
         if not folder.is_dir():
-            raise DataError(f"{folder} is a file; name a folder")
+            raise DataError(f"{folder} is a file; specify a folder")
         if any(folder.iterdir()):
-            raise DataError(f"{folder} is not empty; name a folder that is new or empty")
+            raise DataError(f"{folder} is not empty; use a folder that is new or empty")
     return None
 
 
 class Preparation:
-    """A preparation of `request`, planned: the source is listed, nothing is written yet.
+    """A planned preparation: the source is listed, but nothing is written before `run`.
 
     Raises:
-        DataError: the source cannot be used, or the folder holds the beginning of another set.
+        DataError: the source cannot be used.
     """
 
     def __init__(self, request: Request) -> None:
@@ -87,22 +87,23 @@ class Preparation:
         self.bytes_needed, self.bytes_free = self._space()
 
     def check_space(self) -> None:
-        """Raises DataError if the disk has too little room."""
+        """Raises DataError if there is not enough disk space."""
         if self.bytes_needed > self.bytes_free:
             raise DataError(
-                f"{self.request.folder} needs {_gigabytes(self.bytes_needed)} more, its disk has "
-                f"{_gigabytes(self.bytes_free)} free; make room, or take a smaller --size"
+                f"{self.request.folder} needs {_gigabytes(self.bytes_needed)} more, but its disk "
+                f"has {_gigabytes(self.bytes_free)} free; free space, or use a smaller --size"
             )
 
     def run(self, workers: int, progress: Progress | None = None) -> Summary:
-        """Prepares what is missing; may be killed at any time and run again.
+        """Prepares the data set, or continues an interrupted preparation.
 
         Args:
-            workers: threads that decode; they change nothing in the result.
-            progress: called with split, inputs done and inputs in all.
+            workers: number of decoding threads; the result does not depend on it.
+            progress: called with the split, the number of inputs done and their total number.
 
         Raises:
-            DataError: the disk is full, no training input can be used, or the folder is in use.
+            DataError: the disk is full, no training input can be used, the folder is in use, or it
+                contains the beginning of another data set.
             OSError: the source cannot be read.
         """
         try:
@@ -112,7 +113,7 @@ class Preparation:
                 raise
             raise DataError(
                 f"{error.filename or self.request.folder} cannot be written ({error.strerror}); "
-                "make room and run the same again, it goes on where it stopped"
+                "free space and run the same command again to continue"
             ) from error
 
     def _run(self, workers: int, progress: Progress | None) -> Summary:
@@ -127,8 +128,8 @@ class Preparation:
             write_report(folder, listing.findings)
             if state.splits["train"].records == 0:
                 raise DataError(
-                    f"none of the {len(listing.splits['train'])} training inputs of "
-                    f"{self.request.source} is a sound picture; {folder / 'report.csv'} says why"
+                    f"none of the {len(listing.splits['train'])} training inputs in "
+                    f"{self.request.source} is a valid image; see {folder / 'report.csv'}"
                 )
             splits = {name: s for name, s in state.splits.items() if s.records > 0}
             for split in splits:
@@ -147,13 +148,13 @@ class Preparation:
         return Summary(index, count_report(folder))
 
     def _space(self) -> tuple[int, int]:
-        """Bytes still to be written, and bytes free where they go."""
+        """The number of bytes still to be written, and the free space on the disk."""
         folder = self.request.folder
         there = folder.resolve()
         while not there.exists():
             there = there.parent
         written = sum(f.stat().st_size for f in folder.glob("*.bin")) if folder.is_dir() else 0
-        per_record = 3 * self.size**2 + 3 * 8  # pixels; label and checksum, twice for a while
+        per_record = 3 * self.size**2 + 3 * 8  # pixels; label and checksum, temporarily twice
         names = sum(
             2 * (len(name) + 2) for inputs in self.listing.splits.values() for name in inputs.names
         )
@@ -163,7 +164,7 @@ class Preparation:
 
 
 def write_statistics(folder: Path, moments: Moments) -> None:
-    """Writes the mean image, the covariance of the channels and its components."""
+    """Writes the mean image, the covariance of the channels and the principal components."""
     covariance = moments.covariance()
     eigenvalues, vectors = principal_components(covariance)
     write_arrays(
@@ -181,7 +182,7 @@ def _lock(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise DataError(f"another alexnet-native prepare is at work on {folder}") from None
+            raise DataError(f"another alexnet-native prepare is writing to {folder}") from None
         yield
 
 

@@ -1,4 +1,4 @@
-"""report.csv: every input that was converted or left out, and why."""
+"""report.csv: the inputs that were converted or left out, with the reasons."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from alexnet_native.data.shards.record_names import escaped
 __all__ = ["REPORT", "ROWS", "count_report", "rows", "write_report"]
 
 REPORT = "report.csv"
-ROWS = "report.rows"  # in the working folder: those of the inputs that are done
+ROWS = "report.rows"  # in the working folder: the rows of the inputs processed so far
 
 
 def rows(findings: Iterable[Finding]) -> bytes:
-    """The findings as lines of the report; names are written as in the list of names."""
+    """The findings as lines of the report; names are escaped as in train.names.txt."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerows(
@@ -30,7 +30,7 @@ def rows(findings: Iterable[Finding]) -> bytes:
 
 
 def write_report(folder: Path, listed: Iterable[Finding]) -> None:
-    """Writes the report: first what was found when the source was listed, then input by input."""
+    """Writes the report: findings of the listing first, then those of the conversion."""
     with replacing(folder / REPORT) as file:
         file.write(",".join(Finding._fields).encode() + b"\n")
         file.write(rows(listed))
@@ -38,6 +38,6 @@ def write_report(folder: Path, listed: Iterable[Finding]) -> None:
 
 
 def count_report(folder: Path) -> Counter[tuple[str, str]]:
-    """How many rows there are of each outcome and kind."""
+    """The number of rows by outcome and kind."""
     with (folder / REPORT).open(encoding="utf-8", newline="") as file:
         return Counter((row["outcome"], row["kind"]) for row in csv.DictReader(file))

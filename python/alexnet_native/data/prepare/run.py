@@ -1,4 +1,4 @@
-"""All inputs through all workers, into files that only one thread writes, in order."""
+"""Converts all inputs with several workers; one thread writes the files, in order."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ __all__ = ["SECONDS_BETWEEN_STATES", "Progress", "convert_all"]
 
 Progress = Callable[[str, int, int], None]
 
-_CHUNK_BYTES = 6 * 1024**2  # of the records that a worker makes at a time
+_CHUNK_BYTES = 6 * 1024**2  # size of the records that a worker makes at a time
 _MOST_INPUTS = 256
-_AHEAD = 2  # chunks for each worker
-SECONDS_BETWEEN_STATES = 10.0  # what a kill costs at most
+_AHEAD = 2  # number of chunks in progress per worker
+SECONDS_BETWEEN_STATES = 10.0  # the most work lost if the process is killed
 
 
 def convert_all(
@@ -36,10 +36,10 @@ def convert_all(
     workers: int,
     progress: Progress | None,
 ) -> None:
-    """Converts what `state` lacks and keeps the state on the disk.
+    """Converts the inputs that are not done according to `state`, and saves the state.
 
     Raises:
-        OSError: full disk, or the source cannot be read.
+        OSError: the disk is full, or the source cannot be read.
     """
     shape = state.moments.sums.shape
     report = Growing(folder / WORK / ROWS, state.report_bytes)
@@ -93,7 +93,7 @@ def _save(report: Growing, state: State, folder: Path) -> None:
 def _chunks(
     listing: Listing, split: str, done: int, shape: tuple[int, int, int], workers: int
 ) -> Iterator[Records]:
-    """The records of a split in order, made by `workers` threads. One is valid until the next."""
+    """The records of a split in order, made by `workers` threads; each is valid until the next."""
     total = len(listing.splits[split])
     step = max(1, min(_MOST_INPUTS, _CHUNK_BYTES // int(np.prod(shape))))
     pending: deque[Future[Records]] = deque()

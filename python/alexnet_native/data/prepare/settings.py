@@ -1,4 +1,4 @@
-"""What a prepared set depends on, and whether what a folder holds is of the same."""
+"""The settings that a prepared data set depends on, and checks that a folder has the same."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _RESIZE = "shorter side to size, centre; triangle filter down, cubic up"
 
 @dataclass(frozen=True)
 class Request:
-    """What the user asks for.
+    """The arguments of a preparation.
 
     Attributes:
         source: file or folder.
-        folder: where the set goes.
-        name: of the set.
-        size: height and width of the records; 0 for the source's own.
-        shard_bytes: of a shard, at most (but one record at least).
+        folder: the folder of the data set.
+        name: name of the data set.
+        size: height and width of the records; 0 = the default of the source.
+        shard_bytes: maximum size of a shard, which has at least one record.
     """
 
     source: Path
@@ -40,11 +40,12 @@ class Request:
     shard_bytes: int
 
     def per_shard(self, size: int) -> int:
+        """Number of records per shard."""
         return max(1, self.shard_bytes // (3 * size * size))
 
 
 def settings_of(request: Request, listing: Listing) -> dict[str, Any]:
-    """Everything that the bytes of the set depend on; it goes into dataset.json."""
+    """Everything that the bytes of the data set depend on, for dataset.json."""
     size = request.size or listing.size
     return {
         "source": listing.kind,
@@ -61,20 +62,20 @@ def settings_of(request: Request, listing: Listing) -> dict[str, Any]:
 
 
 def check_finished(request: Request, index: Index) -> None:
-    """Raises DataError if the finished set of `index` is not the one that is asked for."""
+    """Raises DataError if the complete data set in `index` is not the requested one."""
     asked = {
         "name": request.name,
         "size": request.size or index.size,
         "records_per_shard": request.per_shard(request.size or index.size),
     }
-    _compare(request.folder, {**index.settings, "name": index.name}, asked, "holds a set")
+    _compare(request.folder, {**index.settings, "name": index.name}, asked, "has a data set")
 
 
 def check_begun(request: Request, settings: Mapping[str, Any]) -> None:
-    """Compares with the settings that the set in the folder was begun with, or notes these.
+    """Writes the settings of a new preparation, or compares them with those of an earlier run.
 
     Raises:
-        DataError: they differ.
+        DataError: the settings differ.
     """
     file = request.folder / WORK / _FILE
     if not file.is_file():
@@ -86,11 +87,11 @@ def check_begun(request: Request, settings: Mapping[str, Any]) -> None:
         raise DataError(
             f"{file} is damaged; delete {request.folder} and prepare it again"
         ) from error
-    _compare(request.folder, before, settings, "was begun")
+    _compare(request.folder, before, settings, "was started")
     if before != json.loads(json.dumps(settings)):
         raise DataError(
-            f"{request.source} has changed since {request.folder} was begun; delete that folder "
-            "and prepare it again"
+            f"{request.source} has changed since {request.folder} was started; delete "
+            f"{request.folder} and prepare it again"
         )
 
 
@@ -98,6 +99,6 @@ def _compare(folder: Path, there: Mapping[str, Any], asked: Mapping[str, Any], w
     for key in ("source", "name", "size", "records_per_shard", "resize", "program", "decoders"):
         if key in asked and there.get(key) != asked[key]:
             raise DataError(
-                f"{folder} {what} with {key.replace('_', ' ')} {there.get(key)}, now it is "
-                f"{asked[key]}; name another folder, or delete this one"
+                f"{folder} {what} with {key.replace('_', ' ')} {there.get(key)}, but now it is "
+                f"{asked[key]}; use another folder, or delete this one"
             )

@@ -1,4 +1,4 @@
-"""What can be prepared, and what a path is of it."""
+"""Recognises the kind of a source."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from alexnet_native.errors import DataError
 __all__ = ["list_source"]
 
 _FORMS = (
-    "a picture folder (train/<class>/*.jpg and val/<class>/*.jpg, or <class>/*.jpg), the archives "
+    "an image folder (train/<class>/*.jpg and val/<class>/*.jpg, or <class>/*.jpg), the archives "
     "of ILSVRC-2012 or 2010 with their development kit, a folder of .tar archives, or CIFAR in the "
     "binary layout"
 )
 
 
 def list_source(source: Path) -> Listing:
-    """Recognises and lists a source; decodes nothing.
+    """Recognises and lists a source, without decoding images.
 
     Raises:
-        DataError: nothing is there, it is not recognised, or it holds nothing to train on.
+        DataError: the source does not exist, is not recognised, or has no training images.
     """
     if not source.exists():
-        raise DataError(f"there is no file or folder {source}; what is prepared can be {_FORMS}")
+        raise DataError(f"there is no file or folder {source}; the source can be {_FORMS}")
     if source.is_dir():
         if find_shards(source):
-            raise DataError(f"{source} is a prepared data set itself; train on it as it is")
+            raise DataError(f"{source} is already a prepared data set; train on it directly")
         if year := find_ilsvrc(source):
             return list_ilsvrc(source, year)
         if folder := find_cifar(source):
@@ -42,8 +42,9 @@ def list_source(source: Path) -> Listing:
         return list_tars(source)
     if source.is_dir() and (source / "data_batch_1").is_file():
         raise DataError(
-            f"{source} holds CIFAR-10 for Python; download the binary version and give that folder"
+            f"{source} contains the Python version of CIFAR-10; download the binary version and "
+            "specify its folder"
         )
     if (source / "train").is_dir():
-        return list_folders(source)  # which says what is missing there
-    raise DataError(f"{source} is not recognised; what is prepared can be {_FORMS}")
+        return list_folders(source)  # raises an error with the reason
+    raise DataError(f"{source} is not recognised; the source can be {_FORMS}")

@@ -1,4 +1,4 @@
-"""How far a preparation has come: what a killed one needs to go on."""
+"""The progress of a preparation, saved so that an interrupted one can be continued."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ _FILE = "state.npz"
 
 @dataclass
 class SplitState:
-    """Of one split: everything up to here is on the disk, what is there beyond does not count."""
+    """Progress of one split: data up to here is on the disk; anything after it is discarded."""
 
     inputs: int = 0
     records: int = 0
     name_bytes: int = 0
-    sha256: list[str] = field(default_factory=list)  # of the shards that are full, and the last
+    sha256: list[str] = field(default_factory=list)  # of the complete shards
 
 
 @dataclass
 class State:
-    """Of the whole preparation.
+    """Progress of the preparation.
 
     Attributes:
-        splits: by name.
-        report_bytes: of the rows of the report.
-        moments: of the training records.
+        splits: progress of each split, by name.
+        moments: sums over the training records.
+        report_bytes: number of bytes of the report's rows.
     """
 
     splits: dict[str, SplitState]
@@ -43,10 +43,10 @@ class State:
     report_bytes: int = 0
 
     def save(self, folder: Path) -> None:
-        """Writes the state in one piece; what it describes must be on the disk already.
+        """Writes the state atomically; the data that it describes must already be on the disk.
 
         Raises:
-            OSError: full disk.
+            OSError: the disk is full.
         """
         counts = {
             "splits": {name: asdict(split) for name, split in self.splits.items()},
@@ -62,10 +62,10 @@ class State:
 
     @classmethod
     def load(cls, folder: Path, splits: list[str], shape: tuple[int, int, int]) -> State:
-        """The state in `folder`, or that of a preparation that begins.
+        """The state in `folder`, or the initial state if there is none.
 
         Raises:
-            DataError: it is damaged.
+            DataError: the file is damaged.
         """
         file = folder / _FILE
         if not file.is_file():

@@ -1,9 +1,8 @@
-"""The members of a tar archive, and of archives inside it, without unpacking.
+"""Lists the members of a tar archive without unpacking it.
 
-The formats ustar, GNU (long names, sizes in base 256) and pax are read. Written here, not with
-:mod:`tarfile`, because that one ends quietly where a header is damaged, and is slow for a million
-members. Source: POSIX.1-2017, "pax", section "ustar Interchange Format"; GNU tar manual, "Basic Tar
-Format".
+Supports the formats ustar, GNU (long names, sizes in base 256) and pax. :mod:`tarfile` is not used
+because it stops without an error at a damaged header and is slow for a million members. Source:
+POSIX.1-2017, "pax", section "ustar Interchange Format"; GNU tar manual, "Basic Tar Format".
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ _LONGEST_NAME = 1 << 20
 
 
 class TarProblem(Exception):
-    """The archive cannot be read on from here; the message says where and why."""
+    """The rest of the archive cannot be read; the message states the position and the reason."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +32,9 @@ class Member:
 
     Attributes:
         name: without a leading "./".
-        offset: of its bytes in the file that holds the archive.
+        offset: position of its data in the file that contains the archive.
         size: in bytes.
-        kind: "" for a file, else what it is instead: "hard link", ...
+        kind: "" for a file, otherwise its type: "hard link", ...
     """
 
     name: str
@@ -45,15 +44,15 @@ class Member:
 
 
 def members(descriptor: int, start: int, end: int) -> Iterator[Member]:
-    """Yields the members of the archive in bytes `start` to `end` - 1 of a file; folders are not.
+    """Yields the members, except folders, of the archive in bytes `start` to `end` - 1 of a file.
 
-    A member whose bytes end after `end` is yielded all the same, before the problem is raised.
+    A member that extends beyond `end` is also yielded, before TarProblem is raised.
 
     Raises:
-        TarProblem: it is no archive, is cut off, or has a damaged header.
+        TarProblem: the file is not an archive, is truncated, or has a damaged header.
     """
     at = start
-    name, size = "", -1  # of the next member, where an extended header gave them
+    name, size = "", -1  # of the next member, if an extended header has them
     while True:
         header = os.pread(descriptor, min(_BLOCK, max(0, end - at)), at)
         if header == bytes(_BLOCK):
@@ -62,7 +61,9 @@ def members(descriptor: int, start: int, end: int) -> Iterator[Member]:
             raise TarProblem(f"it is cut off: there is no end mark at byte {at - start}")
         if not _sound(header):
             raise TarProblem(
-                "it is no tar archive" if at == start else f"the header at byte {at - start} is bad"
+                "it is not a tar archive"
+                if at == start
+                else f"the header at byte {at - start} is bad"
             )
         kind = header[156:157]
         stored = _number(header[124:136], at - start)
@@ -92,7 +93,7 @@ def members(descriptor: int, start: int, end: int) -> Iterator[Member]:
 
 
 def _sound(header: bytes) -> bool:
-    """Whether the checksum is right: the sum of all bytes, its own field taken as blanks."""
+    """Whether the checksum matches: the sum of all bytes, with the checksum field as blanks."""
     field = header[148:156].strip(b" \0")
     if not field or any(byte not in b"01234567" for byte in field):
         return False
@@ -117,7 +118,7 @@ def _ustar_name(header: bytes) -> str:
 
 
 def _pax(data: bytes) -> dict[str, str]:
-    """Records "LENGTH KEYWORD=VALUE\\n", the length that of the whole record."""
+    """Parses records "LENGTH KEYWORD=VALUE\\n"; LENGTH is the length of the whole record."""
     records = {}
     while data:
         digits, _, _ = data.partition(b" ")

@@ -1,12 +1,12 @@
-"""Folders of tar archives of pictures, labelled in one of two ways.
+"""Folders of tar archives of images, with labels in one of two forms.
 
-- As WebDataset has them: members with one key belong together, ``000017.jpg`` and ``000017.cls``;
-  the latter holds the class as a number. Other members of a sample are not pictures and not used.
-  Names of the classes stand in ``classes.txt`` beside the archives, one a line, or are the numbers.
-- By class: the folder that a member lies in, or else the name of the archive, is its class.
+- WebDataset: members with the same key form a sample, e.g. ``000017.jpg`` and ``000017.cls``; the
+  .cls member contains the class number. Other members are ignored. The class names are the lines of
+  ``classes.txt`` in the folder of the archives, or the numbers if there is no such file.
+- By class: the class of a member is its folder, or the name of the archive if it has none.
 
-An archive is of the validation split if its path, or that of a member, holds the word val, valid or
-validation, of the test split if it holds the word test.
+A member belongs to the validation split if the path of the archive or of the member contains the
+word val, valid or validation, and to the test split if it contains the word test.
 
 Source: https://github.com/webdataset/webdataset, "The WebDataset Format".
 """
@@ -30,22 +30,22 @@ _NAMES = "classes.txt"
 _SPLIT_WORDS = {
     "val": "val", "valid": "val", "validation": "val", "test": "test", "train": "train",
 }  # fmt: skip
-_LONGEST_LABEL = 6  # digits
+_LONGEST_LABEL = 6  # number of digits
 
-_Found = tuple[str, str, str | int, int, Member]  # split, name, class, archive, picture
+_Found = tuple[str, str, str | int, int, Member]  # split, name, class, archive, image
 
 
 def find_tars(source: Path) -> bool:
-    """Whether `source` is an archive, or a folder that holds some."""
+    """Whether `source` is an archive or a folder with archives."""
     return bool(_archives(source))
 
 
 def list_tars(source: Path) -> Listing:
-    """Lists the pictures of all archives, in the order of their names.
+    """Lists the images of all archives, in the order of the archives' names.
 
     Raises:
-        DataError: an archive is compressed or cannot be read, labels are given in both ways, or
-            there is no picture to train on.
+        DataError: an archive is compressed or cannot be read, both forms of labels are used, or
+            there are no training images.
     """
     root = source if source.is_dir() else source.parent
     files = _archives(source)
@@ -65,7 +65,8 @@ def list_tars(source: Path) -> Listing:
                 found += _by_class(relative, split, place, all_members, findings)
     if numbered == {True, False}:
         raise DataError(
-            f"some archives of {source} have .cls members and some do not; give each kind a folder"
+            f"some archives in {source} have .cls members and some do not; use one folder for each "
+            "kind"
         )
     classes = _numbered_names(root, found) if True in numbered else _folder_names(found)
     labels: dict[str | int, int] = {name: label for label, name in enumerate(classes)}
@@ -81,7 +82,7 @@ def list_tars(source: Path) -> Listing:
         else:
             splits[split].add_part(name, label, place, member.offset, member.size)
     if not len(splits["train"]):
-        raise DataError(f"the archives of {source} hold no pictures to train on{because(findings)}")
+        raise DataError(f"the archives in {source} have no training images{because(findings)}")
     return Listing("tar", classes, splits, tuple(findings))
 
 
@@ -154,12 +155,12 @@ def _archives(source: Path) -> list[Path]:
 
 
 def _key(member: Member) -> tuple[str, str]:
-    """What WebDataset calls key and extension: the name up to its first dot, and the rest."""
+    """WebDataset's key and extension: the name up to its first dot, and the rest."""
     folder, _, name = member.name.rpartition("/")
     stem, _, kind = name.partition(".")
     return f"{folder}/{stem}" if folder else stem, kind.lower()
 
 
 def _split_of(words: Iterable[str]) -> str | None:
-    """What the first word that names a split names."""
+    """The split of the first word that is the name of a split."""
     return next((_SPLIT_WORDS[word] for word in words if word in _SPLIT_WORDS), None)

@@ -1,4 +1,4 @@
-"""What stands beside the records: label, checksum and source of each, and the statistics of all."""
+"""The files beside the records: labels, checksums, names and statistics."""
 
 from __future__ import annotations
 
@@ -31,25 +31,25 @@ STATISTICS = "statistics.npz"
 
 
 def shard_file(split: str, number: int) -> str:
-    """The name of a shard."""
+    """The file name of a shard."""
     return f"{split}-{number:05d}.bin"
 
 
 def column(split: str, kind: str) -> str:
-    """The file of a split's "labels", "crc32" or "names"."""
+    """The file name of the "labels", "crc32" or "names" of a split."""
     return f"{split}.{kind}.{'txt' if kind == 'names' else 'npy'}"
 
 
 def read_labels(folder: Path, index: Index, split: str) -> NDArray[np.int32]:
-    """int32 (N,), 0 to classes - 1.
+    """Reads the labels: int32 (N,), 0 to classes - 1.
 
     Raises:
-        DataError: missing, damaged, of another length, or a label without a class.
+        DataError: the file is missing, damaged or has the wrong length, or a label has no class.
     """
     labels = _array(folder / column(split, "labels"), np.dtype(np.int32), index, split)
     if labels.size and (labels.min() < 0 or labels.max() >= len(index.classes)):
         raise DataError(
-            f"{folder / column(split, 'labels')} holds a label outside 0 to "
+            f"{folder / column(split, 'labels')} contains a label outside 0 to "
             f"{len(index.classes) - 1}; prepare the data set again"
         )
     return labels
@@ -78,14 +78,14 @@ def read_record_names(folder: Path, index: Index, split: str) -> list[str]:
 
 
 def read_statistics(folder: Path, index: Index) -> Statistics:
-    """The mean image and principal components of the training records.
+    """Reads the mean image and the principal components of the training records.
 
-    statistics.npz holds float64: `mean` (size, size, channels), `covariance` (channels, channels)
-    of all pixels about their overall mean, `eigenvalues` (channels,) ascending, `eigenvectors`
-    (channels, channels), one a row.
+    statistics.npz contains float64 arrays: `mean` (size, size, channels), `covariance` of all
+    pixels (channels, channels), `eigenvalues` (channels,) in ascending order, `eigenvectors`
+    (channels, channels) as rows.
 
     Raises:
-        DataError: missing, damaged or of another size.
+        DataError: the file is missing, damaged or for images of another size.
     """
     file = folder / STATISTICS
     try:
@@ -96,7 +96,7 @@ def read_statistics(folder: Path, index: Index) -> Statistics:
             f"{file} is missing or damaged ({error}); prepare the data set again"
         ) from error
     if mean.shape != index.record_shape or rows.shape != (index.channels,) * 2:
-        raise DataError(f"{file} is of images of another size; prepare the data set again")
+        raise DataError(f"{file} is for images of another size; prepare the data set again")
     return Statistics(
         np.ascontiguousarray(mean.transpose(2, 0, 1), np.float32),
         np.sqrt(np.maximum(values, 0.0)).astype(np.float32),
@@ -105,10 +105,10 @@ def read_statistics(folder: Path, index: Index) -> Statistics:
 
 
 def write_arrays(file: Path, array: NDArray[Any] | None = None, **arrays: Any) -> None:
-    """Writes .npy (one array) or .npz (named ones); equal arrays give equal bytes.
+    """Writes .npy (one array) or .npz (named arrays); equal arrays give equal bytes.
 
     Raises:
-        OSError: full disk, no permission.
+        OSError: the file cannot be written.
     """
     buffer = io.BytesIO()
     if array is not None:
@@ -127,7 +127,10 @@ def _array(file: Path, dtype: np.dtype[Any], index: Index, split: str) -> NDArra
             f"{file} is missing or damaged ({error}); prepare the data set again"
         ) from error
     if array.dtype != dtype or array.ndim != 1:
-        raise DataError(f"{file} holds {array.dtype} {array.shape}; prepare the data set again")
+        raise DataError(
+            f"{file} contains {array.dtype} {array.shape}, not {dtype} (N,); prepare the data set "
+            "again"
+        )
     if len(array) != index.splits[split].images:
         raise _length(file, len(array), index, split)
     return np.ascontiguousarray(array)
@@ -135,6 +138,6 @@ def _array(file: Path, dtype: np.dtype[Any], index: Index, split: str) -> NDArra
 
 def _length(file: Path, found: int, index: Index, split: str) -> DataError:
     return DataError(
-        f"{file} is of {found} records instead of {index.splits[split].images}; prepare the data "
-        "set again"
+        f"{file} has {found} entries instead of {index.splits[split].images}; prepare the data set "
+        "again"
     )

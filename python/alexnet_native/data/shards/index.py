@@ -1,15 +1,15 @@
 """The index of a prepared data set, dataset.json.
 
-A folder of shards holds::
+A prepared folder contains::
 
-    dataset.json         this index; written last, so where it is, the set is complete
+    dataset.json         this index; written last: if it exists, the data set is complete
     train-00000.bin ...  records: uint8 (size, size, channels), interleaved, nothing between them
     train.labels.npy     int32 (N,), 0 to classes - 1, in record order
     train.crc32.npy      uint32 (N,), the CRC-32 of each record
-    train.names.txt      where each record came from, one a line (see record_names.py)
+    train.names.txt      the source of each record, one per line (see record_names.py)
     val-00000.bin ...    the same for each other split: val, test
-    statistics.npz       of the training split (see columns.py)
-    report.csv           inputs that were converted or left out, and why
+    statistics.npz       statistics of the training split (see columns.py)
+    report.csv           inputs that were converted or left out, with the reason
 
 Record i of a split is record i % records_per_shard of shard i // records_per_shard.
 """
@@ -28,7 +28,7 @@ from alexnet_native.errors import DataError
 __all__ = ["INDEX", "SPLITS", "WORK", "Index", "Shard", "Split", "find_shards", "read_index"]
 
 INDEX = "dataset.json"
-WORK = ".prepare"  # the folder of a preparation that is not finished
+WORK = ".prepare"  # the working folder of an incomplete preparation
 SPLITS = ("train", "val", "test")
 
 _FORMAT = "alexnet-native shards"
@@ -46,7 +46,7 @@ class Shard:
 
 @dataclass(frozen=True)
 class Split:
-    """The shards of one split; all but the last hold `records_per_shard` records."""
+    """The shards of one split; all except the last contain `records_per_shard` records."""
 
     images: int
     records_per_shard: int
@@ -55,15 +55,15 @@ class Split:
 
 @dataclass(frozen=True)
 class Index:
-    """What dataset.json says.
+    """The content of dataset.json.
 
     Attributes:
-        name: of the data set, for people.
-        size: height and width of every record, pixels.
-        channels: of every record; 3 is red, green, blue.
-        classes: names, in the order of the labels.
-        splits: by name, "train" and, where they exist, "val" and "test".
-        settings: how the set was made; not needed to read it.
+        name: name of the data set, for display.
+        size: height and width of every record, in pixels.
+        channels: number of channels of every record; 3 = red, green, blue.
+        classes: class names, in the order of the labels.
+        splits: by name: "train" and optionally "val" and "test".
+        settings: how the data set was prepared; not needed to read it.
     """
 
     name: str
@@ -83,32 +83,31 @@ class Index:
         return self.size * self.size * self.channels
 
     def write(self, folder: Path) -> None:
-        """Writes dataset.json; it is whole or not there.
+        """Writes dataset.json atomically.
 
         Raises:
-            OSError: full disk, no permission.
+            OSError: the file cannot be written.
         """
         text = json.dumps({"format": _FORMAT, "version": _VERSION, **asdict(self)}, indent=1)
         write_text(folder / INDEX, text + "\n")
 
 
 def find_shards(folder: Path) -> bool:
-    """Whether `folder` holds a prepared data set, finished or not."""
+    """Whether `folder` contains a prepared data set, complete or not."""
     return (folder / INDEX).is_file() or (folder / WORK).is_dir()
 
 
 def read_index(folder: Path) -> Index:
-    """Reads dataset.json and checks that the shards it names are there, in full length.
+    """Reads dataset.json and checks that its shards exist and have the right length.
 
     Raises:
-        DataError: the set is not finished, the index is damaged or of a later version, a shard is
-            missing or has another length.
+        DataError: the data set is incomplete, the index is damaged or from a later version, or a
+            shard is missing or has the wrong length.
     """
     file = folder / INDEX
     if not file.is_file() and (folder / WORK).is_dir():
         raise DataError(
-            f"{folder} is not finished; run the same alexnet-native prepare again, it goes on "
-            "where it stopped"
+            f"{folder} is incomplete; run the same alexnet-native prepare command again to continue"
         )
     try:
         values = json.loads(file.read_text("utf-8"))
@@ -144,17 +143,19 @@ def _split(values: Mapping[str, Any]) -> Split:
 
 def _check_version(file: Path, values: Mapping[str, Any]) -> None:
     if values.get("format") != _FORMAT:
-        raise DataError(f'{file} is not an index of shards; it has no "format": "{_FORMAT}"')
+        raise DataError(
+            f'{file} is not the index of a prepared data set; it has no "format": "{_FORMAT}"'
+        )
     if values["version"] != _VERSION:
         raise DataError(
-            f"{file} has version {values['version']} of the format, this program reads version "
-            f"{_VERSION}; prepare the data set again, or take a newer program"
+            f"{file} has format version {values['version']}, but this program reads version "
+            f"{_VERSION}; prepare the data set again, or install a newer version of the program"
         )
 
 
 def _check(folder: Path, index: Index) -> None:
     if index.size < 1 or index.channels < 1 or "train" not in index.splits:
-        raise DataError(f"{folder / INDEX} describes no training images; prepare the set again")
+        raise DataError(f"{folder / INDEX} has no training images; prepare the data set again")
     for name, split in index.splits.items():
         full = [split.records_per_shard] * (len(split.shards) - 1)
         counts = [shard.images for shard in split.shards]
@@ -172,7 +173,7 @@ def _check_shard(file: Path, size: int) -> None:
         found = file.stat().st_size
     except OSError as error:
         raise DataError(
-            f"{file} cannot be read ({error.strerror or error}); copy or prepare the set again"
+            f"{file} cannot be read ({error.strerror or error}); copy or prepare the data set again"
         ) from error
     if found != size:
         raise DataError(

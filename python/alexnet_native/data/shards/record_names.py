@@ -1,4 +1,4 @@
-"""The sources of records, one a line: any name, also with line breaks or bytes that are no text."""
+"""The names of records, one per line; names may contain line breaks and invalid UTF-8."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ _ESCAPED = re.compile(r"\\(?:u([0-9a-f]{4})|(.))")
 
 
 def escaped(name: str) -> str:
-    r"""`name` as one line: backslash as \\, line breaks as \n and \r, a byte that is no UTF-8 as
-    \udc80 to \udcff (Python's surrogate for it)."""
+    r"""`name` as one line: backslash as \\, line breaks as \n and \r, bytes that are not valid
+    UTF-8 as \udc80 to \udcff (Python's surrogates)."""
     for character, escape in _ESCAPES.items():
         name = name.replace(character, escape)
     return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def unescaped(line: str) -> str:
-    """The name that `escaped` wrote as `line`.
+    """The inverse of `escaped`.
 
     Raises:
-        ValueError: `line` holds a backslash that `escaped` does not write.
+        ValueError: `line` contains an escape that `escaped` does not write.
     """
 
     def character(match: re.Match[str]) -> str:
@@ -35,7 +35,7 @@ def unescaped(line: str) -> str:
         if surrogate:
             return chr(int(surrogate, 16))
         if letter not in _LETTERS:
-            raise ValueError(f"{line} holds the unknown escape \\{letter}")
+            raise ValueError(f"{line} contains the unknown escape \\{letter}")
         return _LETTERS[letter]
 
     return _ESCAPED.sub(character, line)
@@ -57,5 +57,5 @@ def read_names(file: Path) -> list[str]:
 
 
 def lines(names: Iterable[str]) -> bytes:
-    """The names as they stand in the file."""
+    """The content of the file for these names."""
     return "".join(f"{escaped(name)}\n" for name in names).encode("utf-8")

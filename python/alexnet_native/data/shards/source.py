@@ -1,4 +1,4 @@
-"""Reads a prepared data set: records are mapped into memory, none is held there."""
+"""Reads a prepared data set. Records are read from their files when they are used."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ __all__ = ["ShardSource", "read_shards"]
 
 
 class ShardSource:
-    """One split of a folder that `alexnet-native prepare` wrote; a :class:`Source`.
+    """One split of a folder written by `alexnet-native prepare`; a :class:`Source`.
 
     Args:
-        folder: with dataset.json.
-        index: that file, read.
-        split: one that the index has.
+        folder: the folder with dataset.json.
+        index: the content of dataset.json.
+        split: name of a split in the index.
 
     Raises:
-        DataError: a file that is missing, too short, or of another set.
+        DataError: a file is missing, has the wrong length, or belongs to another data set.
     """
 
     def __init__(self, folder: Path, index: Index, split: str) -> None:
@@ -68,14 +68,14 @@ class ShardSource:
         return self._names[index]
 
     def statistics(self) -> Statistics:
-        """Those of the training records, as they were measured while preparing."""
+        """The statistics of the training records, computed when the data set was prepared."""
         return read_statistics(self._folder, self._index)
 
     def verify(self) -> None:
         """Compares every record with its checksum.
 
         Raises:
-            DataError: the first that differs, by name.
+            DataError: a record is damaged; the message names the first.
         """
         for index, checksum in enumerate(read_checksums(self._folder, self._index, self._split)):
             record = self._shards[index // self._each][index % self._each]
@@ -91,16 +91,17 @@ def read_shards(folder: Path) -> Dataset:
     """Opens a prepared data set.
 
     Raises:
-        DataError: no index, no training records, a damaged or missing file.
+        DataError: there is no index, there are no training records, or a file is damaged or
+            missing.
     """
     index = read_index(folder)
     if "train" not in index.splits:
-        raise DataError(f"{folder} has no training records; prepare a set with a train split")
+        raise DataError(f"{folder} has no training records; prepare a data set with a train split")
     sources = {
         split: ShardSource(folder, index, split)
         for split in SPLITS
         if split in index.splits and index.splits[split].images
     }
     if "train" not in sources:
-        raise DataError(f"{folder} has no training records; prepare a set with a train split")
+        raise DataError(f"{folder} has no training records; prepare a data set with a train split")
     return Dataset(index.name, index.classes, **sources)
