@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from alexnet_native.data import ArraySource
 from alexnet_native.data.augment import Augmentation
-from alexnet_native.data.batches import Batch
+from alexnet_native.data.batches import TrainBatch
 from alexnet_native.data.loader import TrainLoader
 from alexnet_native.data.statistics import statistics
 from data_files import pixels
@@ -44,12 +44,12 @@ def loader(**changes: Any) -> TrainLoader:
     return TrainLoader(source, **(settings | changes))
 
 
-def take(count: int, **changes: Any) -> list[Batch]:
+def take(count: int, **changes: Any) -> list[TrainBatch]:
     with loader(**changes) as batches:
         return list(islice(batches, count))
 
 
-def assert_same(got: list[Batch], want: list[Batch]) -> None:
+def assert_same(got: list[TrainBatch], want: list[TrainBatch]) -> None:
     assert len(got) == len(want)
     for a, b in zip(got, want, strict=True):
         np.testing.assert_array_equal(a.images, b.images)

@@ -9,7 +9,7 @@ from itertools import islice
 import numpy as np
 import pytest
 from alexnet_native.data import ArraySource
-from alexnet_native.data.batches import Batch
+from alexnet_native.data.batches import TrainBatch
 from alexnet_native.errors import DataError
 from data_files import pixels
 from numpy.typing import NDArray
@@ -106,7 +106,7 @@ class Waiting(Counting):
 def test_closing_wakes_a_consumer_that_waits() -> None:
     source = Waiting()
     batches = loader(source=source)
-    seen: list[Batch | None] = []
+    seen: list[TrainBatch | None] = []
     consumer = threading.Thread(target=lambda: seen.append(next(batches, None)))
     consumer.start()
     closer = threading.Thread(target=batches.close)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from alexnet_native.gpu_check import contestants, speed
-from alexnet_native.gpu_check.contestants import Batch, Contestant
+from alexnet_native.gpu_check.contestants import Contestant, RandomBatch
 from alexnet_native.gpu_check.speed import Cell
 from alexnet_native.models import describe
 from check_settings import NET, settings
@@ -27,7 +27,9 @@ def peers(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
     """PyTorch's forms, each a step that does nothing; and which were made, in order."""
     made: list[tuple[str, ...]] = []
 
-    def stand_in(peer: str, net: str, precision: str, batch: Batch, device: str) -> Contestant:
+    def stand_in(
+        peer: str, net: str, precision: str, batch: RandomBatch, device: str
+    ) -> Contestant:
         made.append((net, precision, peer))
         return Contestant(lambda: None, lambda: None, "pinned")
 
@@ -67,20 +69,20 @@ def test_the_batch_is_drawn_once_for_all_sides(
     peers: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn: list[tuple[str, int]] = []
-    real = Batch.__init__
+    real = RandomBatch.__init__
 
-    def draw(self: Batch, net: str, images: int, *, for_torch: bool) -> None:
+    def draw(self: RandomBatch, net: str, images: int, *, for_torch: bool) -> None:
         drawn.append((net, images))
         real(self, net, images, for_torch=for_torch)
 
-    monkeypatch.setattr(Batch, "__init__", draw)
+    monkeypatch.setattr(RandomBatch, "__init__", draw)
     list(speed.speed(settings(precisions=("bf16", "fp32"), batches=(2, 1), peers=ALL[:2])))
     assert drawn == [(NET, 2), (NET, 1)]
 
 
 def test_images_of_both_sizes_are_parts_of_one_array(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(contestants, "_module", lambda net: (None, (3, 33, 34)))
-    batch = Batch(NET, 2, for_torch=True)
+    batch = RandomBatch(NET, 2, for_torch=True)
     small, large = batch.images((3, 32, 32)), batch.images((3, 33, 34))
     assert small.shape == (2, 3, 32, 32) and large.shape == (2, 3, 33, 34)
     assert np.shares_memory(small, large) and small.flags.c_contiguous and large.flags.c_contiguous
@@ -107,7 +109,7 @@ def test_the_compiler_begins_anew_for_each_compiled_form(
     weights = [1.0]
     monkeypatch.setitem(sys.modules, "alexnet_native.interop.torch_net", stand_in)
     monkeypatch.setattr(contestants, "_module", lambda net: (weights, (3, 32, 32)))
-    side = contestants.torchs(peer, NET, "fp32", Batch(NET, 1, for_torch=True), "cuda:0")
+    side = contestants.torchs(peer, NET, "fp32", RandomBatch(NET, 1, for_torch=True), "cuda:0")
     assert order == ["forget"] * resets + [f"compiled: {bool(resets)}"]
     assert side.feed == "in place"
 
@@ -147,7 +149,7 @@ def test_a_cell_in_which_our_step_fails_is_a_failure_and_the_next_one_is_measure
 ) -> None:
     real = speed.ours
 
-    def fail_once(net: Any, batch: Batch) -> Contestant:
+    def fail_once(net: Any, batch: RandomBatch) -> Contestant:
         if net.precision == "bf16":
             raise speed._core.DeviceError("no memory")
         return real(net, batch)

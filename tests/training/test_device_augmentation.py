@@ -11,7 +11,7 @@ import pytest
 import tiny
 from alexnet_native import Net, _core
 from alexnet_native.config import TrainConfig
-from alexnet_native.data.batches import Batch, RawImages
+from alexnet_native.data.batches import RawImages, TrainBatch
 from alexnet_native.data.statistics import statistics
 from alexnet_native.errors import ConfigError, DivergedError
 from alexnet_native.models import Description
@@ -34,7 +34,7 @@ def gradients(network: Net) -> dict[str, NDArray[np.floating[Any]]]:
     return {name: network.native.get(name, "gradient") for name in network.native.param_names()}
 
 
-def batches(network: Net, where: str, **settings: Any) -> Iterator[Batch]:
+def batches(network: Net, where: str, **settings: Any) -> Iterator[TrainBatch]:
     data = tiny.data()
     given = {"mirror": True, **settings, "augment": where}
     config = resolve(given, Description.from_toml(TOWERS), data, {})
@@ -42,7 +42,7 @@ def batches(network: Net, where: str, **settings: Any) -> Iterator[Batch]:
         yield from islice(loader, 7)
 
 
-def part_of(batch: Batch, first: int, last: int) -> _core.Batch:
+def part_of(batch: TrainBatch, first: int, last: int) -> _core.Batch:
     labels = batch.labels[first:last]
     if not isinstance(batch.images, RawImages):
         return _core.Batch(batch.images[first:last], labels)
@@ -57,7 +57,7 @@ def part_of(batch: Batch, first: int, last: int) -> _core.Batch:
     )
 
 
-def forward_backward(network: Net, batch: Batch, parts: int) -> float:
+def forward_backward(network: Net, batch: TrainBatch, parts: int) -> float:
     """The loss; the gradients are added to those of the network."""
     total = len(batch.labels)
     size = -(-total // parts)

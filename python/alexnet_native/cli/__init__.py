@@ -10,24 +10,27 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 from alexnet_native import log
-from alexnet_native.cli import (
-    bench,
-    describe,
-    devices,
-    ensemble,
-    evaluate,
-    gradcheck,
-    predict,
-    prepare,
-    recipe,
-    train,
-)
 from alexnet_native.cli.failure import failures, sentence
 from alexnet_native.cli.parser import Commands, Parser
 
 __all__ = ["main"]
+
+# Each has a module of its name, which is imported when the command is used.
+_COMMANDS = {
+    "prepare": "Convert images to shards of uint8 records, which training reads.",
+    "train": "Train a network.",
+    "recipe": "List the recipes, or print one.",
+    "evaluate": "Measure the loss and the error of a checkpoint.",
+    "ensemble": "Average the probabilities of several networks and measure the error.",
+    "predict": "Classify images.",
+    "describe": "Print the layers of a network with their sizes, costs and devices.",
+    "gradcheck": "Compare the gradients of a network with finite differences of its loss, in fp64.",
+    "devices": "List the devices that --devices accepts.",
+    "bench": "Measure the speed of training and prediction beside the hardware's limits.",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,20 +41,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         examples=["alexnet-native train --data demo"],
     )
     program.add_argument("--version", action="store_true", help="print the version")
-    commands = Commands(program)
-    for command in (
-        prepare,
-        train,
-        recipe,
-        evaluate,
-        ensemble,
-        predict,
-        describe,
-        gradcheck,
-        devices,
-        bench,
-    ):
-        command.add(commands)
+    words = sys.argv[1:] if arguments is None else arguments
+    used = next((word for word in words if not word.startswith("-")), "")
+    commands = Commands(program, _COMMANDS)
+    for name in _COMMANDS:
+        if name == used:
+            import_module(f"alexnet_native.cli.{name}").add(commands)
+        else:
+            commands.list_only(name)
     args = program.parse(arguments)
     try:
         if args.version:

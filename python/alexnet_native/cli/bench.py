@@ -26,7 +26,6 @@ def add(commands: Commands) -> None:
     parser = commands.add(
         "bench",
         _run,
-        "Measure the speed of training and prediction, and compare it with the hardware's limits.",
         "bench",
         "bench alexnet --batch 128 --task train --profile trace.json",
         more="The peak arithmetic and memory rates are measured first; lower bounds on the time "

@@ -25,7 +25,6 @@ def add(commands: Commands) -> None:
     parser = commands.add(
         "describe",
         _run,
-        "Print the layers of a network with their sizes, costs and devices.",
         "describe alexnet --devices cpu:0,cpu:1",
         "describe alexnet --devices cuda:0,cuda:1 --measure",
         "describe my-net.toml --batch 32 --json",

@@ -12,9 +12,7 @@ __all__ = ["add"]
 
 
 def add(commands: Commands) -> None:
-    parser = commands.add(
-        "devices", _run, "List the devices that --devices accepts.", "devices --json"
-    )
+    parser = commands.add("devices", _run, "devices --json")
     add_json_option(parser)
 
 

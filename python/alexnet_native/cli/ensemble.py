@@ -18,7 +18,6 @@ def add(commands: Commands) -> None:
     parser = commands.add(
         "ensemble",
         _run,
-        "Average the probabilities of several networks and measure the error.",
         "ensemble a.npz b.npz c.npz",
         "ensemble a.npz b.npz --weights 2,1 --csv errors",
         more="The files are written by evaluate --save-probabilities and must be for the same "

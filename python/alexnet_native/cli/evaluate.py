@@ -25,7 +25,6 @@ def add(commands: Commands) -> None:
     parser = commands.add(
         "evaluate",
         _run,
-        "Measure the loss and the error of a checkpoint.",
         "evaluate runs/quick --views 10",
         "evaluate runs/quick/checkpoints/latest --data cifar-10-batches-bin --json",
         "evaluate runs/photos --views 10 --csv errors --save-probabilities a.npz",

@@ -17,7 +17,6 @@ def add(commands: Commands) -> None:
     parser = commands.add(
         "gradcheck",
         _run,
-        "Compare the gradients of a network with finite differences of its loss, in fp64.",
         "gradcheck cifar10-quick",
         "gradcheck alexnet --classes 10 --devices cpu:0,cpu:1 --samples 3",
     )

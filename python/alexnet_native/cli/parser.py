@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -49,17 +49,21 @@ class Parser(argparse.ArgumentParser):
 
 
 class Commands:
-    """The commands of a program."""
+    """The commands of a program.
 
-    def __init__(self, program: Parser) -> None:
-        self._program = program
+    Args:
+        program: the parser of the program.
+        summaries: one line of help for each command.
+    """
+
+    def __init__(self, program: Parser, summaries: Mapping[str, str]) -> None:
+        self._program, self._summaries = program, summaries
         self._add = program.add_subparsers(metavar="COMMAND", parser_class=Parser)
 
     def add(
         self,
         name: str,
         run: Callable[[argparse.Namespace], None],
-        summary: str,
         *examples: str,
         more: str = "",
         usage: str = "",
@@ -69,12 +73,11 @@ class Commands:
         Args:
             name: the name of the command.
             run: called with the parsed arguments.
-            summary: one line of help.
             examples: command lines, without the name of the program.
             more: additional help, printed below the summary.
             usage: replaces the list of all options in the usage line.
         """
-        prog = f"{self._program.prog} {name}"
+        prog, summary = f"{self._program.prog} {name}", self._summaries[name]
         parser: Parser = self._add.add_parser(
             name,
             prog=prog,
@@ -85,6 +88,10 @@ class Commands:
         )
         parser.set_defaults(run=run, parser=parser)
         return parser
+
+    def list_only(self, name: str) -> None:
+        """Adds a command that is not used now: the program's help lists it."""
+        self._add.add_parser(name, help=self._summaries[name].rstrip("."))
 
 
 def add_json_option(parser: argparse.ArgumentParser) -> None:

@@ -7,8 +7,6 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from alexnet_native import log
 from alexnet_native.cli.parser import Commands, add_device_options, add_json_option
 
@@ -24,7 +22,6 @@ def add(commands: Commands) -> None:
     parser = commands.add(
         "predict",
         _run,
-        "Classify images.",
         "predict runs/photos cat.jpg dog.png",
         "predict runs/photos/checkpoints/best *.jpg --top 3 --json",
     )
@@ -58,6 +55,8 @@ def _run(args: argparse.Namespace) -> None:
 
 
 def _predict(net: BaseNet, files: list[Path], views: int, top: int) -> list[dict[str, Any]]:
+    import numpy as np
+
     from alexnet_native.data.images import read_image
 
     channels, height, width = net.input_shape

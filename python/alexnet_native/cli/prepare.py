@@ -26,7 +26,6 @@ def add(commands: Commands) -> None:
     parser = commands.add(
         "prepare",
         _run,
-        "Convert images to shards of uint8 records, which training reads.",
         "prepare photos shards/photos",
         "prepare imagenet shards/imagenet --workers 16   # the archives of ILSVRC-2012",
         "prepare cifar-10-batches-bin shards/cifar10",

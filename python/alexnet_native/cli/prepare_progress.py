@@ -11,12 +11,12 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 
 from alexnet_native import log
 
-__all__ = ["Silent", "progress"]
+__all__ = ["NoProgress", "progress"]
 
 _SECONDS_BETWEEN_LINES = 10.0
 
 
-class Silent(AbstractContextManager["Silent"]):
+class NoProgress(AbstractContextManager["NoProgress"]):
     """Shows nothing. Base class of the others."""
 
     def __exit__(self, *exception: object) -> None:
@@ -46,7 +46,7 @@ class _Speed:
         return speed, (total - done) / speed if speed > 0 else 0.0
 
 
-class _Lines(Silent):
+class _Lines(NoProgress):
     """Prints a line every ten seconds, for pipes and files."""
 
     def __init__(self) -> None:
@@ -65,7 +65,7 @@ class _Lines(Silent):
         )
 
 
-class _Bar(Silent):
+class _Bar(NoProgress):
     """Shows a progress bar on a terminal."""
 
     def __init__(self) -> None:
@@ -93,6 +93,6 @@ class _Bar(Silent):
         self._progress.update(self._tasks[split], completed=done, speed=speed)
 
 
-def progress(*, silent: bool) -> Silent:
+def progress(*, silent: bool) -> NoProgress:
     """Chooses the display for standard output."""
-    return Silent() if silent else _Bar() if sys.stdout.isatty() else _Lines()
+    return NoProgress() if silent else _Bar() if sys.stdout.isatty() else _Lines()

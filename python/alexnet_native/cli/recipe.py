@@ -15,7 +15,6 @@ def add(commands: Commands) -> None:
     parser = commands.add(
         "recipe",
         _run,
-        "List the recipes, or print one.",
         "recipe",
         "recipe paper > mine.toml",
         more="A recipe is a TOML file with the settings of a training run. Copy one, edit it, and "

@@ -23,7 +23,6 @@ def add(commands: Commands) -> None:
     parser = commands.add(
         "train",
         _run,
-        "Train a network.",
         "train --data demo",
         "train --net cifar10-quick --data cifar-10-batches-bin --epochs 10 --out runs/quick",
         "train --recipe paper --data photos --devices cpu:0,cpu:1",
@@ -93,7 +92,6 @@ def _run(args: argparse.Namespace) -> None:
     from alexnet_native.recipes import read_recipe
     from alexnet_native.training import dry_run, prepare, resume
     from alexnet_native.training.banner import summary
-    from alexnet_native.training.profiling import Profiling
     from alexnet_native.training.progress import Reporter, reporter
 
     given = {
@@ -103,6 +101,8 @@ def _run(args: argparse.Namespace) -> None:
     show: Reporter = reporter()
     profiling = None
     if args.profile is not None:
+        from alexnet_native.training.profiling import Profiling
+
         show = profiling = Profiling(show, args.profile if args.profile.name else None)
     if args.resume and args.recipe:
         raise ConfigError(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from alexnet_native import _core
 
-__all__ = ["Batch", "Position", "RawImages"]
+__all__ = ["Position", "RawImages", "TrainBatch"]
 
 
 @dataclass(frozen=True, order=True)
@@ -60,7 +60,7 @@ class RawImages:
 
 
 @dataclass(frozen=True)
-class Batch:
+class TrainBatch:
     """One mini-batch.
 
     Its arrays are in a buffer that the loader reuses once all of them have been deleted. An

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from alexnet_native import _core
 from alexnet_native.config.augmentation import Augmentation
 from alexnet_native.data.augment import Augmenter
-from alexnet_native.data.batches import Batch, Position, RawImages
+from alexnet_native.data.batches import Position, RawImages, TrainBatch
 from alexnet_native.data.meter import Meter
 from alexnet_native.data.source import Source
 from alexnet_native.data.statistics import Statistics
@@ -105,10 +105,10 @@ class TrainLoader:
             )
             self._thread.start()
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[TrainBatch]:
         return self
 
-    def __next__(self) -> Batch:
+    def __next__(self) -> TrainBatch:
         try:
             taken = self._native.next()
         except ValueError as error:
@@ -118,7 +118,7 @@ class TrainLoader:
                 raise self._failure[0]
             raise StopIteration
         epoch, first, last = taken["epoch"], taken["first"], taken["last"]
-        return Batch(
+        return TrainBatch(
             images=_images(taken),
             labels=taken["labels"],
             epoch=epoch,

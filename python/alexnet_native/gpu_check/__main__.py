@@ -29,7 +29,7 @@ from alexnet_native.gpu_check.contestants import PEERS
 from alexnet_native.gpu_check.layers import layers
 from alexnet_native.gpu_check.losses import loss
 from alexnet_native.gpu_check.report import failures, row_line, summary, write_json
-from alexnet_native.gpu_check.rows import Part, Row, Settings
+from alexnet_native.gpu_check.rows import CheckRow, Part, Settings
 from alexnet_native.gpu_check.running import marked, run_part
 from alexnet_native.gpu_check.sanitizer import sanitizer
 from alexnet_native.gpu_check.speed import speed
@@ -148,7 +148,7 @@ def _run_here(part: str, settings: Settings) -> None:
         sys.stdout.flush()
 
 
-def _rows(part: str, settings: Settings) -> Iterator[Row]:
+def _rows(part: str, settings: Settings) -> Iterator[CheckRow]:
     if part in _STARTERS:
         return PARTS[part][0](settings)
     words = [
@@ -173,7 +173,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     end = time.monotonic() + args.seconds
     chosen = [part for part in PARTS if not args.only or part in args.only]
-    report: dict[str, list[Row]] = {}
+    report: dict[str, list[CheckRow]] = {}
     seconds: dict[str, float] = {}
     for i, part in enumerate(chosen):
         # The following parts share the time that a part does not use.

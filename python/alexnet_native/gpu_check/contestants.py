@@ -23,7 +23,7 @@ from alexnet_native.models import describe
 from alexnet_native.net import BaseNet
 from alexnet_native.reports.bench import RepeatedStep
 
-__all__ = ["PEERS", "Batch", "Contestant", "is_compiled", "ours", "release_memory", "torchs"]
+__all__ = ["PEERS", "Contestant", "RandomBatch", "is_compiled", "ours", "release_memory", "torchs"]
 
 PEERS = {  # name: (channels last, compiled)
     "eager": (False, False),
@@ -61,7 +61,7 @@ class Contestant:
         return (time.perf_counter() - start) / steps
 
 
-class Batch:
+class RandomBatch:
     """Random images and labels for one network, drawn once and used by all contestants.
 
     PyTorch's images may be slightly larger than ours (see `torch_net.build`); both are views of the
@@ -84,7 +84,7 @@ class Batch:
         return self._values[: self._count * prod(shape)].reshape(self._count, *shape)
 
 
-def ours(net: BaseNet, batch: Batch) -> Contestant:
+def ours(net: BaseNet, batch: RandomBatch) -> Contestant:
     """Our training step."""
     for name in net.params:
         net.native.set_update(name, _LR, _MOMENTUM, _DECAY)
@@ -100,7 +100,7 @@ def _module(net: str) -> tuple[Any, tuple[int, int, int]]:
     return build(describe(net))
 
 
-def torchs(peer: str, net: str, precision: str, batch: Batch, device: str) -> Contestant:
+def torchs(peer: str, net: str, precision: str, batch: RandomBatch, device: str) -> Contestant:
     """A PyTorch variant, one of `PEERS`."""
     from alexnet_native.interop.torch_net import Step, forget_compiled, torch_device
 

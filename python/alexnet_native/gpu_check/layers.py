@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alexnet_native import _core
-from alexnet_native.gpu_check.rows import Row, Settings, row
+from alexnet_native.gpu_check.rows import CheckRow, Settings, row
 from alexnet_native.models import describe
 
 __all__ = ["convolutions", "engines", "layers", "tolerance"]
@@ -70,7 +70,7 @@ def tolerance(engine: str, precision: str, images: int) -> float:
     return 1e-5 if images <= 2 else 3e-5
 
 
-def layers(settings: Settings) -> Iterator[Row]:
+def layers(settings: Settings) -> Iterator[CheckRow]:
     """The rows of this part; equal convolutions of several networks are checked once."""
     device, seen = settings.device, set()
     names = engines(device)
@@ -115,7 +115,9 @@ class _Case:
         self._want = [y, *self._gradients(runner)]
         self._want_rectified = [np.maximum(y, 0)]
 
-    def rows(self, device: str, engines: list[str], precisions: tuple[str, ...]) -> Iterator[Row]:
+    def rows(
+        self, device: str, engines: list[str], precisions: tuple[str, ...]
+    ) -> Iterator[CheckRow]:
         for precision in precisions:
             for engine in engines:
                 place, images = (device, engine, precision), self._shape[0]
@@ -160,7 +162,7 @@ def _compare(
     place: tuple[str, str, str],
     want: list[Array],
     most: float,
-) -> Row:
+) -> CheckRow:
     try:
         got = results(*place)
     except ValueError as error:  # the engine does not support this shape

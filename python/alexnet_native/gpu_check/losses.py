@@ -8,7 +8,7 @@ from importlib.util import find_spec
 import numpy as np
 
 from alexnet_native import _core
-from alexnet_native.gpu_check.rows import Row, Settings, row
+from alexnet_native.gpu_check.rows import CheckRow, Settings, row
 from alexnet_native.models import Description, describe
 from alexnet_native.net import BaseNet
 from alexnet_native.net.kaiming import with_kaiming_weights
@@ -24,7 +24,7 @@ _LR, _MOMENTUM = 1e-6, 0.9
 _LEAST_CHANGE = 0.01
 
 
-def loss(settings: Settings) -> Iterator[Row]:
+def loss(settings: Settings) -> Iterator[CheckRow]:
     """Compares with the CPU, a second run, two towers, two replicas and PyTorch."""
     for name in settings.nets:
         own = _losses(name, (settings.device,))
@@ -42,7 +42,7 @@ def loss(settings: Settings) -> Iterator[Row]:
             yield _compare(f"{name}, PyTorch", *_both(name, settings.device))
 
 
-def _replicas(name: str, devices: tuple[str, ...], one: list[float]) -> Iterator[Row]:
+def _replicas(name: str, devices: tuple[str, ...], one: list[float]) -> Iterator[CheckRow]:
     """Compares two replicas with one device, and NCCL with the built-in communicator.
 
     A sum of two gradients does not depend on the order, so NCCL must give the same bits.
@@ -58,7 +58,7 @@ def _replicas(name: str, devices: tuple[str, ...], one: list[float]) -> Iterator
             yield row(what, same, "same bits" if same else "differs")
 
 
-def _compare(what: str, got: Sequence[float], want: Sequence[float]) -> Row:
+def _compare(what: str, got: Sequence[float], want: Sequence[float]) -> CheckRow:
     apart = float(np.abs(np.subtract(got, want)).max())  # NaN propagates, and the check fails
     change = abs(want[-1] - want[0])
     holds = apart <= _TOLERANCE and change >= _LEAST_CHANGE

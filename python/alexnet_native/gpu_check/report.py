@@ -12,16 +12,16 @@ from typing import Any
 
 from alexnet_native import __version__, _core
 from alexnet_native.atomic import write_text
-from alexnet_native.gpu_check.rows import Row
+from alexnet_native.gpu_check.rows import CheckRow
 from alexnet_native.gpu_check.speed import COMPILED, TARGET
 
 __all__ = ["failures", "row_line", "summary", "write_json"]
 
-Report = Mapping[str, Sequence[Row]]  # by part
+Report = Mapping[str, Sequence[CheckRow]]  # by part
 _MARKS = {True: "ok", False: "FAIL", None: "-"}
 
 
-def row_line(part: str, row: Row) -> str:
+def row_line(part: str, row: CheckRow) -> str:
     """A row as a line of text."""
     return f"{_MARKS[row['ok']]:4}  {part:9}  {row['what']:44}  {row['figure']}"
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
-__all__ = ["Part", "Row", "Settings", "row"]
+__all__ = ["CheckRow", "Part", "Settings", "row"]
 
 
-class Row(TypedDict):
+class CheckRow(TypedDict):
     """One line of the report. `ok` is None if nothing is checked, e.g. for a speed."""
 
     what: str
@@ -20,10 +20,10 @@ class Row(TypedDict):
     numbers: dict[str, float]
 
 
-def row(what: str, ok: bool | None, figure: str, **numbers: float) -> Row:
+def row(what: str, ok: bool | None, figure: str, **numbers: float) -> CheckRow:
     """Makes a row; omits numbers that are not finite, which JSON cannot represent."""
     finite = {name: number for name, number in numbers.items() if math.isfinite(number)}
-    return Row(what=what, ok=ok, figure=figure, numbers=finite)
+    return CheckRow(what=what, ok=ok, figure=figure, numbers=finite)
 
 
 @dataclass(frozen=True)
@@ -56,4 +56,4 @@ class Settings:
         return self.devices[0]
 
 
-Part = Callable[[Settings], Iterator[Row]]
+Part = Callable[[Settings], Iterator[CheckRow]]

@@ -20,7 +20,7 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import IO, Any
 
-from alexnet_native.gpu_check.rows import Row, row
+from alexnet_native.gpu_check.rows import CheckRow, row
 
 __all__ = ["Child", "marked", "run_part", "told"]
 
@@ -138,13 +138,13 @@ def _last_line(errors: IO[bytes]) -> str:
     return lines[-1] if lines else ""
 
 
-def run_part(arguments: Sequence[str], seconds: float) -> Iterator[Row]:
+def run_part(arguments: Sequence[str], seconds: float) -> Iterator[CheckRow]:
     """Runs ``python -m alexnet_native.gpu_check`` with the arguments; yields its rows."""
     command = [sys.executable, "-m", "alexnet_native.gpu_check", *arguments]
     child = Child(command, max(seconds, 1))
     count = 0
     for line in child.lines():
-        found: Row | None = told(line)
+        found: CheckRow | None = told(line)
         if found:
             count += 1
             yield found

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from alexnet_native.gpu_check.rows import Row, Settings, row
+from alexnet_native.gpu_check.rows import CheckRow, Settings, row
 from alexnet_native.gpu_check.running import Child
 
 __all__ = ["sanitizer"]
@@ -54,7 +54,7 @@ for precision in ("fp32", "bf16"):
 """
 
 
-def sanitizer(settings: Settings) -> Iterator[Row]:
+def sanitizer(settings: Settings) -> Iterator[CheckRow]:
     """A row for each tool, each with its own time limit; the memory pool caches nothing."""
     tool = _checker()
     if tool is None:

@@ -19,14 +19,14 @@ from statistics import median
 from alexnet_native import _core
 from alexnet_native.errors import ModelError
 from alexnet_native.gpu_check.contestants import (
-    Batch,
     Contestant,
+    RandomBatch,
     is_compiled,
     ours,
     release_memory,
     torchs,
 )
-from alexnet_native.gpu_check.rows import Row, Settings, row
+from alexnet_native.gpu_check.rows import CheckRow, Settings, row
 from alexnet_native.net import BaseNet
 from alexnet_native.reports.roofline import Floor, direct_floor
 
@@ -48,7 +48,7 @@ class Cell:
         return f"{self.net}, {self.precision}, batch {self.batch}"
 
 
-def speed(settings: Settings) -> Iterator[Row]:
+def speed(settings: Settings) -> Iterator[CheckRow]:
     end = time.monotonic() + settings.seconds
     limits = _core.measure_peak_rates(settings.device)
     yield _limits_row(settings.device, limits)
@@ -75,8 +75,8 @@ def speed(settings: Settings) -> Iterator[Row]:
 
 
 def _in_time(
-    cells: Sequence[Cell], end: float, what: str, rows: Callable[[Cell], Iterator[Row]]
-) -> Iterator[Row]:
+    cells: Sequence[Cell], end: float, what: str, rows: Callable[[Cell], Iterator[CheckRow]]
+) -> Iterator[CheckRow]:
     """The rows of the cells while there is time, and a row about the cells left out."""
     slowest = 0.0
     for i, cell in enumerate(cells):
@@ -89,7 +89,7 @@ def _in_time(
         slowest = max(slowest, time.monotonic() - began)
 
 
-def _limits_row(device: str, limits: _core.PeakRates) -> Row:
+def _limits_row(device: str, limits: _core.PeakRates) -> CheckRow:
     rates = {"fp32": limits["fp32"], "TF32": limits["tf32"], "bf16": limits["bf16"]}
     words = [f"{name} {rate / 1e12:.2f} TFLOP/s" for name, rate in rates.items() if rate]
     words.append(f"memory {limits['bytes'] / 1e9:,.0f} GB/s")
@@ -101,9 +101,9 @@ class _Cells:
 
     def __init__(self, device: str, limits: _core.PeakRates, *, has_peers: bool) -> None:
         self._device, self._limits, self._has_peers = device, limits, has_peers
-        self._batches: dict[tuple[str, int], Batch] = {}
+        self._batches: dict[tuple[str, int], RandomBatch] = {}
 
-    def rows(self, cell: Cell, groups: Sequence[Sequence[str]]) -> Iterator[Row]:
+    def rows(self, cell: Cell, groups: Sequence[Sequence[str]]) -> Iterator[CheckRow]:
         """A row for each group of PyTorch variants, compared with our step."""
         try:
             net = BaseNet(cell.net, devices=(self._device,), precision=cell.precision)
@@ -123,15 +123,15 @@ class _Cells:
         except _core.AlexnetError as error:
             yield row(str(cell), False, str(error))
 
-    def _batch(self, cell: Cell) -> Batch:
+    def _batch(self, cell: Cell) -> RandomBatch:
         key = (cell.net, cell.batch)
         if key not in self._batches:
             self._batches.clear()  # a batch of 1024 images needs 630 MB
-            self._batches[key] = Batch(*key, for_torch=self._has_peers)
+            self._batches[key] = RandomBatch(*key, for_torch=self._has_peers)
         return self._batches[key]
 
     def _contestants(
-        self, cell: Cell, batch: Batch, own: Contestant, peers: Sequence[str]
+        self, cell: Cell, batch: RandomBatch, own: Contestant, peers: Sequence[str]
     ) -> tuple[dict[str, Contestant], dict[str, str]]:
         """The contestants that work, and the reasons why the others do not."""
         contestants, failed = {"ours": own}, {}
@@ -151,7 +151,7 @@ def _row(
     contestants: dict[str, Contestant],
     failed: dict[str, str],
     floor: Floor | None,
-) -> Row:
+) -> CheckRow:
     rates = {name: batch / seconds for name, seconds in _medians(contestants).items()}
     numbers = dict(rates)
     own = rates.pop("ours")

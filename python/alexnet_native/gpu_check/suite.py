@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from importlib.util import find_spec
 
-from alexnet_native.gpu_check.rows import Row, Settings, row
+from alexnet_native.gpu_check.rows import CheckRow, Settings, row
 from alexnet_native.gpu_check.running import Child, told
 
 __all__ = ["DEFAULT", "tests"]
@@ -29,7 +29,7 @@ _OPTIONS = (
 _OUTCOMES = ("passed", "failed", "skipped")
 
 
-def tests(settings: Settings) -> Iterator[Row]:
+def tests(settings: Settings) -> Iterator[CheckRow]:
     """A row for each failure, for each finished file, and for all tests."""
     if settings.source is None:
         yield row("tests", None, "no checkout of the repository found; specify it with --source")
@@ -69,7 +69,7 @@ def tests(settings: Settings) -> Iterator[Row]:
     yield row("all", why is None and every["failed"] == 0, figure, **every)
 
 
-def _file_row(file: str, outcomes: Counter[str]) -> Iterator[Row]:
+def _file_row(file: str, outcomes: Counter[str]) -> Iterator[CheckRow]:
     """The row of a file; neither passed nor failed if a test failed, which has its own row."""
     if outcomes:
         holds = True if outcomes["passed"] and not outcomes["failed"] else None

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import numbers
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from alexnet_native.errors import ModelError
-from alexnet_native.models.default_config import default_config
+from alexnet_native.models.default_config import default_config, read_table, to_table
+from alexnet_native.toml_value import in_toml
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 __all__ = ["Description", "ParamRule"]
 
@@ -110,9 +117,7 @@ class Description:
 
     def to_toml(self) -> str:
         """TOML from which :meth:`from_toml` makes an equal description."""
-        from alexnet_native.models.toml import write_description
-
-        return write_description(self)
+        return _write(self)
 
     @classmethod
     def from_toml(cls, text: str, *, source: str = "the description") -> Description:
@@ -126,9 +131,7 @@ class Description:
         Raises:
             ModelError: the text is not valid TOML, or a field is missing, unknown or not valid.
         """
-        from alexnet_native.models.toml import read_description
-
-        return read_description(text, source)
+        return _read(text, source)
 
 
 def _checked_layers(layers: Any) -> tuple[dict[str, Any], ...]:
@@ -197,3 +200,55 @@ def _is_count(value: Any) -> bool:
 def _require(good: bool, message: str) -> None:
     if not good:
         raise ModelError(message)
+
+
+_REQUIRED = ("name", "input", "classes", "layers")
+
+
+def _write(description: Description) -> str:
+    """The TOML text: attributes, settings that differ from the paper's, layers in order."""
+    head = {
+        "name": description.name,
+        "input": list(description.input_shape),
+        "classes": description.classes,
+    }
+    parts = [_lines(head)]
+    if defaults := to_table(description.default_config):
+        parts.append("[training]\n" + _lines(defaults))
+    parts += ["[[layers]]\n" + _lines(layer) for layer in description.layers]
+    return "\n".join(parts)
+
+
+def _read(text: str, source: str) -> Description:
+    """See :meth:`Description.from_toml`."""
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ModelError(f"{source} is not valid TOML: {error}") from error
+    for key in document:
+        if key not in (*_REQUIRED, "training"):
+            raise ModelError(
+                f"{source}: {key!r} is not a field of a network; the fields are name, input, "
+                "classes, [training] and [[layers]]"
+            )
+    for key in _REQUIRED:
+        if key not in document:
+            wanted = "[[layers]] tables" if key == "layers" else f"the field {key!r}"
+            raise ModelError(f"{source} does not have {wanted}")
+    training = document.get("training", {})
+    if not isinstance(training, dict):
+        raise ModelError(f"{source}: training must be a table, [training]")
+    try:
+        return Description(
+            name=document["name"],
+            input_shape=document["input"],
+            classes=document["classes"],
+            layers=document["layers"],
+            default_config=read_table(training),
+        )
+    except ModelError as error:
+        raise ModelError(f"{source}: {error}") from error
+
+
+def _lines(table: Mapping[str, Any]) -> str:
+    return "".join(f"{key} = {in_toml(value)}\n" for key, value in table.items())

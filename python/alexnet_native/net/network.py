@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from alexnet_native import _core, checkpoint
-from alexnet_native.data.batches import Batch, RawImages
+from alexnet_native.data.batches import RawImages, TrainBatch
 from alexnet_native.data.preprocess import Preprocess
 from alexnet_native.errors import DataError, ModelError
 from alexnet_native.models import Description, describe
@@ -121,7 +121,7 @@ class BaseNet:
 
     def train_step(
         self,
-        images: ArrayLike | RawImages | Batch,
+        images: ArrayLike | RawImages | TrainBatch,
         labels: ArrayLike | None = None,
         *,
         lr: float | None = None,
@@ -155,7 +155,7 @@ class BaseNet:
             DivergedError: the loss is not finite; nothing has been updated.
         """
         given, targets = (
-            (images.images, images.labels) if isinstance(images, Batch) else (images, labels)
+            (images.images, images.labels) if isinstance(images, TrainBatch) else (images, labels)
         )
         with self._lock:
             if lr is not None:

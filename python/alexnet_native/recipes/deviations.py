@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from alexnet_native.config import SETTINGS, TrainConfig
-from alexnet_native.config.toml import full_name
+from alexnet_native.config.train_config import full_name
 from alexnet_native.models import describe
 from alexnet_native.recipes.recipe import Recipe, parse_recipe
 from alexnet_native.renamed import OLD_NAMES

@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from alexnet_native.config.toml import read_toml, settings_of
+from alexnet_native.config.train_config import read_toml, settings_of
 from alexnet_native.errors import ConfigError
 from alexnet_native.recipes.reference_results import WITHOUT_RECIPE, ReferenceResult
 

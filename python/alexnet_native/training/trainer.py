@@ -17,7 +17,7 @@ from alexnet_native._core import available_threads
 from alexnet_native.config import TrainConfig
 from alexnet_native.data import Dataset, Source
 from alexnet_native.data.augment import mean_for
-from alexnet_native.data.batches import Batch, Position
+from alexnet_native.data.batches import Position, TrainBatch
 from alexnet_native.data.loader import TrainLoader
 from alexnet_native.data.meter import Meter
 from alexnet_native.data.statistics import Statistics
@@ -143,14 +143,14 @@ class Trainer:
             records=self._logger.records,
         )
 
-    def _rest_of_epoch(self, loader: TrainLoader, stop: StopRequest) -> Iterator[Batch]:
+    def _rest_of_epoch(self, loader: TrainLoader, stop: StopRequest) -> Iterator[TrainBatch]:
         """The batches of the epoch that are left, until the training has to stop."""
         while not (self._epoch_is_over() or self._is_done() or stop.requested):
             self._begun = time.perf_counter()
             self._meter = self._meter or loader.meter
             yield next(loader)
 
-    def _after_step(self, batch: Batch, loader: TrainLoader) -> None:
+    def _after_step(self, batch: TrainBatch, loader: TrainLoader) -> None:
         """Counts the images, reads results, and logs and saves where it is time for it.
 
         Where the device gains by it, a result is read one step late, so that the next step is

@@ -24,7 +24,7 @@ from alexnet_native.data.prepare.inputs import (
 )
 from alexnet_native.data.statistics import Moments
 
-__all__ = ["Records", "convert"]
+__all__ = ["ConvertedRecords", "convert"]
 
 _EXTENSIONS = {
     "BMP": (".bmp",),
@@ -41,7 +41,7 @@ _memory = threading.local()  # one Scratch per worker
 
 
 @dataclass
-class Records:
+class ConvertedRecords:
     """The records of inputs `first` to `last` - 1, except those that were left out.
 
     Attributes:
@@ -65,7 +65,7 @@ class Records:
 
 def convert(
     listing: Listing, split: str, first: int, last: int, room: NDArray[np.uint8], moments: bool
-) -> Records:
+) -> ConvertedRecords:
     """Decodes and scales inputs `first` to `last` - 1.
 
     Args:
@@ -103,7 +103,7 @@ def convert(
             checksums.append(zlib.crc32(out))
             names.append(name)
     pixels = room[: len(names)]
-    records = Records(
+    records = ConvertedRecords(
         first,
         last,
         pixels,

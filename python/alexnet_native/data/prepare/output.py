@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alexnet_native.atomic import replacing
-from alexnet_native.data.prepare.convert import Records
+from alexnet_native.data.prepare.convert import ConvertedRecords
 from alexnet_native.data.prepare.state import SplitState
 from alexnet_native.data.shards.columns import column, shard_file, write_arrays
 from alexnet_native.data.shards.index import WORK, Shard, Split
@@ -98,7 +98,7 @@ class SplitOutput:
         if state.records % per_shard:
             self._reopen_shard()
 
-    def append(self, records: Records) -> None:
+    def append(self, records: ConvertedRecords) -> None:
         """Appends the records. Raises OSError if the disk is full."""
         self._labels.write(records.labels)
         self._checksums.write(records.checksums)

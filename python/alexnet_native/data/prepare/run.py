@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from alexnet_native.data.prepare.convert import Records, convert
+from alexnet_native.data.prepare.convert import ConvertedRecords, convert
 from alexnet_native.data.prepare.inputs import Listing
 from alexnet_native.data.prepare.output import Growing, SplitOutput
 from alexnet_native.data.prepare.report import ROWS, rows
@@ -92,11 +92,11 @@ def _save(report: Growing, state: State, folder: Path) -> None:
 
 def _chunks(
     listing: Listing, split: str, done: int, shape: tuple[int, int, int], workers: int
-) -> Iterator[Records]:
+) -> Iterator[ConvertedRecords]:
     """The records of a split in order, made by `workers` threads; each is valid until the next."""
     total = len(listing.splits[split])
     step = max(1, min(_MOST_INPUTS, _CHUNK_BYTES // int(np.prod(shape))))
-    pending: deque[Future[Records]] = deque()
+    pending: deque[Future[ConvertedRecords]] = deque()
     rooms: list[NDArray[np.uint8]] = []
     with ThreadPoolExecutor(workers, "alexnet-prepare") as pool:
         try:
@@ -114,7 +114,9 @@ def _chunks(
             pool.shutdown(cancel_futures=True)
 
 
-def _next(pending: deque[Future[Records]], rooms: list[NDArray[np.uint8]]) -> Iterator[Records]:
+def _next(
+    pending: deque[Future[ConvertedRecords]], rooms: list[NDArray[np.uint8]]
+) -> Iterator[ConvertedRecords]:
     records = pending.popleft().result()
     yield records
     room = records.pixels.base
