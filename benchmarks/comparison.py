@@ -1,296 +1,432 @@
-"""The table of step.py --peers: ours beside PyTorch, ONNX Runtime and OpenVINO, cell by cell.
+"""Training and prediction on a CPU: this library beside PyTorch, ONNX Runtime and OpenVINO.
 
-A cell is a task, a net, a batch and a precision. Its rows take turns in processes of their own,
-each with one warm-up step; a row's figure is the median of all its timed steps, five at least. A
-peer that is below a share of the best peer in the first round cannot become the best and is not
-measured again ("once"). The peers' backends are those of a file peers.py, found in
-$ALEXNET_SHARED/bench or ../shared/bench; a library that is not installed has no row.
+    pip install ".[bench]"
+    python benchmarks/comparison.py --json comparison.json     all tables of docs/performance.md
+    python benchmarks/comparison.py --quick                    a test run of about a minute
+    python benchmarks/comparison.py --cells train/alexnet/fp32 --rounds 3
+
+Prints Markdown on standard output and progress on standard error. A cell is a task, a network, a
+batch size and a precision. Each row of a cell is timed in processes of its own, the rows take turns
+round after round, and each process begins with steps that are not timed. A round's time is the
+median of the steps of its process, a row's rate comes from the median of its rounds. After the
+first round, rows below 0.8 of the best other one cannot become the best and are left out. A row
+whose library is not installed, or which fails, is named below the tables with the reason.
 """
 
 from __future__ import annotations
 
+import argparse
+import datetime
+import importlib.metadata
 import importlib.util
 import json
 import os
+import platform
 import statistics
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
+import timing
+from comparison_tables import tables
+
+# glibc then keeps freed memory instead of returning it to the system and clearing it again at the
+# next allocation: PyTorch allocates in every step and gains much.
 TUNED_HEAP = {
     "MALLOC_MMAP_MAX_": "0",
     "MALLOC_TRIM_THRESHOLD_": str(1 << 35),
     "MALLOC_TOP_PAD_": str(1 << 28),
 }
-PEER_NETS = {
-    "alexnet": "paper",
-    "alexnet-single": "one-tower",
-    "torchvision-alexnet": "torchvision",
+KEPT_SHARE = 0.8  # of the best other row's rate, after the first round
+OURS = "alexnet-native"
+PACKAGES = {  # the packages that a library's rows import
+    "PyTorch": ("torch",),
+    "ONNX Runtime": ("onnxruntime", "onnx"),
+    "OpenVINO": ("openvino", "onnx"),
 }
-KEPT_SHARE = 0.8  # of the best peer's rate, after the first round
 
 
 @dataclass(frozen=True)
 class Row:
     name: str
-    backend: str  # of peers.py; "ours"
+    library: str = OURS
+    channels_last: bool = False
+    compiled: bool = False
     tuned: bool = False
-    devices: str = "cpu:0"  # ours
-    threads: int = 0  # ours; 0: those of the run
+    devices: str = "cpu:0"
+    threads: int = 0  # 0: the number that the command line gives
 
 
 @dataclass(frozen=True)
 class Cell:
-    """`target`: ours over the best peer; for placements, the second row over the first."""
+    """The first row is ours; `goal` is its rate over the best of the other rows."""
 
     task: str
     net: str
     batch: int
     precision: str
-    target: float
+    goal: float
     rows: tuple[Row, ...]
+    steps: int  # timed in each process
+    scaling: bool = False  # compares this library with itself
 
 
-def _heaps(backend: str) -> tuple[Row, Row]:
-    return Row(backend, backend), Row(f"{backend} tuned", backend, tuned=True)
+def _training() -> tuple[Row, ...]:
+    rows = [Row(OURS)]
+    for name, form in {
+        "PyTorch eager": {},
+        "PyTorch channels_last": {"channels_last": True},
+        "torch.compile": {"compiled": True},
+    }.items():
+        rows.append(Row(name, "PyTorch", **form))
+        rows.append(Row(f"{name}, tuned heap", "PyTorch", tuned=True, **form))
+    return tuple(rows)
 
 
-def _training(suffix: str) -> tuple[Row, ...]:
-    every = [Row("ours", "ours")]
-    for backend in ("torch", "torch-nhwc", "torch-compile"):
-        every += _heaps(f"{backend}{suffix}")
-    return tuple(every)
-
-
-def _inference(suffix: str) -> tuple[Row, ...]:
-    every = [Row("ours", "ours")]
-    for backend in ("torch", "torch-compile-freeze"):
-        every.append(_heaps(f"{backend}{suffix}")[1])
-    if not suffix:
-        every.append(Row("onnxruntime", "onnxruntime"))
-    return (*every, Row(f"openvino{suffix}", f"openvino-latency{suffix}"))
+def _prediction(precision: str) -> tuple[Row, ...]:
+    rows = [
+        Row(OURS),
+        Row("PyTorch eager, tuned heap", "PyTorch", tuned=True),
+        Row("PyTorch channels_last, tuned heap", "PyTorch", channels_last=True, tuned=True),
+        Row("torch.compile, frozen, tuned heap", "PyTorch", compiled=True, tuned=True),
+    ]
+    if precision == "fp32":  # ONNX Runtime has no bfloat16 convolution for CPUs
+        rows.append(Row("ONNX Runtime", "ONNX Runtime"))
+    return (*rows, Row("OpenVINO", "OpenVINO"))
 
 
 def _cells() -> dict[str, Cell]:
-    targets = {
-        "alexnet": {"train": (1.6, 2.0), "128": (1.3, 1.5), "1": (1.3, 1.2)},
-        "alexnet-single": {"train": (1.3, 1.25), "128": (1.25, 1.1), "1": (1.2, 1.2)},
-        "torchvision-alexnet": {"train": (1.4, 1.25)},
+    # Goals in fp32 and in bf16, set by the authors before the table was first measured; for
+    # cifar10-quick: not slower than the best other row.
+    goals = {
+        "train": {
+            "alexnet": (1.6, 2.0),
+            "alexnet-single": (1.3, 1.25),
+            "torchvision-alexnet": (1.4, 1.25),
+            "cifar10-quick": (1.0, 1.0),
+        },
+        "infer-128": {
+            "alexnet": (1.3, 1.5),
+            "alexnet-single": (1.25, 1.1),
+            "cifar10-quick": (1.0, 1.0),
+        },
+        "infer-1": {
+            "alexnet": (1.3, 1.2),
+            "alexnet-single": (1.2, 1.2),
+            "cifar10-quick": (1.0, 1.0),
+        },
     }
     found = {}
     for number, precision in enumerate(("fp32", "bf16")):
-        suffix = "-bf16" if number else ""
-        for net, by_task in targets.items():
-            for what, pair in by_task.items():
-                training = what == "train"
-                name = f"train/{net}" if training else f"infer-{what}/{net}"
-                found[f"{name}/{precision}"] = Cell(
-                    task="train" if training else "infer",
+        for use, by_net in goals.items():
+            for net, pair in by_net.items():
+                task, _, batch = use.partition("-")
+                short = net == "cifar10-quick" or batch == "1"
+                found[f"{use}/{net}/{precision}"] = Cell(
+                    task=task,
                     net=net,
-                    batch=128 if training else int(what),
+                    batch=int(batch or 128),
                     precision=precision,
-                    target=pair[number],
-                    rows=_training(suffix) if training else _inference(suffix),
+                    goal=pair[number],
+                    rows=_training() if task == "train" else _prediction(precision),
+                    steps=40 if short else 3,
                 )
-    one = Row("ours", "ours")
-    towers = Row("ours on cpu:0,cpu:1", "ours", devices="cpu:0,cpu:1")
-    single = Row("ours, 1 thread", "ours", threads=1)
-    found["towers/alexnet/fp32"] = Cell("train", "alexnet", 128, "fp32", 0.95, (towers, one))
-    found["threads/alexnet/fp32"] = Cell("train", "alexnet", 128, "fp32", 1.9, (one, single))
+    one = Row("one device")
+    single = Row("1 thread", threads=1)
+    towers = Row("two towers on cpu:0,cpu:1", devices="cpu:0,cpu:1")
+    for name, goal, rows in (
+        ("threads", 1.9, (Row("all threads"), single)),
+        ("towers", 0.95, (towers, one)),
+    ):
+        found[f"{name}/alexnet/fp32"] = Cell(
+            "train", "alexnet", 128, "fp32", goal, rows, steps=3, scaling=True
+        )
     return found
 
 
 CELLS = _cells()
+QUICK = (
+    "train/alexnet/fp32", "train/cifar10-quick/fp32", "infer-1/alexnet/fp32",
+    "infer-128/cifar10-quick/fp32",
+)  # fmt: skip
 
 
 # In the child process
 
 
-def load_peers() -> ModuleType:
-    folder = Path(os.environ.get("ALEXNET_SHARED") or Path(__file__).parents[2] / "shared")
-    path = folder / "bench" / "peers.py"
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no {path}: set ALEXNET_SHARED to the folder above bench")
-    spec = importlib.util.spec_from_file_location("peers", path)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["peers"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
 def make_step(cell: Cell, row: Row, batch: int, threads: int) -> Callable[[], object]:
-    if row.backend != "ours":
-        backend = load_peers().BACKENDS[row.backend]
-        step: Callable[[], object] = backend(PEER_NETS[cell.net], cell.task, batch, threads)
-        return step
-    import peer
-
-    if cell.precision == "bf16":
-        return peer.step_bf16(cell.net, cell.task, batch, threads)
-    return peer.step(cell.net, cell.task, batch, row.threads or threads, row.devices)
-
-
-def available(row: Row, precision: str) -> bool:
-    if row.backend == "ours":
+    if row.library == OURS:
         import peer
 
-        return precision == "fp32" or hasattr(peer, "step_bf16")
-    needs = ["torch"]
-    needs += [name for name in ("onnxruntime", "openvino") if row.backend.startswith(name)]
-    return all(importlib.util.find_spec(name) for name in needs)
+        return peer.step(cell.net, cell.task, batch, threads, row.devices, cell.precision)
+    import frameworks
+
+    form = {}
+    if row.library == "PyTorch":
+        form = {"channels_last": row.channels_last, "compiled": row.compiled}
+    step = frameworks.STEPS[row.library]
+    return step(cell.net, cell.task, batch, threads, cell.precision, **form)
+
+
+def measure_row(
+    cell: str, row: dict[str, Any], batch: int, threads: int, steps: int
+) -> dict[str, Any]:
+    step = make_step(CELLS[cell], Row(**row), batch, threads)
+    return timing.measure(step, steps, warm_up=5 if steps > 10 else 1)
 
 
 # In the parent
 
 
-def environment(row: Row, threads: int) -> dict[str, str]:
-    env = dict(os.environ, PYTHONWARNINGS="ignore")
-    for library in ("OMP", "MKL", "OPENBLAS"):
-        env[f"{library}_NUM_THREADS"] = str(row.threads or threads)
-    return env | (TUNED_HEAP if row.tuned else {})
+@dataclass(frozen=True)
+class Settings:
+    threads: int
+    rounds: int
+    batch: int | None  # of every cell with more than one image; None: its own
+    against: tuple[str, ...]
+    compiled: bool  # measure compiled rows
+    most_steps: int
+    quiet: float
 
 
-def machine_seconds() -> float:
-    """CPU time that all programs of the machine have used."""
-    fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
-    user, nice, system, _, _, irq, softirq, steal = map(int, fields)
-    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
-
-
-def wait_for_quiet(seconds: float, limit: float = 0.05) -> None:
-    """Until others use less than that share of the machine, but not longer than `seconds`."""
-    until = time.perf_counter() + seconds
-    while time.perf_counter() < until:
-        busy, start = machine_seconds(), time.perf_counter()
-        time.sleep(0.5)
-        used = (machine_seconds() - busy) / (time.perf_counter() - start) / (os.cpu_count() or 1)
-        if used < limit:
-            return
+def missing(library: str) -> str | None:
+    """Why a library's rows cannot be measured; None: they can."""
+    absent = [name for name in PACKAGES.get(library, ()) if importlib.util.find_spec(name) is None]
+    if absent:
+        return f"{' and '.join(absent)} not installed (pip install '.[bench]')"
+    return None
 
 
 def in_process(
     name: str, row: Row, batch: int, threads: int, steps: int, quiet: float
 ) -> dict[str, Any]:
-    wait_for_quiet(quiet)
+    """What `measure_row` returns from a process of its own, or the "error" it ended with."""
+    timing.wait_for_quiet(quiet)
+    env = dict(os.environ, PYTHONWARNINGS="ignore")
+    for library in ("OMP", "MKL", "OPENBLAS"):
+        env[f"{library}_NUM_THREADS"] = str(threads)
+    if row.tuned:
+        env |= TUNED_HEAP
     request = json.dumps([name, asdict(row), batch, threads, steps])
-    command = [sys.executable, str(Path(__file__).with_name("step.py")), "--cell-row", request]
-    done = subprocess.run(
-        command, env=environment(row, threads), capture_output=True, text=True, check=False
-    )
+    command = [sys.executable, str(Path(__file__)), "--measure", request]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     if done.returncode:
-        return {"error": (done.stderr.strip().splitlines() or ["no output"])[-1]}
+        lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
+        return {"error": lines[-1]}
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return result
 
 
-def steps_of(cell: Cell, row: Row, batch: int, rounds: int) -> int:
-    """Timed steps of a process: five or more over all rounds; more where a step is short."""
-    if cell.task == "infer" and batch == 1:
-        return 40
-    return max(2 if cell.task == "train" else 3, -(-5 // rounds))
-
-
-def run_cell(
-    name: str, *, batch: int | None, threads: int, rounds: int, quiet: float
-) -> dict[str, Any]:
-    """Measures a cell; prints it; returns every number."""
+def run_cell(name: str, settings: Settings) -> dict[str, Any]:
+    """Measures a cell and returns every number of it."""
     cell = CELLS[name]
-    images = batch or cell.batch
-    rows = [row for row in cell.rows if available(row, cell.precision)]
-    missing = [row.name for row in cell.rows if row not in rows]
+    batch = settings.batch if settings.batch and cell.batch > 1 else cell.batch
+    rows, left_out = [], {}
+    for row in cell.rows:
+        if row.library != OURS and row.library not in settings.against:
+            continue
+        if reason := missing(row.library):
+            left_out[row.name] = reason
+        elif row.compiled and not settings.compiled:
+            left_out[row.name] = "compiling takes too long for a quick run"
+        else:
+            rows.append(row)
     done: dict[str, list[dict[str, Any]]] = {row.name: [] for row in rows}
-    errors: dict[str, str] = {}
-    for number in range(rounds):
-        for row in rows:
-            if row.name in errors or (number and "compile" in row.backend and number > 1):
+    for number in range(settings.rounds):
+        for row in rows if number % 2 == 0 else rows[::-1]:
+            if row.name in left_out:
                 continue
-            if number and row.backend != "ours" and not _may_win(row, rows, done):
+            if number and row.library != OURS and not _may_win(row, rows, done):
                 continue
-            steps = steps_of(cell, row, images, 2 if "compile" in row.backend else rounds)
-            result = in_process(name, row, images, threads, steps, quiet)
+            threads = row.threads or settings.threads
+            steps = min(cell.steps, settings.most_steps)
+            result = in_process(name, row, batch, threads, steps, settings.quiet)
             if "error" in result:
-                errors[row.name] = result["error"]
+                left_out[row.name] = result["error"]
+                done[row.name].clear()
             else:
                 done[row.name].append(result)
-    summaries = [_summary(row, images, done[row.name]) for row in rows if done[row.name]]
-    result: dict[str, Any] = {"cell": name, "batch": images, "threads": threads, "rounds": rounds}
-    result |= {"target": cell.target, "rows": summaries, "errors": errors, "not_installed": missing}
-    result |= _verdict(cell, summaries)
-    report(result)
-    return result
+    import peer
+
+    flops = peer.flops(cell.net, cell.task)
+    found: dict[str, Any] = {
+        "cell": name, **{k: getattr(cell, k) for k in ("task", "net", "precision", "goal")},
+        "scaling": cell.scaling, "batch": batch, "ours": cell.rows[0].name,
+        "rows": [_summary(row, batch, flops, done[row.name]) for row in rows if done[row.name]],
+        "left_out": left_out,
+    }  # fmt: skip
+    return found | _verdict(found)
 
 
-def _rate(results: Sequence[dict[str, Any]]) -> float:
-    return 1 / statistics.median(t for r in results for t in r["seconds"])
+def _seconds(results: Iterable[dict[str, Any]]) -> list[float]:
+    """The time of each round: the median of its steps."""
+    return [statistics.median(result["seconds"]) for result in results]
 
 
 def _may_win(row: Row, rows: Sequence[Row], done: dict[str, list[dict[str, Any]]]) -> bool:
-    peers = [r.name for r in rows if r.backend != "ours" and done[r.name]]
-    best = max(_rate(done[name]) for name in peers)
-    return _rate(done[row.name]) >= KEPT_SHARE * best
+    """Whether the first round was within reach of the best other row's."""
+    first = {
+        r.name: _seconds(done[r.name][:1])[0] for r in rows if r.library != OURS and done[r.name]
+    }
+    return row.name in first and min(first.values()) >= KEPT_SHARE * first[row.name]
 
 
-def _summary(row: Row, batch: int, results: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    times = [t for r in results for t in r["seconds"]]
-    middle = statistics.median(times)
+def _summary(row: Row, batch: int, flops: int, results: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    times = [t for result in results for t in result["seconds"]]
+    rounds = _seconds(results)
+    rate = batch / statistics.median(rounds)
     return {
         "row": row.name,
-        "images_per_second": batch / middle,
-        "spread": (max(times) - min(times)) / middle,
-        "peak_bytes": max(r["peak_bytes"] for r in results),
-        "others": max(r["others"] for r in results),
-        "processes": len(results),
+        "images_per_second": rate,
+        "gflops": rate * flops / 1e9,
+        "spread": (max(times) - min(times)) / statistics.median(times),
+        "peak_bytes": max(result["peak_bytes"] for result in results),
+        "others": max(result["others"] for result in results),
+        "rounds": rounds,
         "seconds": times,
     }
 
 
-def _verdict(cell: Cell, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Ours against the best of the rest, and our memory against PyTorch eager's."""
-    ours = next((r for r in rows if r["row"] == cell.rows[0].name), None)
-    rest = [r for r in rows if r is not ours]
-    if ours is None or not rest:
+def _verdict(cell: dict[str, Any]) -> dict[str, Any]:
+    """Our row against the best of those measured in all rounds, and its memory against eager's."""
+    ours = next((row for row in cell["rows"] if row["row"] == cell["ours"]), None)
+    if ours is None:
         return {}
-    best = max(rest, key=lambda r: r["images_per_second"])
-    found = {"best": best["row"], "ratio": ours["images_per_second"] / best["images_per_second"]}
-    eager = next((r for r in rows if r["row"].removesuffix("-bf16") == "torch"), None)
+    rest = [
+        row for row in cell["rows"] if row is not ours and len(row["rounds"]) == len(ours["rounds"])
+    ]
+    found: dict[str, Any] = {}
+    if rest:
+        best = max(rest, key=lambda row: row["images_per_second"])
+        ratio, interval = timing.ratio(best["rounds"], ours["rounds"])
+        found |= {"best": best["row"], "ratio": ratio, "interval": interval}
+    eager = next((row for row in cell["rows"] if row["row"] == "PyTorch eager"), None)
     if eager:
         found["memory_ratio"] = ours["peak_bytes"] / eager["peak_bytes"]
     return found
 
 
-def report(cell: dict[str, Any]) -> None:
-    head = f"{cell['cell']}, batch {cell['batch']}, {cell['threads']} threads"
-    print(f"{head:44} images/s  spread  peak MiB  processes  others' load")
+def report(cell: dict[str, Any], rounds: int) -> None:
+    """A cell's rows, as progress."""
+    head = f"{cell['cell']}, batch {cell['batch']}"
+    print(f"{head:38} images/s  GFLOP/s  spread  peak MiB  others' load", file=sys.stderr)
     for row in cell["rows"]:
-        once = " once" if row["processes"] == 1 and cell["rounds"] > 1 else ""
+        once = ", first round" if len(row["rounds"]) < rounds else ""
         print(
-            f"  {row['row'] + once:42} {row['images_per_second']:8.2f}  {row['spread']:5.0%}  "
-            f"{row['peak_bytes'] / 2**20:8.0f}  {row['processes']:9}  {row['others']:11.0%}"
+            f"  {row['row'] + once:36} {row['images_per_second']:8.1f}  {row['gflops']:7.1f}  "
+            f"{row['spread']:6.0%}  {row['peak_bytes'] / 2**20:8.0f}  {row['others']:12.0%}",
+            file=sys.stderr,
         )
-    for name, error in cell["errors"].items():
-        print(f"  {name}: {error}")
-    if cell["not_installed"]:
-        print(f"  not here: {', '.join(cell['not_installed'])}")
-    if "ratio" in cell:
-        memory = f"; memory / eager {cell['memory_ratio']:.2f}" if "memory_ratio" in cell else ""
-        print(f"  against {cell['best']}: {cell['ratio']:.2f} (target {cell['target']}){memory}")
-    sys.stdout.flush()
+    for name, reason in cell["left_out"].items():
+        print(f"  {name}: {reason}", file=sys.stderr)
 
 
-def targets(cells: Sequence[dict[str, Any]]) -> None:
-    """The table of targets; a cell without a peer has none."""
-    print(f"\n{'cell':34} {'best of the rest':28} ratio  target  reached  memory")
-    for cell in cells:
-        if "ratio" in cell:
-            reached = "yes" if cell["ratio"] >= cell["target"] else "no"
-            memory = f"{cell['memory_ratio']:.2f}" if "memory_ratio" in cell else ""
-            print(
-                f"{cell['cell']:34} {cell['best']:28} {cell['ratio']:5.2f}  {cell['target']:6.2f}  "
-                f"{reached:7}  {memory}"
-            )
+def machine(settings: Settings) -> dict[str, str]:
+    """Date, processor, versions and settings, as the text above the tables gives them."""
+    versions = [f"Python {platform.python_version()}", f"{OURS} {importlib.metadata.version(OURS)}"]
+    for library in settings.against:
+        package = PACKAGES[library][0]
+        if importlib.util.find_spec(package):
+            versions.append(f"{library} {importlib.metadata.version(package)}")
+    return {
+        "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
+        "processor": timing.processor(),
+        "versions": ", ".join(versions),
+        "settings": f"threads: {settings.threads}, rounds: {settings.rounds}"
+        + ("" if settings.compiled else ", a quick run (no result)"),
+    }
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--cells", nargs="+", choices=list(CELLS), metavar="CELL",
+        help=f"cells to measure (default: all): {', '.join(CELLS)}",
+    )  # fmt: skip
+    parser.add_argument(
+        "--against", nargs="*", choices=list(PACKAGES), default=list(PACKAGES), metavar="LIBRARY",
+        help="other libraries to measure (default: all): " + ", ".join(map(repr, PACKAGES)),
+    )  # fmt: skip
+    parser.add_argument(
+        "--threads", type=int, default=len(os.sched_getaffinity(0)), metavar="N",
+        help="number of CPU threads (default: one for each core, here %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--rounds", type=int, choices=range(1, timing.MAX_ROUNDS + 1), metavar="N",
+        help=f"number of processes for each row, 1 to {timing.MAX_ROUNDS} "
+        "(default: 5; with --quick 1)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--batch", type=int, metavar="N",
+        help="number of images in a step, except in cells of one image "
+        "(default: 128; with --quick 16)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--quiet", type=float, metavar="S",
+        help="seconds to wait at most, before each process, until other programs use less than "
+        "5 %% of the machine (default: 20; with --quick 0)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--quick", action="store_true",
+        help="four cells, few steps, small batches, no compiled rows: a test of this program, "
+        "not a result (default: off)",
+    )  # fmt: skip
+    parser.add_argument("--json", type=Path, metavar="FILE", help="file for every number")
+    parser.add_argument(
+        "--resume", action="store_true",
+        help="keep the cells that the file of --json has (default: off)",
+    )  # fmt: skip
+    args = parser.parse_args(arguments)
+    if args.resume and args.json is None:
+        parser.error("--resume needs --json FILE")
+    return args
+
+
+def stored_cells(file: Path, about: dict[str, str]) -> dict[str, dict[str, Any]]:
+    """The cells of an earlier run on the same machine, with the same versions and settings."""
+    if not file.is_file():
+        return {}
+    stored = json.loads(file.read_text())
+    for key in ("processor", "versions", "settings"):
+        if stored["machine"][key] != about[key]:
+            sys.exit(f"{file}: measured with {stored['machine'][key]}; this run has {about[key]}")
+    return {cell["cell"]: cell for cell in stored["cells"]}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    args = parse(arguments)
+    quick = args.quick
+    settings = Settings(
+        threads=args.threads,
+        rounds=args.rounds or (1 if quick else 5),
+        batch=args.batch or (16 if quick else None),
+        against=tuple(args.against),
+        compiled=not quick,
+        most_steps=2 if quick else 1000,
+        quiet=(0 if quick else 20) if args.quiet is None else args.quiet,
+    )
+    about = machine(settings)
+    done = stored_cells(args.json, about) if args.resume else {}
+    names = args.cells or (QUICK if quick else list(CELLS))
+    for name in names:
+        if name not in done:
+            done[name] = run_cell(name, settings)
+            if args.json:  # after each cell, so that --resume can continue
+                text = json.dumps({"machine": about, "cells": list(done.values())}, indent=1)
+                args.json.write_text(text + "\n")
+        report(done[name], settings.rounds)
+    print(tables([done[name] for name in names], about))
+    failed = [name for name in names if done[name]["ours"] in done[name]["left_out"]]
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--measure"]:
+        print(json.dumps(measure_row(*json.loads(sys.argv[2]))))
+    else:
+        sys.exit(main())

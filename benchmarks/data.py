@@ -1,14 +1,14 @@
-"""The training loader beside PyTorch's DataLoader, and the memory's rate beside both.
+"""Measures the training loader beside PyTorch's DataLoader and beside a copy in memory.
 
     python benchmarks/data.py --images 4096 --workers 2 --rounds 3 --json data.json
 
 All sides crop 224 x 224, mirror, subtract the mean image and add color noise, in batches of 128.
-Ours reads prepared shards: to float32, and to records and draws for a device that augments.
-PyTorch's reads 500 x 375 JPEGs, JPEGs that were scaled to 256 x 256 before, or a uint8 memory map
-(torch_data.py says how), with as many workers as ours has threads, the map also without any. Sides
-take turns; a figure is the median of its rounds, the start of workers and the first batches are
-left out. Files are in the page cache. A copy of large blocks on as many threads, reads and writes
-counted, is the floor.
+Our loader reads prepared shards and produces float32 images, or uint8 records and random draws for
+a device that augments. PyTorch's side (torch_data.py) reads 500 x 375 JPEGs, JPEGs scaled to
+256 x 256 beforehand, or a uint8 memory map; it has one worker for each of our threads, and the map
+is also read without workers. The sides take turns, and each result is the median of the rounds. The
+start of the workers and the first batches are not timed. Files are in the page cache. The bound is
+a copy of large blocks on the same number of threads, with reads and writes counted.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ from PIL import Image
 CROP, SIZE, BATCH = 224, 256, 128
 READ = CROP * SIZE * 3  # bytes of a record that a crop needs: whole rows
 WRITTEN = CROP * CROP * 3 * 4
-JPEGS = 512  # as many differ; more would only take disk
+JPEGS = 512  # number of different images; more would only take disk space
 OURS, DEVICE = "ours", "ours, for a device"
 MAPPED = ("torch memmap", "torch memmap, by batches", "torch memmap, in process")
 DECODED = ("torch JPEG 500x375", "torch JPEG 256x256")
 
 
 def prepared(place: Path, images: int) -> ShardSource:
-    """Writes jpeg/, small/ and their records, over and over, to pixels."""
+    """Writes the JPEGs to jpeg/ and small/, and their records, repeated, to the file pixels."""
     make_pictures(place / "jpeg", JPEGS)
     Preparation(Request(place / "jpeg", place / "shards", "bench", SIZE, 1 << 40)).run(2)
     source = open_data(place / "shards").train
@@ -82,7 +82,7 @@ class Records:
 
 
 def rate(batches: Iterator[Any], seconds: float) -> float:
-    """Images a second, once the pipeline is full."""
+    """Images per second, after the first eight batches."""
     for _ in range(8):
         next(batches)
     start, images = time.perf_counter(), 0
@@ -93,7 +93,7 @@ def rate(batches: Iterator[Any], seconds: float) -> float:
 
 
 def copy_rate(threads: int, seconds: float = 1.0) -> float:
-    """Bytes a second of a copy of large blocks, read and written ones together."""
+    """Bytes read and written per second by a copy of large blocks."""
     blocks = [(np.ones(1 << 27, np.uint8), np.ones(1 << 27, np.uint8)) for _ in range(threads)]
     moved = [0] * threads
     end = time.perf_counter() + seconds
@@ -116,7 +116,7 @@ def copy_rate(threads: int, seconds: float = 1.0) -> float:
 def sides(
     place: Path, known: Statistics, images: int, workers: int
 ) -> dict[str, Callable[..., float]]:
-    """A function of seconds for each side; it gives images a second."""
+    """For each side a function that runs for some seconds and returns images per second."""
     axes = (known.pca_std[:, np.newaxis] * known.pca_vectors).astype(np.float32)
 
     def ours(seconds: float, on_device: bool) -> float:
@@ -153,7 +153,7 @@ def sides(
 
 
 def measure(images: int, workers: int, rounds: int, seconds: float) -> dict[str, Any]:
-    """All sides in turns, the copy among them."""
+    """Measures all sides and the copy, in turns."""
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
         known = prepared(place, images).statistics()
@@ -191,7 +191,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=4096)
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=3.0, help="of a round of a side")
+    parser.add_argument("--seconds", type=float, default=3.0, help="of one round of one side")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     result = measure(args.images, args.workers, args.rounds, args.seconds)

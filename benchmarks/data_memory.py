@@ -1,12 +1,12 @@
-"""What memory the loader takes on a set that is larger than the machine's: the ring, no more.
+"""Measures the loader's memory on a data set that is larger than the machine's memory.
 
     python benchmarks/data_memory.py --gib 64 --seconds 10
 
-The records are a sparse file: it has the size, and takes no room on the disk. Printed is the
-process's resident memory, as /proc/self/status has it: RssAnon is what it allocated, RssFile the
-pages of files that are mapped into it. The page cache is the system's and is given up when memory
-is needed; the loader reads from it and maps nothing. Beside it, what a memory map of the same file
-comes to with the same number of images.
+The records are sparse files, which take no space on the disk. The program prints the resident
+memory of the process from /proc/self/status: RssAnon is allocated memory, RssFile the pages of
+mapped files. The loader reads files and maps none, so it should need its ring of buffers only; the
+page cache belongs to the system, which frees it when memory is needed. For comparison, the program
+prints by how much a memory map of the same files grows with the same number of images.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def resident() -> dict[str, int]:
 
 
 class Sparse:
-    """So many records of zeros in files of 384 MiB that take no room."""
+    """Records of zeros in sparse files of 384 MiB."""
 
     def __init__(self, folder: Path, gib: int) -> None:
         self.image_shape = SHAPE
@@ -64,7 +64,7 @@ class Sparse:
         return str(index)
 
     def mapped(self, images: int) -> int:
-        """Bytes of RssFile that maps add when so many records, in random order, are read."""
+        """Bytes that RssFile grows by when `images` records are read from maps in random order."""
         before = resident()["RssFile"]
         maps = [np.memmap(file, np.uint8, "r") for file in self.files]
         order = np.random.default_rng(0).permutation(len(self))[:images]
@@ -112,7 +112,7 @@ def measure(gib: int, seconds: float) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--gib", type=int, default=64, help="size of the set")
+    parser.add_argument("--gib", type=int, default=64, help="size of the data set")
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()

@@ -1,11 +1,11 @@
-"""Prepare beside Pillow: JPEGs to 256 x 256 records, images a second and CPU time an image.
+"""Measures `alexnet-native prepare` beside Pillow: JPEGs to records of 256 x 256 pixels.
 
     python benchmarks/data_prepare.py --images 600 --workers 2 --rounds 3 --json prepare.json
 
-Both sides decode 500 x 375 JPEGs, scale them antialiased and cut out the centre. Ours is all of
-`alexnet-native prepare`: listing, checksums, statistics, shards on the disk. The other is what is
-usually written: Pillow in a pool of processes, which put their pixels into one memory map. Sides
-take turns; a figure is the median of its rounds. CPU time is of the process and its children.
+Both sides decode 500 x 375 JPEGs, scale them with antialiasing and crop the centre. Our side is all
+of `alexnet-native prepare`: listing, checksums, statistics, shards on the disk. The other side is
+Pillow in a pool of processes that write their pixels to one memory map. The sides take turns, and
+each result is the median of the rounds. CPU time includes the children of the process.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def make_pictures(folder: Path, count: int) -> None:
 
 
 def pillow_one(job: tuple[str, str, int, int]) -> None:
-    """One picture, as a worker of the pool converts it."""
+    """Converts one picture in a worker of the pool."""
     file, target, index, count = job
     with Image.open(file) as opened:
         image = opened.convert("RGB")
@@ -88,7 +88,7 @@ def cpu_seconds() -> float:
 
 
 def measure(images: int, workers: int, rounds: int) -> dict[str, Any]:
-    """Both sides in turns; the result has a row for each, and how they compare."""
+    """Measures both sides in turns; returns a row for each and their ratios."""
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
         make_pictures(place / "in", images)
@@ -130,7 +130,7 @@ def main() -> None:
     for side, row in result["rows"].items():
         print(
             f"{side:8} {row['images_per_second']:7.0f} images/s  "
-            f"{row['cpu_ms_per_image']:6.2f} ms CPU an image  spread {100 * row['spread']:.0f} %"
+            f"{row['cpu_ms_per_image']:6.2f} ms CPU per image  spread {100 * row['spread']:.0f} %"
         )
     print(
         f"ours is {result['speed']:.2f} times as fast, with 1/{result['cpu']:.2f} of the CPU time"

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# A first look at this library on an NVIDIA GPU, in stages that cannot spoil each other:
-#   benchmarks/first_contact.sh A     a few minutes: is everything there, is it right, what takes how long
-#   benchmarks/first_contact.sh B     some ten minutes: speed beside PyTorch, NVIDIA's checkers, the tests
+# Checks this library on an NVIDIA GPU for the first time, in independent stages:
+#   benchmarks/first_contact.sh A     a few minutes: libraries, correct results, time of a step
+#   benchmarks/first_contact.sh B     about ten minutes: speed beside PyTorch, compute-sanitizer, the tests
 #   benchmarks/first_contact.sh AB    both
-# --wheels DIR   installs the wheels in DIR first; where there are none or the back end cannot be used
-#                afterwards, it is built from this checkout with the compiler that is installed here
-# --out DIR      where first-contact-A.tgz goes, with the whole output of every stage (default: .)
-# --devices D    cuda:0 by default; a simulated device or cpu:0 tries the script itself
+# --wheels DIR   installs the wheels in DIR first (default: none). If the back end cannot be used then, the
+#                script builds it from this checkout with the installed compiler
+# --out DIR      folder of first-contact-A.tgz, which has the whole output of each stage (default: .)
+# --devices D    device to check (default: cuda:0); a simulated device or cpu:0 tries the script itself
 #
-# Needs no network. Each stage has its own time limit and prints the end of its output; the archive is
-# written again after each stage. PYTHON names another Python than python3.
+# Needs no network. Each stage has a time limit and prints the end of its output; the script writes the
+# archive again after each stage. PYTHON names the interpreter (default: python3).
 set -uo pipefail
 repository=$(cd "$(dirname "$0")/.." && pwd)
 python=${PYTHON:-python3} part="" wheels="" out=$PWD device=cuda:0
@@ -19,11 +19,11 @@ while [ $# -gt 0 ]; do
     --wheels) wheels=$(cd "$2" && pwd) || exit 2; shift ;;
     --out) out=$(mkdir -p "$2" && cd "$2" && pwd) || exit 2; shift ;;
     --devices) device=$2; shift ;;
-    *) sed -n '2,14s/^# \?//p' "$0" >&2 && exit 2 ;;
+    *) sed -n '2,12s/^# \?//p' "$0" >&2 && exit 2 ;;
   esac
   shift
 done
-[ -n "$part" ] || { sed -n '2,14s/^# \?//p' "$0" >&2; exit 2; }
+[ -n "$part" ] || { sed -n '2,12s/^# \?//p' "$0" >&2; exit 2; }
 
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Builds the CUDA back end where this Python does not have it, then checks the GPU:
+# Builds the CUDA back end if this Python does not have it, then checks the GPU:
 #   benchmarks/gpu_check.sh --json report.json        options: python -m alexnet_native.gpu_check -h
-# Works without a network: compiler and libraries are those that are installed here, as beside PyTorch.
-# PYTHON names another Python, CUDAARCHS other architectures than the card's at hand.
+# Needs no network: it uses the installed compiler and libraries, for example those that PyTorch brings.
+# PYTHON names the interpreter (default: python3), CUDAARCHS the architectures (default: the card's).
 set -euo pipefail
 repository=$(cd "$(dirname "$0")/.." && pwd)
 python=${PYTHON:-python3}
 
-# Asks the native core alone: where another package is missing, building again is no help. What there
-# is to say, as why the back end cannot be loaded, is said on standard error.
+# Imports the native core only: if another package is missing, a new build does not help. The reason why
+# the back end cannot be loaded goes to standard error.
 usable() {
   "$python" -c '
 import importlib.util, sys

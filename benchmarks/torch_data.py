@@ -1,8 +1,9 @@
-"""What a good user writes with PyTorch, NumPy and Pillow for the data half of the paper's training.
+"""The paper's input pipeline in PyTorch, NumPy and Pillow, as an experienced user writes it.
 
-Crop, mirror, mean image and color noise of section 4.1, on float32 images of 0 to 255, in workers
-of a DataLoader. Either from JPEGs, or from a uint8 memory map of prepared images; the latter one
-image at a time with the usual collation, or batch by batch straight into the batch's tensor.
+Workers of a DataLoader crop, mirror, subtract the mean image and add the color noise of section
+4.1, on float32 images of 0 to 255. The images come from JPEGs or from a uint8 memory map of
+prepared images. From the map they are read one by one, with the default collation, or by whole
+batches that are written directly to the batch's tensor.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ class Mapped(_Augmented):
 
 
 class MappedBatches(Mapped):
-    """The same, a whole batch in one tensor: nothing is collated."""
+    """The same, but a worker writes a whole batch to one tensor, without collation."""
 
     def __getitems__(self, indices: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
         out = torch.empty((len(indices), 3, CROP, CROP))
@@ -98,7 +99,7 @@ class MappedBatches(Mapped):
 
 
 def batches(dataset: _Augmented, batch: int, workers: int) -> Iterator[torch.Tensor]:
-    """Images of epoch after epoch."""
+    """The images of one epoch after another, without end."""
     whole = isinstance(dataset, MappedBatches)
     loader: DataLoader[tuple[torch.Tensor, torch.Tensor]] = DataLoader(
         dataset,
