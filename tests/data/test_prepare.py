@@ -154,7 +154,7 @@ def test_folders_in_the_way_are_refused(source: Path, tmp_path: Path) -> None:
     write(tmp_path, {"mine.txt": b"x"})
     with pytest.raises(DataError, match="is not empty; use a folder that is new or empty"):
         prepare(source, tmp_path)
-    with pytest.raises(DataError, match="is a file; name a folder"):
+    with pytest.raises(DataError, match="is a file; specify a folder"):
         prepare(source, tmp_path / "mine.txt")
 
 
