@@ -7,7 +7,7 @@
 namespace alexnet {
 namespace {
 
-constexpr int64_t kGrain = 1 << 16;  // a thread takes this many bytes of records at a time, or one
+constexpr int64_t kGrain = 1 << 16;  // bytes of records per work item; at least one record
 
 double seconds(std::chrono::steady_clock::duration d) {
   return std::chrono::duration<double>(d).count();
