@@ -1,17 +1,9 @@
 // The "conv" layer. The arithmetic is an engine of the back end (core/conv.h).
 #include "layers/registry.h"
+#include "layers/windows.h"
 
 namespace alexnet {
 namespace {
-
-// Output size of a window that slides over `in`. Floor drops a last window that does not fit; ceil
-// keeps it, and it reads zeros beyond the edge (the 2012 source: 224 gives 55).
-int window_count(int in, int kernel, int stride, int pad, bool ceil) {
-  const int room = in + 2 * pad - kernel;
-  require<ShapeError>(room >= 0, "a window of {} does not fit into {} pixels with padding {}",
-                      kernel, in, pad);
-  return (ceil ? (room + stride - 1) / stride : room / stride) + 1;
-}
 
 template <class T>
 class Conv final : public Layer {
@@ -49,8 +41,9 @@ class Conv final : public Layer {
   LayerPlan plan(const PlanContext& context, const std::vector<Shape>& in) override {
     const Shape& x = in[0];
     require<ShapeError>(x.c % groups_ == 0, "{} input channels in {} groups", x.c, groups_);
-    const Shape y{x.n, channels_, window_count(x.h, kernel_h_, stride_, pad_, ceil_),
-                  window_count(x.w, kernel_w_, stride_, pad_, ceil_)};
+    // With `ceil` a last window reads zeros beyond the edge (the 2012 source: 224 gives 55).
+    const Shape y{x.n, channels_, output_size({kernel_h_, stride_, pad_}, x.h, ceil_),
+                  output_size({kernel_w_, stride_, pad_}, x.w, ceil_)};
     device_ = &context.device;
     problem_ = {x,    y,    kernel_h_, kernel_w_,     stride_,       stride_,
                 pad_, pad_, groups_,   context.dtype, context.block, context.reads_image};

@@ -20,8 +20,8 @@ class Local final : public Layer {
 
   LayerPlan plan(const PlanContext&, const std::vector<Shape>& in) override {
     const Shape& x = in[0];
-    const Shape y{x.n, channels_, windows_along(window_, x.h, false),
-                  windows_along(window_, x.w, false)};
+    const Shape y{x.n, channels_, clipped_output_size(window_, x.h, false),
+                  clipped_output_size(window_, x.w, false)};
     const int64_t taps = int64_t(x.c) * window_.size * window_.size;
     require<ShapeError>(taps < (1 << 30), "{} input channels under a window of {} are too many",
                         x.c, window_.size);

@@ -17,7 +17,8 @@ class Pool : public Layer {
 
  protected:
   Shape output(const Shape& in) const {
-    return {in.n, in.c, windows_along(window_, in.h, ceil_), windows_along(window_, in.w, ceil_)};
+    return {in.n, in.c, clipped_output_size(window_, in.h, ceil_),
+            clipped_output_size(window_, in.w, ceil_)};
   }
 
   Window window_;

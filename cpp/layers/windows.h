@@ -10,7 +10,7 @@ namespace alexnet {
 // `size_key` is "size" or "kernel"; "pad" is 0 by default.
 inline Window read_window(const Attrs& a, const char* size_key, int stride) {
   const Window w{a.required_int(size_key), stride, a.get("pad", 0)};
-  constexpr int kMost = 4096;  // a place in a window is exact in float32
+  constexpr int kMost = 4096;  // a position in a window is exact in float32
   require<ConfigError>(w.size >= 1 && w.size <= kMost && w.stride >= 1 && w.stride <= kMost,
                        "{} and stride must be 1 to {}, got {} and {}", size_key, kMost, w.size,
                        w.stride);
@@ -20,13 +20,19 @@ inline Window read_window(const Attrs& a, const char* size_key, int stride) {
   return w;
 }
 
-// How many windows fit along an axis. With `ceil` the last one may run over the end, but starts
-// inside the image.
-inline int windows_along(const Window& w, int length, bool ceil) {
-  const int room = length + 2 * w.pad - w.size;
-  require<ShapeError>(room >= 0, "a window of {} does not fit {} pixels with padding {}", w.size,
-                      length, w.pad);
-  const int count = (room + (ceil ? w.stride - 1 : 0)) / w.stride + 1;
+// The output size along an axis, at least 1. With `ceil` the last window may end beyond the image
+// and, where the stride is larger than the window, start there.
+inline int output_size(const Window& w, int length, bool ceil) {
+  require<ShapeError>(w.room(length) >= 0,
+                      "a window of {} does not fit into {} pixels with padding {}", w.size, length,
+                      w.pad);
+  return w.windows(length, ceil);
+}
+
+// The same for layers that clip their windows to the image: a last window that starts beyond it has
+// no pixels and is dropped.
+inline int clipped_output_size(const Window& w, int length, bool ceil) {
+  const int count = output_size(w, length, ceil);
   return w.start(count - 1) < length ? count : count - 1;
 }
 

@@ -10,6 +10,8 @@
 // Where f' follows from y alone, the layer works in place. At a kink f' is 0; NaN passes through.
 #pragma once
 
+#include <cmath>
+
 #include "ops/op.h"
 
 namespace alexnet {

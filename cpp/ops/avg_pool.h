@@ -8,6 +8,12 @@
 
 namespace alexnet {
 
+// The total over a window's pixels, divided by their number (at most 2^24: exact in a float).
+template <class V>
+ANX_HD V per_pixel(V total, Range rows, Range cols) {
+  return total / float(rows.count() * cols.count());
+}
+
 template <class T>
 struct AvgPoolForward {
   static constexpr const char* name = "avg_pool_forward";
@@ -30,8 +36,7 @@ struct AvgPoolForward {
     Compute<T> sum = 0;
     for (int i = rows.first; i < rows.last; ++i)
       for (int j = cols.first; j < cols.last; ++j) sum += Compute<T>(plane[Index(i) * w + j]);
-    y[row * y.shape.w + col] =
-        sum / Compute<T>((rows.last - rows.first) * (cols.last - cols.first));
+    y[row * y.shape.w + col] = per_pixel(sum, rows, cols);
   }
 };
 
@@ -56,8 +61,7 @@ struct AvgPoolBackward {
     team.each(dx.shape.plane(), [&](Index i) { to[i] = 0; });
     each_window(team, window, dy.shape.h, ow, [&](int p, int q) {
       const Range rows = window.pixels(p, h), cols = window.pixels(q, w);
-      const Compute<T> count = (rows.last - rows.first) * (cols.last - cols.first),
-                       share = grad[Index(p) * ow + q] / count;
+      const auto share = per_pixel(Compute<T>(grad[Index(p) * ow + q]), rows, cols);
       for (int i = rows.first; i < rows.last; ++i)
         for (int j = cols.first; j < cols.last; ++j) add_to(to[Index(i) * w + j], share);
     });

@@ -11,6 +11,7 @@
 // group of channels: a tower never reads the other's.
 #pragma once
 
+#include "ops/lrn_formula.h"
 #include "ops/op.h"
 
 namespace alexnet {
@@ -33,6 +34,17 @@ struct ChannelWindow {
   }
 };
 
+// s of one element, from the window of channels around it.
+template <class T, class Index>
+ANX_HD Compute<T> lrn_scale_at(const LrnParams<T>& p, const View<const T>& x, Index row,
+                               Index col) {
+  const ChannelWindow w(row, p.size, p.group);
+  Compute<T> sum = 0;
+  for (Index j = w.first; j <= w.last; ++j)
+    sum += Compute<T>(x.at(j, col)) * Compute<T>(x.at(j, col));
+  return lrn_scale(p, sum);
+}
+
 template <class T>
 struct LrnForward {
   static constexpr const char* name = "lrn_forward";
@@ -50,12 +62,9 @@ struct LrnForward {
 
   template <class Index>
   ANX_HD void operator()(Index row, Index col) const {
-    const ChannelWindow w(row, p.size, p.group);
-    C sum = 0;
-    for (Index j = w.first; j <= w.last; ++j) sum += C(x.at(j, col)) * C(x.at(j, col));
-    const C scale = p.k + p.alpha * sum;
+    const C scale = lrn_scale_at(p, x, row, col);
     s.at(row, col) = scale;
-    y.at(row, col) = C(x.at(row, col)) * inverse_power(scale, p.beta);
+    y.at(row, col) = lrn_value(C(x.at(row, col)), lrn_powers(p, scale));
   }
 };
 
@@ -80,9 +89,9 @@ struct LrnBackward {
     const ChannelWindow w(row, p.size, p.group);
     C cross = 0;
     for (Index j = w.first; j <= w.last; ++j)
-      cross += C(dy.at(j, col)) * C(y.at(j, col)) / s.at(j, col);
-    dx.at(row, col) = C(dy.at(row, col)) * inverse_power(s.at(row, col), p.beta) -
-                      2 * p.alpha * p.beta * C(x.at(row, col)) * cross;
+      cross += lrn_cross_term(C(dy.at(j, col)), C(y.at(j, col)), s.at(j, col));
+    const C own = lrn_value(C(dy.at(row, col)), lrn_powers(p, s.at(row, col)));
+    dx.at(row, col) = lrn_slope(p, C(x.at(row, col)), own, cross);
   }
 };
 

@@ -11,16 +11,6 @@
 
 namespace alexnet {
 
-// s of one element, from the window of channels around it.
-template <class T, class Index>
-ANX_HD Compute<T> lrn_scale(const LrnParams<T>& p, const View<const T>& x, Index row, Index col) {
-  const ChannelWindow w(row, p.size, p.group);
-  Compute<T> sum = 0;
-  for (Index j = w.first; j <= w.last; ++j)
-    sum += Compute<T>(x.at(j, col)) * Compute<T>(x.at(j, col));
-  return p.k + p.alpha * sum;
-}
-
 // row = image, channel and output row; col = output column.
 template <class T>
 struct LrnMaxPoolForward {
@@ -30,32 +20,35 @@ struct LrnMaxPoolForward {
   Window window;
   View<const T> x;
   View<T> y;
-  View<C> tap;  // as in MaxPoolForward
+  View<C> argmax;  // as in MaxPoolForward
 
   template <class F>
   void visit(F&& f) const {
-    f(x), f(y), f(tap);
+    f(x), f(y), f(argmax);
   }
   Grid grid() const { return {planes(y).rows * y.shape.h, y.shape.w}; }
 
   template <class Index>
   ANX_HD void operator()(Index row, Index col) const {
-    const int oy = int(row % y.shape.h), ox = int(col), w = x.shape.w;
+    const int oy = int(row % y.shape.h), ox = int(col);
     const Index plane = row / y.shape.h;
-    const Range rows = window.pixels(oy, x.shape.h), cols = window.pixels(ox, w);
-    C best = 0;
-    int place = -1;
+    const Range rows = window.pixels(oy, x.shape.h), cols = window.pixels(ox, x.shape.w);
+    Maximum<C, int> max{normalised(plane, rows.first, cols.first),
+                        window.position(oy, ox, rows.first, cols.first)};
     for (int i = rows.first; i < rows.last; ++i)
-      for (int j = cols.first; j < cols.last; ++j) {
-        const Index at = Index(i) * w + j;
-        const C v = T(C(x.at(plane, at)) * inverse_power(lrn_scale(p, x, plane, at), p.beta));
-        const bool take = place < 0 || v > best || v != v;
-        best = take ? v : best;
-        place = take ? (i - window.start(oy)) * window.size + j - window.start(ox) : place;
-      }
+      for (int j = cols.first; j < cols.last; ++j)
+        max.update(normalised(plane, i, j), window.position(oy, ox, i, j));
     const Index at = Index(oy) * y.shape.w + ox;
-    y.at(plane, at) = best;
-    tap.at(plane, at) = C(place);
+    y.at(plane, at) = max.value;
+    argmax.at(plane, at) = C(max.argmax);
+  }
+
+ private:
+  // Rounded as it would be in memory.
+  template <class Index>
+  ANX_HD C normalised(Index plane, int i, int j) const {
+    const Index at = Index(i) * x.shape.w + j;
+    return T(lrn_value(C(x.at(plane, at)), lrn_powers(p, lrn_scale_at(p, x, plane, at))));
   }
 };
 
@@ -67,13 +60,13 @@ struct LrnMaxPoolBackward {
   LrnParams<T> p;
   Window window;
   View<const T> x;
-  View<const C> tap;
+  View<const C> argmax;
   View<const T> dy;
   View<T> dx;
 
   template <class F>
   void visit(F&& f) const {
-    f(x), f(tap), f(dy), f(dx);
+    f(x), f(argmax), f(dy), f(dx);
   }
   Grid grid() const { return planes(x); }
 
@@ -81,16 +74,18 @@ struct LrnMaxPoolBackward {
   ANX_HD void operator()(Index row, Index col) const {
     const ChannelWindow w(row, p.size, p.group);
     C cross = 0;
-    for (Index j = w.first; j <= w.last; ++j) {
-      const C s = lrn_scale(p, x, j, col);
-      cross += pooled(j, col) * C(x.at(j, col)) * inverse_power(s, p.beta) / s;
-    }
-    dx.at(row, col) = pooled(row, col) * inverse_power(lrn_scale(p, x, row, col), p.beta) -
-                      2 * p.alpha * p.beta * C(x.at(row, col)) * cross;
+    for (Index j = w.first; j <= w.last; ++j)
+      cross += lrn_cross_term(pooled(j, col), C(x.at(j, col)), powers(j, col));
+    const C own = lrn_value(pooled(row, col), powers(row, col));
+    dx.at(row, col) = lrn_slope(p, C(x.at(row, col)), own, cross);
   }
 
  private:
-  // The gradient by the normalised value: from the windows of which it is the maximum.
+  template <class Index>
+  ANX_HD Powers<C> powers(Index row, Index col) const {
+    return lrn_powers(p, lrn_scale_at(p, x, row, col));
+  }
+  // The gradient with respect to the normalised value, from the windows whose maximum it is.
   template <class Index>
   ANX_HD C pooled(Index row, Index col) const {
     const int y = int(col) / x.shape.w, column = int(col) % x.shape.w;
@@ -98,8 +93,8 @@ struct LrnMaxPoolBackward {
     for (int p = window.first_over(y); p < dy.shape.h && window.begins_by(p, y); ++p)
       for (int q = window.first_over(column); q < dy.shape.w && window.begins_by(q, column); ++q) {
         const Index at = Index(p) * dy.shape.w + q;
-        const int place = (y - window.start(p)) * window.size + column - window.start(q);
-        if (int(tap.at(row, at)) == place) sum += C(dy.at(row, at));
+        sum += max_pool_gradient(C(dy.at(row, at)), int(argmax.at(row, at)),
+                                 window.position(p, q, y, column));
       }
     return sum;
   }

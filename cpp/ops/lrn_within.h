@@ -8,6 +8,7 @@
 // source).
 #pragma once
 
+#include "ops/lrn_formula.h"
 #include "ops/op.h"
 #include "ops/window.h"
 
@@ -46,9 +47,9 @@ struct LrnWithinForward {
     for (int i = rows.first; i < rows.last; ++i)
       for (int j = cols.first; j < cols.last; ++j)
         sum += C(plane[Index(i) * w + j]) * C(plane[Index(i) * w + j]);
-    const C scale = p.k + p.alpha * sum;
+    const C scale = lrn_scale(p, sum);
     s[row * w + col] = scale;
-    y[row * w + col] = C(x[row * w + col]) * inverse_power(scale, p.beta);
+    y[row * w + col] = lrn_value(C(x[row * w + col]), lrn_powers(p, scale));
   }
 };
 
@@ -77,9 +78,10 @@ struct LrnWithinBackward {
     for (int i = rows.first; i < rows.last; ++i)
       for (int j = cols.first; j < cols.last; ++j) {
         const Index q = plane + Index(i) * w + j;
-        cross += C(dy[q]) * C(y[q]) / s[q];
+        cross += lrn_cross_term(C(dy[q]), C(y[q]), s[q]);
       }
-    dx[at] = C(dy[at]) * inverse_power(s[at], p.beta) - 2 * p.alpha * p.beta * C(x[at]) * cross;
+    const C own = lrn_value(C(dy[at]), lrn_powers(p, s[at]));
+    dx[at] = lrn_slope(p, C(x[at]), own, cross);
   }
 };
 

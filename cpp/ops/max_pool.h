@@ -14,6 +14,29 @@
 
 namespace alexnet {
 
+// The maximum of a window so far and its position. V is a value whose position is an int, or a
+// vector of channels whose positions are a vector.
+template <class V, class At>
+struct Maximum {
+  V value;
+  At argmax;
+
+  // Of equal values the first stays; a NaN is taken, and stays until the next one.
+  ANX_HD void update(V v, At at) {
+    const auto take = (v > value) | (v != v);
+    value = take ? v : value;
+    argmax = take ? at : argmax;
+  }
+  // With a ReLU after it: no position where the maximum is not positive.
+  ANX_HD void drop_unless_positive() { argmax = value > V{} ? argmax : At{} - 1; }
+};
+
+// The gradient that the pixel at a position of a window receives from it.
+template <class V, class At>
+ANX_HD V max_pool_gradient(V dy, At argmax, At at) {
+  return argmax == at ? dy : V{};
+}
+
 // row = image, channel and output row; col = output column.
 template <class T>
 struct MaxPoolForward {
@@ -23,12 +46,12 @@ struct MaxPoolForward {
   bool relu = false;
   View<const T> x;
   View<T> y;
-  View<C> tap;  // for the backward pass: where in its window the maximum is, row * size + column,
-                // or -1 where its ReLU passes nothing on
+  View<C> argmax;  // for the backward pass: the maximum's position (Window::position), or -1 where
+                   // its ReLU passes nothing on
 
   template <class F>
   void visit(F&& f) const {
-    f(x), f(y), f(tap);
+    f(x), f(y), f(argmax);
   }
   Grid grid() const { return {planes(y).rows * y.shape.h, y.shape.w}; }
 
@@ -37,53 +60,49 @@ struct MaxPoolForward {
     const int oy = int(row % y.shape.h), ox = int(col), w = x.shape.w;
     const Range rows = window.pixels(oy, x.shape.h), cols = window.pixels(ox, w);
     const T* plane = x.plane(row / y.shape.h);
-    C best = plane[Index(rows.first) * w + cols.first];
-    int place = (rows.first - window.start(oy)) * window.size + cols.first - window.start(ox);
+    Maximum<C, int> max{plane[Index(rows.first) * w + cols.first],
+                        window.position(oy, ox, rows.first, cols.first)};
     for (int i = rows.first; i < rows.last; ++i)
-      for (int j = cols.first; j < cols.last; ++j) {
-        const C v = plane[Index(i) * w + j];
-        const bool take = v > best || v != v;
-        best = take ? v : best;
-        place = take ? (i - window.start(oy)) * window.size + j - window.start(ox) : place;
-      }
+      for (int j = cols.first; j < cols.last; ++j)
+        max.update(plane[Index(i) * w + j], window.position(oy, ox, i, j));
     if (relu) {
-      if (!(best > 0)) place = -1;
-      best = Relu<T>{}.value(best);
+      max.drop_unless_positive();
+      max.value = Relu<T>{}.value(max.value);
     }
-    y[row * y.shape.w + col] = best;
-    tap[row * y.shape.w + col] = C(place);
+    y[row * y.shape.w + col] = max.value;
+    argmax[row * y.shape.w + col] = C(max.argmax);
   }
 };
 
-// Scatters, without races: windows that run at the same time do not overlap.
+// Adds dy at the pixel of each argmax, the only one where max_pool_gradient is not 0. There are no
+// races: windows that run at the same time do not overlap.
 template <class T>
 struct MaxPoolBackward {
   static constexpr const char* name = "max_pool_backward";
   using C = Compute<T>;
   Window window;
-  View<const C> tap;
+  View<const C> argmax;
   View<const T> dy;
   View<T> dx;
 
   template <class F>
   void visit(F&& f) const {
-    f(tap), f(dy), f(dx);
+    f(argmax), f(dy), f(dx);
   }
   Grid grid() const { return planes(dx); }
 
   template <class Index, class Team>
   ANX_HD void operator()(Index plane, const Team& team) const {
     const int w = dx.shape.w, ow = dy.shape.w;
-    const C* from = tap.plane(plane);
+    const C* from = argmax.plane(plane);
     const T* grad = dy.plane(plane);
     T* to = dx.plane(plane);
     team.each(dx.shape.plane(), [&](Index i) { to[i] = 0; });
     each_window(team, window, dy.shape.h, ow, [&](int p, int q) {
       const Index o = Index(p) * ow + q;
-      const int place = int(from[o]), i = place / window.size;
-      if (place < 0) return;
-      add_to(to[Index(window.start(p) + i) * w + window.start(q) + place - i * window.size],
-             C(grad[o]));
+      if (from[o] < 0) return;
+      const Pixel at = window.pixel(p, q, int(from[o]));
+      add_to(to[Index(at.row) * w + at.col], C(grad[o]));
     });
   }
 };

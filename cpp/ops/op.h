@@ -13,7 +13,6 @@
 // for balance.
 #pragma once
 
-#include <cmath>
 #include <type_traits>
 
 #include "core/macros.h"
@@ -52,16 +51,6 @@ struct JoinLists<OpList<A...>, OpList<B...>> {
 template <class T>
 ANX_HD void add_to(T& a, Compute<T> b) {
   a = Compute<T>(a) + b;
-}
-
-// a^-b, with the exact rewrite for the paper's exponent: four roots are far cheaper than a power.
-template <class T>
-ANX_HD T inverse_power(T a, T b) {
-  if (b == T(0.75)) {
-    const T root = std::sqrt(a);
-    return T(1) / (root * std::sqrt(root));
-  }
-  return std::pow(a, -b);
 }
 
 }  // namespace alexnet

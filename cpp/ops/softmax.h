@@ -9,6 +9,8 @@
 // 2012 source. An image whose result is not a number gets none.
 #pragma once
 
+#include <cmath>
+
 #include "ops/op.h"
 
 namespace alexnet {

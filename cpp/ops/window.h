@@ -11,12 +11,26 @@ namespace alexnet {
 
 struct Range {
   int first, last;  // last is one past the end
+
+  ANX_HD int count() const { return last - first; }
+};
+
+struct Pixel {
+  int row, col;
 };
 
 struct Window {
   int size = 1, stride = 1, pad = 0;
 
   ANX_HD int start(int o) const { return o * stride - pad; }
+
+  // How far a window can move from the first one in an image of `length` pixels and its padding;
+  // negative where not even one fits.
+  ANX_HD int room(int length) const { return length + 2 * pad - size; }
+  // The output size. Floor drops a last window that ends beyond the padding, ceil keeps it.
+  ANX_HD int windows(int length, bool ceil) const {
+    return (room(length) + (ceil ? stride - 1 : 0)) / stride + 1;
+  }
 
   // The pixels of window `o` that lie inside an image of `length` pixels.
   ANX_HD Range pixels(int o, int length) const {
@@ -27,6 +41,15 @@ struct Window {
   // The windows that cover pixel `i` are first_over(i) and those after it while begins_by(o, i).
   ANX_HD int first_over(int i) const { return i + pad < size ? 0 : (i + pad - size) / stride + 1; }
   ANX_HD bool begins_by(int o, int i) const { return start(o) <= i; }
+
+  // The position of pixel (i, j) in window (p, q), row by row, and the pixel of a position.
+  ANX_HD int position(int p, int q, int i, int j) const {
+    return (i - start(p)) * size + j - start(q);
+  }
+  ANX_HD Pixel pixel(int p, int q, int position) const {
+    const int row = position / size;
+    return {start(p) + row, start(q) + position - row * size};
+  }
 };
 
 // f(p, q) for every window of a plane. Those that run in parallel lie so far apart that they do not

@@ -194,23 +194,23 @@ ANX_TEST(fused_normalisation_and_pooling_match_the_two_ops) {
   const Tensor dy = upload(*device, *stream, out, random_values<double>(out.count(), 2));
   const auto tensor = [&](const Shape& shape) { return Tensor(*device, shape, DType::f64); };
   const Tensor normal = tensor(in), s = tensor(in), d_normal = tensor(in), dx = tensor(in);
-  const Tensor y = tensor(out), tap = tensor(out), one_y = tensor(out), one_tap = tensor(out);
+  const Tensor y = tensor(out), argmax = tensor(out), one_y = tensor(out), one_argmax = tensor(out);
   const Tensor one_dx = tensor(in);
   run(*stream, LrnForward<double>{p, x.view(), normal.view(), s.view()});
-  run(*stream, MaxPoolForward<double>{window, false, normal.view(), y.view(), tap.view()});
-  run(*stream, MaxPoolBackward<double>{window, tap.view(), dy.view(), d_normal.view()});
+  run(*stream, MaxPoolForward<double>{window, false, normal.view(), y.view(), argmax.view()});
+  run(*stream, MaxPoolBackward<double>{window, argmax.view(), dy.view(), d_normal.view()});
   run(*stream,
       LrnBackward<double>{p, x.view(), normal.view(), s.view(), d_normal.view(), dx.view()});
-  run(*stream, LrnMaxPoolForward<double>{p, window, x.view(), one_y.view(), one_tap.view()});
+  run(*stream, LrnMaxPoolForward<double>{p, window, x.view(), one_y.view(), one_argmax.view()});
   run(*stream,
-      LrnMaxPoolBackward<double>{p, window, x.view(), one_tap.view(), dy.view(), one_dx.view()});
+      LrnMaxPoolBackward<double>{p, window, x.view(), one_argmax.view(), dy.view(), one_dx.view()});
   const auto same = [&](const Tensor& got, const Tensor& want, double tolerance) {
     const auto a = download<double>(*stream, got.view()),
                b = download<double>(*stream, want.view());
     for (size_t i = 0; i < a.size(); ++i) ANX_CHECK_CLOSE(a[i], b[i], tolerance);
   };
   same(one_y, y, 0);
-  same(one_tap, tap, 0);
+  same(one_argmax, argmax, 0);
   same(one_dx, dx, 1e-14);
 }
 

@@ -158,7 +158,7 @@ def test_a_nan_in_a_window_is_seen(device: str, kind: str, channels: int) -> Non
         ({"size": 2, "stride": 0}, "size and stride must be 1 to 4096, got 2 and 0"),
         ({"size": 2, "stride": 1, "pad": 2}, "pad must be 0 to 1 .*, got 2"),
         ({"size": 2, "stride": 1, "pad": -1}, "pad must be 0 to 1 .*, got -1"),
-        ({"size": 6, "stride": 1}, "a window of 6 does not fit 3 pixels with padding 0"),
+        ({"size": 6, "stride": 1}, "a window of 6 does not fit into 3 pixels with padding 0"),
         ({"size": 2}, "'stride' is missing"),
         ({"stride": 2}, "'size' is missing"),
         ({"size": 2.5, "stride": 2}, "'size' must be a whole number"),

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/errors.h"
+#include "ops/window.h"
 
 namespace alexnet {
 namespace {
@@ -297,7 +298,7 @@ std::unique_ptr<CudnnPlan> make_plan(const CudnnTarget& target, const Part& part
 
 // The padding after the last pixel of an axis that gives the output its length.
 int padding_after(int in, int out, int kernel, int stride, int pad) {
-  if ((in + 2 * pad - kernel) / stride + 1 == out) return pad;
+  if (Window{kernel, stride, pad}.windows(in, false) == out) return pad;
   return (out - 1) * stride + kernel - in - pad;
 }
 

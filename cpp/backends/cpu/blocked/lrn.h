@@ -1,9 +1,9 @@
-// Response normalisation across channels on channel blocks: the formula of ops/lrn.h with a vector
-// of channels as the element, pixel by pixel. The layer tests compare both layouts with the same
-// reference. Included by kernels.cpp, once per instruction set.
+// Response normalisation across channels on channel blocks: the formulas of ops/lrn_formula.h with
+// a vector of channels as the value, pixel by pixel. The layer tests compare both layouts with the
+// same reference. Included by kernels.cpp, once per instruction set.
 #pragma once
 
-#include <cmath>
+#include <algorithm>
 
 #include "backends/cpu/device/scratch.h"
 #include "backends/cpu/device/thread_pool.h"
@@ -25,24 +25,25 @@ inline __attribute__((always_inline)) Vec inverse_fourth_root(Vec a) {
   return y;
 }
 
-struct Powers {
-  Vec power, over;  // a^-b and a^-b / a
+}  // namespace
+
+template <>
+struct Powers<Vec> {
+  Vec power, over;
+
+  static inline __attribute__((always_inline)) Powers of(Vec a, float b) {
+    if (b == 0.75f) {
+      const Vec y = inverse_fourth_root(a), square = y * y;
+      return {square * y, square * y * (square * square)};
+    }
+    alignas(sizeof(Vec)) float v[kLanes];
+    store(v, a);
+    for (float& lane : v) lane = Powers<float>::of(lane, b).power;
+    return {load(v), load(v) / a};
+  }
 };
 
-inline __attribute__((always_inline)) Powers inverse_powers(Vec a, float b) {
-  if (b == 0.75f) {
-    const Vec y = inverse_fourth_root(a), square = y * y;
-    return {square * y, square * y * (square * square)};
-  }
-  alignas(sizeof(Vec)) float v[kLanes];
-  store(v, a);
-  for (float& lane : v) lane = std::pow(lane, -b);
-  return {load(v), load(v) / a};
-}
-
-inline __attribute__((always_inline)) Vec inverse_power(Vec a, float b) {
-  return inverse_powers(a, b).power;
-}
+namespace {
 
 // Lane i of the result is channel i + D of `at`, and of the vectors before and after it.
 template <int D>
@@ -97,7 +98,7 @@ class LrnPixel {
   template <class X, class Y>
   inline __attribute__((always_inline)) void forward(X&& x, Y&& put) const {
     for (int v = 0; v < vectors_; ++v) terms_[v] = x(v) * x(v);
-    for (int v = 0; v < vectors_; ++v) put(v, x(v) * inverse_power(scale(v), p_.beta));
+    for (int v = 0; v < vectors_; ++v) put(v, lrn_value(x(v), lrn_powers(p_, scale(v))));
   }
 
   // s is computed again from x, and y from both: that is cheaper than to fetch them.
@@ -105,19 +106,18 @@ class LrnPixel {
   inline __attribute__((always_inline)) void backward(X&& x, D&& dy, Y&& put) const {
     for (int v = 0; v < vectors_; ++v) terms_[v] = x(v) * x(v);
     for (int v = 0; v < vectors_; ++v) {
-      const Powers powers = inverse_powers(scale(v), p_.beta);
+      const Powers<Vec> powers = lrn_powers(p_, scale(v));
       const Vec grad = dy(v);
-      own_[v] = grad * powers.power;
-      cross_[v] = grad * x(v) * powers.over;  // dy * y / s
+      own_[v] = lrn_value(grad, powers);
+      cross_[v] = lrn_cross_term(grad, x(v), powers);
     }
-    const float factor = 2 * p_.alpha * p_.beta;
     for (int v = 0; v < vectors_; ++v)
-      put(v, own_[v] - factor * x(v) * window_sum<kSize>(cross_ + v, p_.size));
+      put(v, lrn_slope(p_, x(v), own_[v], window_sum<kSize>(cross_ + v, p_.size)));
   }
 
  private:
   inline __attribute__((always_inline)) Vec scale(int v) const {
-    return p_.k + p_.alpha * window_sum<kSize>(terms_ + v, p_.size);
+    return lrn_scale(p_, window_sum<kSize>(terms_ + v, p_.size));
   }
 
   const LrnParams<T> p_;

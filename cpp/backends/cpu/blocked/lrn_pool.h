@@ -30,11 +30,11 @@ void lrn_max_pool_forward(const LrnMaxPoolForward<T>& op, ThreadPool& pool) {
       for (; oy < out.h && op.window.pixels(oy, in.h).last - 1 == y; ++oy)
         for (int v = 0; v < vectors; ++v)
           for (int ox = 0; ox < out.w; ++ox) {
-            const PooledMax max =
+            const Maximum<Vec, Vec> max =
                 max_of_window(op.window, in, oy, ox, [&](int i, int j) { return value(v, i, j); });
             const int64_t to = ((block + v) * out.plane() + int64_t(oy) * out.w + ox) * kLanes;
             store(op.y.data + to, max.value);
-            store(op.tap.data + to, max.place);
+            store(op.argmax.data + to, max.argmax);
           }
     }
   });
@@ -53,11 +53,10 @@ void lrn_max_pool_backward(const LrnMaxPoolBackward<T>& op, ThreadPool& pool) {
         for (int v = 0; v < vectors; ++v)
           for (int ox = 0; ox < out.w; ++ox) {
             const int64_t from = ((block + v) * out.plane() + int64_t(oy) * out.w + ox) * kLanes;
-            const Vec place = load(op.tap.data + from), d = load(op.dy.data + from);
+            const Vec argmax = load(op.argmax.data + from), d = load(op.dy.data + from);
             const Range cols = op.window.pixels(ox, in.w);
             for (int j = cols.first; j < cols.last; ++j)
-              grad[v * in.w + j] +=
-                  place == broadcast(float(place_in(op.window, oy, ox, y, j))) ? d : Vec{};
+              grad[v * in.w + j] += max_pool_gradient(d, argmax, position(op.window, oy, ox, y, j));
           }
       for (int x = 0; x < in.w; ++x) {
         const int64_t at = block * plane + (int64_t(y) * in.w + x) * kLanes;

@@ -1,5 +1,5 @@
 // Normalisation within maps and pooling on channel-blocked activations: the formulas of
-// ops/lrn_within.h, ops/max_pool.h and ops/avg_pool.h with a vector of channels as the element. The
+// ops/lrn_formula.h, ops/max_pool.h and ops/avg_pool.h with a vector of channels as the value. The
 // layer tests compare both layouts with the same reference. Included by kernels.cpp, once per
 // instruction set.
 #pragma once
@@ -45,9 +45,9 @@ bool launch_blocked(const LrnWithinForward<T>& op, ThreadPool& pool) {
             return x * x;
           });
       const int64_t at = (block * s.plane() + int64_t(row) * s.w + col) * kLanes;
-      const Vec scale = op.p.k + op.p.alpha * sum;
+      const Vec scale = lrn_scale(op.p, sum);
       store(op.s.data + at, scale);
-      store(op.y.data + at, load(op.x.data + at) * inverse_power(scale, op.p.beta));
+      store(op.y.data + at, lrn_value(load(op.x.data + at), lrn_powers(op.p, scale)));
     }
   });
   return true;
@@ -61,11 +61,12 @@ bool launch_blocked(const LrnWithinBackward<T>& op, ThreadPool& pool) {
     for (int col = 0; col < s.w; ++col) {
       const Vec cross =
           spatial_sum(op, block * s.plane(), rows, op.p.window().pixels(col, s.w), [&](int64_t at) {
-            return load(op.dy.data + at) * load(op.y.data + at) / load(op.s.data + at);
+            return lrn_cross_term(load(op.dy.data + at), load(op.y.data + at),
+                                  load(op.s.data + at));
           });
       const int64_t at = (block * s.plane() + int64_t(row) * s.w + col) * kLanes;
-      const Vec own = load(op.dy.data + at) * inverse_power(load(op.s.data + at), op.p.beta);
-      store(op.dx.data + at, own - 2 * op.p.alpha * op.p.beta * load(op.x.data + at) * cross);
+      const Vec own = lrn_value(load(op.dy.data + at), lrn_powers(op.p, load(op.s.data + at)));
+      store(op.dx.data + at, lrn_slope(op.p, load(op.x.data + at), own, cross));
     }
   });
   return true;
@@ -77,16 +78,16 @@ bool launch_blocked(const MaxPoolForward<T>& op, ThreadPool& pool) {
   each_block_row(blocks_of(out), out.h, pool, [&](int64_t block, int oy) {
     const T* plane = op.x.data + block * in.plane() * kLanes;
     for (int ox = 0; ox < out.w; ++ox) {
-      PooledMax max = max_of_window(op.window, in, oy, ox, [&](int i, int j) {
+      Maximum<Vec, Vec> max = max_of_window(op.window, in, oy, ox, [&](int i, int j) {
         return load(plane + (int64_t(i) * in.w + j) * kLanes);
       });
       if (op.relu) {
-        max.place = max.value > 0 ? max.place : broadcast(-1);
+        max.drop_unless_positive();
         max.value = rectify(max.value);
       }
       const int64_t at = (block * out.plane() + int64_t(oy) * out.w + ox) * kLanes;
       store(op.y.data + at, max.value);
-      store(op.tap.data + at, max.place);
+      store(op.argmax.data + at, max.argmax);
     }
   });
   return true;
@@ -122,16 +123,16 @@ bool launch_blocked(const MaxPoolBackward<T>& op, ThreadPool& pool) {
   const Shape &in = op.dx.shape, &out = op.dy.shape;
   pool.parallel_for(blocks_of(in), [&](int64_t block, int) {
     sum_plane(op.dx.data + block * in.plane() * kLanes, in, [&](float* sums) {
-      each_pool_window(op.window, in, out, block,
-                       [&](Range rows, Range cols, int oy, int ox, int64_t at) {
-                         const Vec place = load(op.tap.data + at), grad = load(op.dy.data + at);
-                         for (int i = rows.first; i < rows.last; ++i)
-                           for (int j = cols.first; j < cols.last; ++j) {
-                             const float tap = float(place_in(op.window, oy, ox, i, j));
-                             float* to = sums + (int64_t(i) * in.w + j) * kLanes;
-                             store(to, load(to) + (place == broadcast(tap) ? grad : Vec{}));
-                           }
-                       });
+      each_pool_window(
+          op.window, in, out, block, [&](Range rows, Range cols, int oy, int ox, int64_t from) {
+            const Vec argmax = load(op.argmax.data + from), grad = load(op.dy.data + from);
+            for (int i = rows.first; i < rows.last; ++i)
+              for (int j = cols.first; j < cols.last; ++j) {
+                const Vec at = position(op.window, oy, ox, i, j);
+                float* to = sums + (int64_t(i) * in.w + j) * kLanes;
+                store(to, load(to) + max_pool_gradient(grad, argmax, at));
+              }
+          });
     });
   });
   return true;
@@ -144,7 +145,7 @@ bool launch_blocked(const AvgPoolForward<T>& op, ThreadPool& pool) {
     each_pool_window(op.window, in, out, block, [&](Range rows, Range cols, int, int, int64_t at) {
       const Vec sum = spatial_sum(op, block * in.plane(), rows, cols,
                                   [&](int64_t from) { return load(op.x.data + from); });
-      store(op.y.data + at, sum / float((rows.last - rows.first) * (cols.last - cols.first)));
+      store(op.y.data + at, per_pixel(sum, rows, cols));
     });
   });
   return true;
@@ -155,16 +156,15 @@ bool launch_blocked(const AvgPoolBackward<T>& op, ThreadPool& pool) {
   const Shape &in = op.dx.shape, &out = op.dy.shape;
   pool.parallel_for(blocks_of(in), [&](int64_t block, int) {
     sum_plane(op.dx.data + block * in.plane() * kLanes, in, [&](float* sums) {
-      each_pool_window(
-          op.window, in, out, block, [&](Range rows, Range cols, int, int, int64_t at) {
-            const Vec share =
-                load(op.dy.data + at) / float((rows.last - rows.first) * (cols.last - cols.first));
-            for (int i = rows.first; i < rows.last; ++i)
-              for (int j = cols.first; j < cols.last; ++j) {
-                float* to = sums + (int64_t(i) * in.w + j) * kLanes;
-                store(to, load(to) + share);
-              }
-          });
+      each_pool_window(op.window, in, out, block,
+                       [&](Range rows, Range cols, int, int, int64_t at) {
+                         const Vec share = per_pixel(load(op.dy.data + at), rows, cols);
+                         for (int i = rows.first; i < rows.last; ++i)
+                           for (int j = cols.first; j < cols.last; ++j) {
+                             float* to = sums + (int64_t(i) * in.w + j) * kLanes;
+                             store(to, load(to) + share);
+                           }
+                       });
     });
   });
   return true;
