@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from alexnet_native.errors import ModelError
-from alexnet_native.models import alexnet, cifar10, relatives
+from alexnet_native.models import alexnet, cifar10, variants
 from alexnet_native.models.description import Description, ParamRule
 from alexnet_native.models.hints import Hints
 
@@ -20,10 +20,10 @@ _NETS: dict[str, Callable[..., Description]] = {
     "alexnet-2012": alexnet.alexnet_2012,
     "alexnet-6conv": alexnet.alexnet_6conv,
     "alexnet-one-gpu": alexnet.alexnet_one_gpu,
-    "alexnet-single": relatives.alexnet_single,
-    "caffe-alexnet": relatives.caffe_alexnet,
-    "caffenet": relatives.caffenet,
-    "torchvision-alexnet": relatives.torchvision_alexnet,
+    "alexnet-single": variants.alexnet_single,
+    "caffe-alexnet": variants.caffe_alexnet,
+    "caffenet": variants.caffenet,
+    "torchvision-alexnet": variants.torchvision_alexnet,
     "cifar10-quick": cifar10.cifar10_quick,
     "cifar10-19pct": cifar10.cifar10_19pct,
     "cifar10-18pct": cifar10.cifar10_18pct,
