@@ -95,6 +95,12 @@ class Device {
   virtual int threads() const = 0;  // CPU threads of this device; 0 on a GPU
   // The channel block that its convolutions like best; 1: planes.
   virtual int channel_block(DType dtype) const = 0;
+  // The channel block in which an engine ("auto", or by its name) reads its input; 1: planes. The
+  // problem's own block is not read.
+  virtual int conv_input_block(const std::string& engine, const ConvProblem& problem) const {
+    (void)engine, (void)problem;
+    return 1;
+  }
   // From now on float products may be rounded to TF32 (10 bits of mantissa), on tensor cores.
   // False: the device has none.
   virtual bool allow_tf32() { return false; }
