@@ -43,15 +43,15 @@ class Planner {
     std::vector<int> in;
     for (const std::string& name : layer.inputs)
       in.push_back(input_buffer(description, name, layer.device));
+    auto made = make_layer(layer.type, layer.name, options_.dtype, layer.attrs);
     for (const int b : in) {
       const int device = planned_.program.buffers[b].device;
-      require<DeviceError>(layer.type == "copy" || device == layer.device,
+      require<DeviceError>(made->crosses_devices() || device == layer.device,
                            "layer '{}' on {} reads '{}' on {}: a copy is missing", layer.name,
                            to_string(devices_[size_t(layer.device)]->id()),
                            planned_.program.buffers[b].name,
                            to_string(devices_[size_t(device)]->id()));
     }
-    auto made = make_layer(layer.type, layer.name, options_.dtype, layer.attrs);
     PlanContext context{*devices_[size_t(layer.device)], options_.dtype};
     context.reads_image = std::all_of(layer.inputs.begin(), layer.inputs.end(),
                                       [](const std::string& name) { return name == kData; });
@@ -103,7 +103,9 @@ class Planner {
     auto made = make_layer(layer.type, layer.name, options_.dtype, layer.attrs);
     const PlanContext context{*devices_[size_t(device)], options_.dtype,
                               planned_.program.buffers[b].block};
-    return value_[layer.name] = add_node(layer, std::move(made), context, {b});
+    const int out = add_node(layer, std::move(made), context, {b});
+    planned_.program.nodes.back().converts = true;
+    return value_[layer.name] = out;
   }
 
   // Plans the layer and adds its node; returns the buffer of its output.

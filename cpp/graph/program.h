@@ -38,7 +38,8 @@ struct Node {
   std::vector<int> in, out, saved, d_in, d_out;
   std::vector<int> d_params;  // where the program updates; else it has no buffers for them
   int workspace = -1, backward_workspace = -1;
-  int absorbed_by = -1;  // the node that does this one's work, which then has no instruction
+  bool converts = false;  // the same values in another dtype or layout, put in by the builder
+  int absorbed_by = -1;   // the node that does this one's work, which then has no instruction
 };
 
 struct Instruction {
@@ -63,7 +64,7 @@ struct Program {
   std::vector<int> inputs;  // the buffer of "data" on each device, or -1
   int labels = -1;          // on the device of the last layer
   int output = -1;          // of the last layer
-  int scores = -1;          // loss and hits per image, where the last layer gives them
+  int scores = -1;          // loss and credits of each image, where the last layer is a loss
   std::vector<size_t> arena_bytes;
 
   int find(const std::string& buffer_name) const;  // -1: none

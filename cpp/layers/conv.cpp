@@ -1,5 +1,7 @@
 // The "conv" layer. The arithmetic is an engine of the back end (core/conv.h).
+#include "layers/halves.h"
 #include "layers/registry.h"
+#include "ops/activation.h"
 
 namespace alexnet {
 namespace {
@@ -36,6 +38,10 @@ class Conv final : public Layer {
     require<ConfigError>(pad_ >= 0, "pad must not be negative, got {}", pad_);
     require<ConfigError>(groups_ > 0 && channels_ % groups_ == 0, "{} channels in {} groups",
                          channels_, groups_);
+  }
+
+  TowerHalf half(int, Attrs attrs, const Shape&) const override {
+    return half_of_channels(std::move(attrs), channels_, groups_);
   }
 
   int input_block(int, const Shape& in, const PlanContext& context) const override {

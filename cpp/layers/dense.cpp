@@ -2,6 +2,7 @@
 // features).
 #include <algorithm>
 
+#include "layers/halves.h"
 #include "layers/registry.h"
 #include "ops/run.h"
 
@@ -21,6 +22,10 @@ class Dense final : public Layer {
         weight_std_(a.get("weight_std", 0.01)),
         bias_value_(a.get("bias_value", 0.0)) {
     require<ConfigError>(channels_ > 0, "channels must be at least 1, got {}", channels_);
+  }
+
+  TowerHalf half(int, Attrs attrs, const Shape&) const override {
+    return half_of_channels(std::move(attrs), channels_);
   }
 
   LayerPlan plan(const PlanContext&, const std::vector<Shape>& in) override {

@@ -41,6 +41,15 @@ struct LayerPlan {
   bool in_place = false;
   // The outputs are of the compute type, not of the network's dtype: probabilities.
   bool compute_outputs = false;
+  // saved[0] is (n, 3, 1, 1): loss, top-1 and top-5 credit of each image, written where the step
+  // has labels. backward() starts from the labels and reads no d_out. The last layer may be one.
+  bool is_loss = false;
+};
+
+// Half of a layer that two towers share (graph/towers.cpp), as attributes of a layer of its own.
+struct TowerHalf {
+  Attrs attrs;
+  bool reads_whole_input = false;  // else it reads the same half of its input
 };
 
 // Which gradients a program asks a layer for, by input and by parameter; none in test mode.
@@ -90,6 +99,17 @@ class Layer {
     (void)given, (void)in, (void)context;
     return 1;
   }
+  // Whether it takes several inputs; else it takes one.
+  virtual bool joins_inputs() const { return false; }
+  // Whether its input lies on another device than its output; it then runs on the input's stream.
+  virtual bool crosses_devices() const { return false; }
+  // Half `tower`, 0 or 1, of this layer, which was made from `attrs` and whose output is `whole`.
+  // Throws ConfigError where there are no halves. Here: each channel is computed by itself.
+  virtual TowerHalf half(int tower, Attrs attrs, const Shape& whole) const {
+    (void)tower, (void)whole;
+    return {std::move(attrs)};
+  }
+
   // Called once, before all that follows. Throws ShapeError with what was expected.
   virtual LayerPlan plan(const PlanContext& context, const std::vector<Shape>& in) = 0;
   // Takes over both passes of the layer before it, which nobody else reads: from then on this layer

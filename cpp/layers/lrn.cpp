@@ -23,6 +23,14 @@ class Lrn final : public Layer, public LrnSource<T> {
     groups_ = a.get("groups", 1);
   }
 
+  TowerHalf half(int, Attrs attrs, const Shape&) const override {
+    require<ConfigError>(groups_ % 2 == 0,
+                         "it normalises across both towers, so the network runs on one device "
+                         "only; with groups = 2 each tower has its own");
+    attrs.set("groups", int64_t(groups_ / 2));
+    return {std::move(attrs)};
+  }
+
   int input_block(int given, const Shape&, const PlanContext&) const override { return given; }
 
   LayerPlan plan(const PlanContext& context, const std::vector<Shape>& in) override {

@@ -184,7 +184,7 @@ StepResult Replica::scores_of(Compiled& c, const Batch& batch, StepContext conte
   forget_records();
   // Before the first upload: from there on the caller's memory is in use until synchronize().
   require<ConfigError>(!batch.labels || program.scores >= 0,
-                       "the last layer must be softmax to score labels");
+                       "the last layer must compute a loss to score labels, as softmax does");
   upload_images(c.executor, batch);
   if (batch.labels) {
     const AnyView labels = c.executor.view(program.labels);
