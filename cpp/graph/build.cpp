@@ -81,13 +81,13 @@ class Builder {
       if (b >= 0) to.push_back(b);
   }
 
-  // Decides whether the output overwrites the input, and whether a ReLU that does runs inside the
-  // layer before it.
+  // Decides whether the output overwrites the input, and whether a layer that does runs inside the
+  // one before it.
   void overwrite(Node& node) {
     if (node.absorbed_by >= 0 || !in_place(node)) return;
     program_.buffers[node.out[0]].alias = node.in[0];
     Node& producer = program_.nodes[producer_.at(node.in[0])];
-    if (options_.fuse && node.type == "relu" && producer.layer->absorb_relu())
+    if (options_.fuse && producer.layer->absorb_output(node.layer->fusible()))
       runs_inside_.insert(node.out[0]);
   }
 
@@ -196,7 +196,7 @@ class Builder {
   Program program_;
   std::map<int, int> readers_, producer_, gradient_;
   std::map<int, bool> needs_gradient_;
-  std::set<int> runs_inside_;  // outputs of the ReLUs that the layer before them takes over
+  std::set<int> runs_inside_;  // outputs of layers that the one before them takes over
 };
 
 }  // namespace

@@ -71,7 +71,7 @@ class Planner {
     if (!options_.fuse || found == planned_.producer.end()) return b;
     if (options_.keep.count(planned_.program.buffers[b].name)) return b;
     Node& producer = planned_.program.nodes[size_t(found->second)];
-    if (!layer.absorb_producer(producer.type, *producer.layer)) return b;
+    if (!layer.absorb_input(producer.layer->fusible())) return b;
     producer.absorbed_by = int(planned_.program.nodes.size());
     --planned_.readers[producer.in[0]];
     return producer.in[0];

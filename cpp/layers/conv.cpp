@@ -62,7 +62,9 @@ class Conv final : public Layer {
     return plan;
   }
 
-  bool absorb_relu() override { return relu_ = true; }
+  bool absorb_output(const std::any& op) override {
+    return relu_ = std::any_cast<Relu<T>>(&op) != nullptr;
+  }
 
   void prepare(const WantedGradients& wanted, LayerPlan& plan) override {
     const bool fused = relu_ && bias_;

@@ -44,7 +44,9 @@ class Dense final : public Layer {
     return plan;
   }
 
-  bool absorb_relu() override { return bias_ && (relu_ = true); }
+  bool absorb_output(const std::any& op) override {
+    return relu_ = bias_ && std::any_cast<Relu<T>>(&op) != nullptr;
+  }
 
   void forward(Stream& stream, const ForwardIO& io) override {
     const AnyView product = product_view(io.out[0], io.workspace);

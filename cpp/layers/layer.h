@@ -4,6 +4,7 @@
 // Parameter gradients accumulate (+=), activation gradients are assigned (=).
 #pragma once
 
+#include <any>
 #include <memory>
 #include <string>
 #include <vector>
@@ -112,14 +113,21 @@ class Layer {
 
   // Called once, before all that follows. Throws ShapeError with what was expected.
   virtual LayerPlan plan(const PlanContext& context, const std::vector<Shape>& in) = 0;
-  // Takes over both passes of the layer before it, which nobody else reads: from then on this layer
-  // is given that one's input, in the layout that it had. Called before plan(); false: it cannot.
-  virtual bool absorb_producer(const std::string& type, const Layer& producer) {
-    (void)type, (void)producer;
+  // What the layer computes, as the parameters of its op (Relu<T>, LrnParams<T>), where a
+  // neighbour may compute it in its own pass; empty: it runs by itself. Called after plan().
+  virtual std::any fusible() const { return {}; }
+  // Takes over both passes of `op`, which computes this layer's input and which no other layer
+  // reads: from then on this layer is given op's input, in the layout that it had. Called before
+  // plan(); false: it cannot.
+  virtual bool absorb_input(const std::any& op) {
+    (void)op;
     return false;
   }
-  // Takes over the forward pass of a ReLU that overwrites this layer's output; false: it cannot.
-  virtual bool absorb_relu() { return false; }
+  // Takes over the forward pass of `op`, which overwrites this layer's output; false: it cannot.
+  virtual bool absorb_output(const std::any& op) {
+    (void)op;
+    return false;
+  }
   // Called once, before forward and backward, when all that the layer takes over is known: makes
   // what they need and costs time, and completes the plan with its workspace and its engine. A
   // layer that is asked for its shapes alone is never prepared.

@@ -1,5 +1,6 @@
 // The "lrn" layer: shapes and wiring only; the mathematics is in ops/lrn.h.
-#include "layers/lrn_params.h"
+#include "ops/lrn.h"
+
 #include "layers/registry.h"
 #include "ops/run.h"
 
@@ -7,7 +8,7 @@ namespace alexnet {
 namespace {
 
 template <class T>
-class Lrn final : public Layer, public LrnSource<T> {
+class Lrn final : public Layer {
  public:
   explicit Lrn(const Attrs& a) {
     const std::string mode = a.get("alpha_mode", "sum");
@@ -49,7 +50,7 @@ class Lrn final : public Layer, public LrnSource<T> {
             .block = context.block};
   }
 
-  const LrnParams<T>* recomputed() const override { return keeps_s_ ? nullptr : &p_; }
+  std::any fusible() const override { return keeps_s_ ? std::any() : p_; }
 
   void forward(Stream& stream, const ForwardIO& io) override {
     View<Compute<T>> s;
