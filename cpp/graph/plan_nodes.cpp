@@ -53,6 +53,7 @@ class Planner {
                            to_string(devices_[size_t(device)]->id()));
     }
     PlanContext context{*devices_[size_t(layer.device)], options_.dtype};
+    context.training = options_.training;
     context.reads_image = std::all_of(layer.inputs.begin(), layer.inputs.end(),
                                       [](const std::string& name) { return name == kData; });
     for (int& b : in) b = converted(b, layer.device);
@@ -137,6 +138,9 @@ class Planner {
       const std::string name = format("{}.{}", layer.whole, spec.name);
       node.params.push_back({name, spec, layer.tower, layer.parts, !options_.frozen.count(name)});
     }
+    for (const ParamSpec& spec : node.plan.state)
+      node.state.push_back(
+          {format("{}.{}", layer.whole, spec.name), spec, layer.tower, layer.parts, false, true});
     const DType compute = compute_dtype(options_.dtype);
     const DType output = node.plan.compute_outputs ? compute : options_.dtype;
     for (const Shape& shape : node.plan.outputs) {

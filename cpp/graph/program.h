@@ -26,6 +26,7 @@ struct ParamUse {
   ParamSpec spec;    // of this part
   int part = 0, parts = 1;
   bool trainable = true;
+  bool is_state = false;  // never trainable: see LayerPlan::state
 };
 
 struct Node {
@@ -33,7 +34,7 @@ struct Node {
   int device = 0, part = 0, parts = 1;
   std::unique_ptr<Layer> layer;
   LayerPlan plan;
-  std::vector<ParamUse> params;
+  std::vector<ParamUse> params, state;
   // Buffers; -1 where there is none (the gradient of the input image, say).
   std::vector<int> in, out, saved, d_in, d_out;
   std::vector<int> d_params;  // where the program updates; else it has no buffers for them

@@ -19,7 +19,7 @@ struct ParamSpec {
   std::string name;  // "weight", "bias"
   Shape shape;       // the first dimension is the layer's output channels
   double init_std = 0, init_value = 0;
-  bool is_bias = false;  // read in the compute type (core/dtype.h), not in the network's
+  bool compute_type = false;  // read in the compute type (core/dtype.h), not in the network's
 
   static ParamSpec bias(const Shape& shape, double value) {
     return {"bias", shape, 0, value, true};
@@ -29,6 +29,8 @@ struct ParamSpec {
 struct LayerPlan {
   std::vector<Shape> outputs;
   std::vector<ParamSpec> params;
+  // What training forward passes change without a gradient: running means. Of the compute type.
+  std::vector<ParamSpec> state;
   std::vector<Shape> saved;           // kept from forward to backward, of the compute type
   size_t workspace_bytes = 0;         // scratch, valid during one call
   int64_t multiply_adds = 0;          // forward, for this batch
@@ -63,6 +65,7 @@ struct PlanContext {
   DType dtype;
   int block = 1;             // of the inputs' channels (core/view.h)
   bool reads_image = false;  // the input is the network's: nobody asks for its gradient
+  bool training = false;
 };
 
 // What a step knows beyond its tensors.
@@ -79,6 +82,9 @@ struct StepContext {
 struct ForwardIO {
   const StepContext& step;
   std::vector<AnyView> in, out, params, saved;
+  // Of a training step: what it adds to state_change in proportion to its share of the batch
+  // (loss_scale * images), the update adds to the state (ops/state.h). Else state_change is empty.
+  std::vector<AnyView> state, state_change;
   void* workspace = nullptr;
 };
 

@@ -18,6 +18,7 @@
 #include "ops/reorder.h"
 #include "ops/sgd.h"
 #include "ops/softmax.h"
+#include "ops/state.h"
 #include "ops/sum_of_ranks.h"
 
 namespace alexnet {
@@ -39,7 +40,8 @@ using OpsOf = OpList<                                                           
     SoftmaxForward<T>, SoftmaxBackward<T>, SgdUpdate<T>, SgdUpdateAll<T>>;
 
 using MixedOps = OpList<Augment<float>, Cast<float, bf16>, Cast<bf16, float>, Add<float, bf16>,
-                        AddBias<bf16, bf16>, SumOfRanks<float>, SumOfRanks<double>>;
+                        AddBias<bf16, bf16>, SumOfRanks<float>, SumOfRanks<double>,
+                        ApplyChange<float>, ApplyChange<double>>;
 
 using AllOps = JoinLists<JoinLists<JoinLists<OpsOf<float>, OpsOf<double>>::type, MixedOps>::type,
                          OpsOf<bf16>>::type;

@@ -40,6 +40,7 @@ class Network {
   StepResult forward_backward(const Batch& batch, uint64_t step, int64_t first_image,
                               int64_t total);
   void update();
+  void forget_state_changes();  // of passes since the last update; blocking
   StepResult train_step(const Batch& batch, uint64_t step);
   // Of one replica. Several take blocking steps: a replay of a step holds no sums of gradients.
   bool overlaps() const { return !threads_ && first().overlaps(); }

@@ -138,7 +138,10 @@ Replica::Compiled& Replica::compiled(int images, Mode mode, const std::string& f
   if (c.bound_to != arenas) {
     c.executor.bind(
         arenas,
-        [&](const ParamUse& use) { return parameters_->views(use, mode == Mode::gradients); },
+        [&](const ParamUse& use) {
+          const bool accumulates = use.is_state ? mode != Mode::inference : mode == Mode::gradients;
+          return parameters_->views(use, accumulates);
+        },
         [this](const ParamUse& use, const AnyView& g) { parameters_->update(use, g); });
     c.bound_to = arenas;
   }
@@ -264,11 +267,13 @@ StepResult Replica::train_step(const Batch& batch, uint64_t step) {
   }
   check_labels(batch);
   Compiled& c = compiled(batch.count, Mode::step);
+  parameters_->forget_state_changes();  // of a step that was not completed
   const StepResult result =
       scores_of(c, batch, training_context(step, 0, batch.count),
                 [&](const StepContext& context) { c.executor.run_forward(context); });
   if (std::isfinite(result.loss)) {
     c.executor.run_backward();
+    parameters_->update_state();
     synchronize();
   }
   return result;

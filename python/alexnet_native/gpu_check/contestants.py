@@ -82,7 +82,7 @@ class Batch:
 
 
 def ours(net: Net, batch: Batch) -> Contestant:
-    for name in net.params:
+    for name in net.native.param_names():
         net.native.set_update(name, _LR, _MOMENTUM, _DECAY)
     steps = TrainSteps(net.native, batch.images(net.input_shape), batch.labels)
     return Contestant(steps.step, steps.finish, "pinned" if net.native.overlaps else "in place")

@@ -22,7 +22,8 @@ def first_nonfinite(native: _core.Network, batch: NDArray[np.floating[Any]] | No
     if batch is not None and not np.isfinite(batch).all():
         return "data"
     for layer in native.layer_names():
-        own = [name for name in native.param_names() if name.rpartition(".")[0] == layer]
+        names = [*native.param_names(), *native.state_names()]
+        own = [name for name in names if name.rpartition(".")[0] == layer]
         if any(not np.isfinite(native.get(name)).all() for name in own):
             return layer
         if batch is not None and not np.isfinite(native.features(batch, layer)).all():
@@ -31,9 +32,10 @@ def first_nonfinite(native: _core.Network, batch: NDArray[np.floating[Any]] | No
 
 
 def drop_gradients(native: _core.Network) -> None:
-    """Forgets the gradients that were added up since the last update."""
+    """Forgets the gradients, and changes of state, that were added up since the last update."""
     for name in native.param_names():
         native.set(name, "gradient", np.zeros_like(native.get(name, "gradient")))
+    native.forget_state_changes()
 
 
 def diverged(

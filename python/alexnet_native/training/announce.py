@@ -154,6 +154,8 @@ def _length(net: Net, data: Dataset, config: TrainConfig, resumed: bool) -> str:
         text = f"{_epochs(config.epochs)}, {steps}"
     if config.accumulate > 1:
         text += f", computed in {config.accumulate} parts"
+        if net.native.state_names():
+            text += " with batch statistics of their own"
     return text + (f"; resumed at step {net.step:,}" if resumed else "")
 
 

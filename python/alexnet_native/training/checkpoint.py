@@ -1,6 +1,7 @@
 """Checkpoints: all that a network and its training need to go on, in one safetensors file.
 
-Tensors: ``value/conv1.weight`` and ``momentum/conv1.weight`` for each parameter, and
+Tensors: ``value/conv1.weight`` and ``momentum/conv1.weight`` for each parameter,
+``value/bn1.running_mean`` for the state of a layer, and
 ``preprocess/mean``, ``preprocess/pca_std``, ``preprocess/pca_vectors`` for uint8 pictures.
 Metadata: ``format``, ``description`` (TOML), ``config`` (TOML, of a training), ``network`` and
 ``progress`` (JSON), ``recipe`` (JSON, of a training by recipe). Nothing depends on the clock: equal
@@ -10,11 +11,11 @@ trainings write equal bytes.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -84,8 +85,7 @@ def save(
         f"{kind}/{name}": Entry(
             tuple(net.native.param_shape(name)), dtype, partial(net.native.get, name, kind)
         )
-        for kind in ("value", "momentum")
-        for name in net.native.param_names()
+        for kind, name in _tensors(net)
     }
     network: dict[str, Any] = {
         "step": net.step,
@@ -111,6 +111,13 @@ def save(
         **({"recipe": json.dumps(dict(recipe))} if recipe else {}),
     }
     write(Path(path), tensors, metadata)
+
+
+def _tensors(net: Net) -> Iterator[tuple[Literal["value", "momentum"], str]]:
+    for name in net.params:
+        yield "value", name
+    for name in net.native.param_names():
+        yield "momentum", name
 
 
 def find(path: str | Path) -> Path:
@@ -192,9 +199,8 @@ def restore(net: Net, saved: Checkpoint) -> None:
     """
     require_same_network(net, saved.file, saved.description)
     dtype = "float64" if net.precision == "fp64" else "float32"
-    for name in net.native.param_names():
-        for kind in ("value", "momentum"):
-            net.native.set(name, kind, saved.file.read(f"{kind}/{name}").astype(dtype, copy=False))
+    for kind, name in _tensors(net):
+        net.native.set(name, kind, saved.file.read(f"{kind}/{name}").astype(dtype, copy=False))
     net.step = saved.step
     net.class_names = saved.class_names
     net.preprocess = saved.preprocess

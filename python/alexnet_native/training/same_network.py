@@ -35,7 +35,7 @@ def require_same_network(net: Net, file: TensorFile, saved: Description) -> None
 
 
 def _tensors(net: Net, file: TensorFile) -> Iterator[str]:
-    here = {name: tuple(net.native.param_shape(name)) for name in net.native.param_names()}
+    here = {name: tuple(net.native.param_shape(name)) for name in net.params}
     names = [name.removeprefix("value/") for name in file.names if name.startswith("value/")]
     there = {name: file.shape(f"value/{name}") for name in names}
     for name, shape in here.items():
