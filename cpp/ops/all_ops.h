@@ -6,6 +6,7 @@
 #include "ops/activation.h"
 #include "ops/augment.h"
 #include "ops/avg_pool.h"
+#include "ops/batch_norm.h"
 #include "ops/dropout.h"
 #include "ops/elementwise.h"
 #include "ops/local.h"
@@ -35,6 +36,7 @@ using OpsOf = OpList<                                                           
     LrnForward<T>, LrnBackward<T>, LrnWithinForward<T>, LrnWithinBackward<T>,                     //
     MaxPoolForward<T>, MaxPoolBackward<T>, AvgPoolForward<T>, AvgPoolBackward<T>,
     LrnMaxPoolForward<T>, LrnMaxPoolBackward<T>,                                           //
+    BatchNormForward<T>, BatchNormBackward<T>, BatchNormInference<T>,                      //
     Dropout<T>, Scale<T>,                                                                  //
     LocalForward<T>, LocalBackwardData<T>, LocalBackwardWeights<T>, LocalBackwardBias<T>,  //
     SoftmaxForward<T>, SoftmaxBackward<T>, SgdUpdate<T>, SgdUpdateAll<T>>;
