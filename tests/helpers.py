@@ -99,6 +99,7 @@ def run_layer(
     name: str = "layer",
     threads: int = 0,
     reads_image: bool = False,
+    state: Mapping[str, Array] | None = None,
     **step: Any,
 ) -> Ran:
     """Forward and, with `dy`, backward of one layer. `step`: what LayerRunner.forward takes."""
@@ -116,7 +117,10 @@ def run_layer(
     shapes = runner.param_shapes()
     assert set(shapes) == set(params or {})
     values = {k: v.reshape(shapes[k]).astype(dtype) for k, v in (params or {}).items()}
-    outputs = runner.forward([x.astype(dtype) for x in inputs], values, **step)
+    state_shapes = runner.state_shapes()
+    assert set(state_shapes) == set(state or {})
+    states = {k: v.reshape(state_shapes[k]).astype(dtype) for k, v in (state or {}).items()}
+    outputs = runner.forward([x.astype(dtype) for x in inputs], values, state=states, **step)
     if dy is None:
         return Ran(outputs, [], {}, runner)
     d_inputs, d_params = runner.backward([dy.astype(dtype)])
@@ -133,17 +137,19 @@ def check_layer(
     device: str,
     precision: str,
     apart: int = 1,
+    **step: Any,
 ) -> None:
     """The layer is formula(*inputs, **params), and its backward that formula's derivative.
 
-    `apart` = 2: the channels are as independent of one another as the images are.
+    `apart` = 2: the channels are as independent of one another as the images are; 0: not even the
+    images are. `step`: what LayerRunner.forward takes.
     """
     inputs = [held(x, precision) for x in inputs]
     # Biases are float32 in every network that is not of double precision.
     params = {k: v if k == "bias" else held(v, precision) for k, v in (params or {}).items()}
     want = formula(*inputs, **params)
     dy = held(normals(want.shape, seed=99), precision)
-    ran = run_layer(kind, attrs, inputs, dy, params, device=device, precision=precision)
+    ran = run_layer(kind, attrs, inputs, dy, params, device=device, precision=precision, **step)
 
     assert_close(ran.y, want, FORWARD[precision])
     for i, x in enumerate(inputs):

@@ -56,6 +56,37 @@ ACTIVATIONS: dict[str, Callable[..., Array]] = {
 }
 
 
+def batch_norm(x: Array, weight: Array, bias: Array, *, eps: float = 1e-5) -> Array:
+    """Ioffe and Szegedy 2015, algorithm 1: each channel by the mean and variance of its values."""
+    y = np.empty_like(x)
+    for c in range(x.shape[1]):
+        values = x[:, c]
+        mean = values.sum() / values.size
+        var = ((values - mean) ** 2).sum() / values.size
+        y[:, c] = weight[c] * (values - mean) / np.sqrt(var + eps) + bias[c]
+    return y
+
+
+def batch_norm_inference(
+    x: Array, weight: Array, bias: Array, mean: Array, var: Array, *, eps: float = 1e-5
+) -> Array:
+    """The same by running means and variances, one for each channel."""
+    scale, *others = (v.reshape(-1, 1, 1) for v in (weight / np.sqrt(var + eps), mean, bias))
+    return scale * (x - others[0]) + others[1]
+
+
+def running_statistics(
+    x: Array, mean: Array, var: Array, *, momentum: float = 0.1
+) -> tuple[Array, Array]:
+    """The running values after a step on x, as torch.nn.BatchNorm2d has them."""
+    batch_mean = x.mean(axis=(0, 2, 3))
+    batch_var = x.var(axis=(0, 2, 3), ddof=1)
+    return (
+        (1 - momentum) * mean + momentum * batch_mean,
+        (1 - momentum) * var + momentum * batch_var,
+    )
+
+
 def lrn(
     x: Array,
     *,

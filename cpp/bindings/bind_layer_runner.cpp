@@ -33,20 +33,34 @@ std::vector<const void*> borrow_all(const LayerRunner& r, const std::vector<py::
   return out;
 }
 
-std::vector<Shape> param_shapes(const LayerRunner& r) {
+std::vector<Shape> shapes_of(const std::vector<ParamSpec>& specs) {
   std::vector<Shape> out;
-  for (const ParamSpec& p : r.plan().params) out.push_back(p.shape);
+  for (const ParamSpec& p : specs) out.push_back(p.shape);
+  return out;
+}
+
+std::vector<py::array> in_order(const std::vector<ParamSpec>& specs, const py::dict& given) {
+  std::vector<py::array> values;
+  for (const ParamSpec& p : specs) {
+    require<ConfigError>(given.contains(p.name), "parameter '{}' is missing", p.name);
+    values.push_back(given[py::str(p.name)].cast<py::array>());
+  }
+  return values;
+}
+
+py::dict named_shapes(const std::vector<ParamSpec>& specs) {
+  py::dict out;
+  for (const ParamSpec& p : specs)
+    out[py::str(p.name)] = py::make_tuple(p.shape.n, p.shape.c, p.shape.h, p.shape.w);
   return out;
 }
 
 std::vector<py::array> forward(LayerRunner& r, const std::vector<py::array>& inputs,
-                               const py::dict& params, bool training, uint64_t seed, uint64_t step,
-                               int64_t first_image, const py::object& labels, double loss_scale) {
-  std::vector<py::array> values;
-  for (const ParamSpec& p : r.plan().params) {
-    require<ConfigError>(params.contains(p.name), "parameter '{}' is missing", p.name);
-    values.push_back(params[py::str(p.name)].cast<py::array>());
-  }
+                               const py::dict& params, const py::dict& state, bool training,
+                               uint64_t seed, uint64_t step, int64_t first_image,
+                               const py::object& labels, double loss_scale) {
+  const std::vector<py::array> values = in_order(r.plan().params, params);
+  const std::vector<py::array> states = in_order(r.plan().state, state);
   StepContext context;
   context.training = training;
   context.seed = seed;
@@ -60,13 +74,14 @@ std::vector<py::array> forward(LayerRunner& r, const std::vector<py::array>& inp
   }
   std::vector<py::array> out = make_arrays(r, r.plan().outputs);
   r.forward(borrow_all(r, inputs, r.inputs(), "inputs"),
-            borrow_all(r, values, param_shapes(r), "params"), context, pointers(out));
+            borrow_all(r, values, shapes_of(r.plan().params), "params"),
+            borrow_all(r, states, shapes_of(r.plan().state), "state"), context, pointers(out));
   return out;
 }
 
 py::tuple backward(LayerRunner& r, const std::vector<py::array>& d_outputs) {
   std::vector<py::array> d_in = make_arrays(r, r.inputs());
-  std::vector<py::array> d_params = make_arrays(r, param_shapes(r));
+  std::vector<py::array> d_params = make_arrays(r, shapes_of(r.plan().params));
   r.backward(borrow_all(r, d_outputs, r.plan().outputs, "d_outputs"), pointers(d_in),
              pointers(d_params));
   py::dict named;
@@ -103,23 +118,32 @@ void bind_layer_runner(py::module_& m) {
           "engine", [](const LayerRunner& r) { return r.plan().engine; },
           "The convolution engine in use; \"\" for layers without engines.")
       .def(
-          "param_shapes",
-          [](const LayerRunner& r) {
-            py::dict out;
-            for (const ParamSpec& p : r.plan().params)
-              out[py::str(p.name)] = py::make_tuple(p.shape.n, p.shape.c, p.shape.h, p.shape.w);
-            return out;
-          },
+          "param_shapes", [](const LayerRunner& r) { return named_shapes(r.plan().params); },
           "Shape of each parameter by name, as four numbers.")
+      .def(
+          "state_shapes", [](const LayerRunner& r) { return named_shapes(r.plan().state); },
+          "Shape of each state by name, as four numbers.")
       .def("forward", &forward, "inputs"_a, "params"_a = py::dict(), py::kw_only(),
-           "training"_a = true, "seed"_a = 0, "step"_a = 0, "first_image"_a = 0,
-           "labels"_a = py::none(), "loss_scale"_a = 1.0,
-           "Returns the outputs of the layer as a list of arrays. params: arrays by name.\n"
-           "seed, step and first_image select the random draws. labels: int32 (N,), for\n"
-           "layers with a loss.")
+           "state"_a = py::dict(), "training"_a = true, "seed"_a = 0, "step"_a = 0,
+           "first_image"_a = 0, "labels"_a = py::none(), "loss_scale"_a = 1.0,
+           "Returns the outputs of the layer as a list of arrays. params, state: arrays by\n"
+           "name. seed, step and first_image select the random draws. labels: int32 (N,),\n"
+           "for layers with a loss.")
       .def("backward", &backward, "d_outputs"_a,
            "Returns the gradients with respect to the inputs (a list) and to the parameters\n"
            "(a dict). Call it after forward().")
+      .def(
+          "state",
+          [](LayerRunner& r) {
+            py::dict out;
+            for (size_t i = 0; i < r.plan().state.size(); ++i) {
+              std::vector<py::array> one = make_arrays(r, {r.plan().state[i].shape});
+              r.state(i, one[0].mutable_data());
+              out[py::str(r.plan().state[i].name)] = one[0];
+            }
+            return out;
+          },
+          "After forward(): the state by name, as the update of the step leaves it.")
       .def(
           "saved",
           [](LayerRunner& r, size_t index) {

@@ -142,6 +142,11 @@ void bind_network(py::module_& m) {
           "Names of the parameters: \"layer.weight\" and \"layer.bias\". A parameter that is\n"
           "split over devices has one name and is read and written as a whole.")
       .def(
+          "state_names", [](Network& n) { return n.first().parameters().state_names(); },
+          "Names of the state of layers, such as \"bn1.running_mean\": values that training\n"
+          "changes without a gradient. param_shape(), get() and set() take them too; they\n"
+          "have a \"value\" only.")
+      .def(
           "param_shape",
           [](Network& n, const std::string& name) {
             return py::tuple(py::cast(param_dims(n.first().parameters().shape(name))));
@@ -213,6 +218,10 @@ void bind_network(py::module_& m) {
       .def("update", &Network::update, py::call_guard<py::gil_scoped_release>(),
            "Applies the accumulated gradients as set_update() says, then sets them to\n"
            "zero.")
+      .def("forget_state_changes", &Network::forget_state_changes,
+           py::call_guard<py::gil_scoped_release>(),
+           "Forgets how forward_backward() would have the next update() change the state of\n"
+           "layers.")
       .def(
           "begin_step",
           [](Network& n, const BoundBatch& bound, uint64_t step, int parts,

@@ -101,6 +101,12 @@ class Device {
   virtual int threads() const = 0;  // number of CPU threads; 0 on a GPU
   // Preferred channel block of its convolutions; 1: planes.
   virtual int channel_block(DType dtype) const = 0;
+  // The channel block in which an engine ("auto", or by its name) reads its input; 1: planes. The
+  // block of `problem` is not read.
+  virtual int conv_input_block(const std::string& engine, const ConvProblem& problem) const {
+    (void)engine, (void)problem;
+    return 1;
+  }
   // Allows float32 products to be rounded to TF32 (10-bit mantissa) on tensor cores from now on.
   // Returns false if the device does not support it.
   virtual bool allow_tf32() { return false; }

@@ -25,15 +25,16 @@ class Builder {
     for (int i = 0; i < int(program_.nodes.size()); ++i) forward(i);
     Node& last = program_.nodes.back();
     program_.output = last.out[0];
-    if (last.type == "softmax") program_.scores = last.saved[0];
+    if (last.plan.is_loss) program_.scores = last.saved[0];
     program_.forward_end = end();
     if (options_.training) {
-      require<ConfigError>(last.type == "softmax",
-                           "the last layer must be softmax to train, not {} ('{}')", last.type,
-                           last.name);
+      require<ConfigError>(last.plan.is_loss,
+                           "the last layer must compute a loss to train, as softmax does, not {} "
+                           "('{}')",
+                           last.type, last.name);
       for (int i = int(program_.nodes.size()) - 1; i >= 0; --i) backward(i);
     }
-    if (last.type == "softmax") {
+    if (last.plan.is_loss) {
       program_.labels =
           add_buffer(program_, "labels", {options_.images, 1, 1, 1}, DType::i32, last.device);
       extend(program_.labels, 0);
@@ -80,13 +81,13 @@ class Builder {
       if (b >= 0) to.push_back(b);
   }
 
-  // Decides whether the output overwrites the input, and whether a ReLU that does runs inside the
-  // layer before it.
+  // Decides whether the output overwrites the input, and whether a layer that does runs inside the
+  // one before it.
   void overwrite(Node& node) {
     if (node.absorbed_by >= 0 || !in_place(node)) return;
     program_.buffers[node.out[0]].alias = node.in[0];
     Node& producer = program_.nodes[producer_.at(node.in[0])];
-    if (options_.fuse && node.type == "relu" && producer.layer->absorb_relu())
+    if (options_.fuse && producer.layer->absorb_output(node.layer->fusible()))
       runs_inside_.insert(node.out[0]);
   }
 
@@ -108,8 +109,8 @@ class Builder {
     Node& node = program_.nodes[index];
     if (node.absorbed_by >= 0 || runs_inside_.count(node.out[0])) return;
     Instruction instruction{Instruction::Kind::forward, index};
-    // A copy runs where its source is.
-    instruction.stream = node.type == "copy" ? program_.buffers[node.in[0]].device : node.device;
+    instruction.stream =
+        node.layer->crosses_devices() ? program_.buffers[node.in[0]].device : node.device;
     append(instruction.reads, node.in);
     append(instruction.writes, node.out);
     append(instruction.writes, node.saved);
@@ -134,7 +135,7 @@ class Builder {
     Instruction instruction{Instruction::Kind::backward, index};
     instruction.stream = node.device;
     for (const int b : node.out) {
-      const auto found = gradient_.find(b);  // the softmax has none: it starts from the labels
+      const auto found = gradient_.find(b);  // a loss has none: it starts from the labels
       node.d_out.push_back(found == gradient_.end() ? -1 : found->second);
     }
     std::vector<std::pair<int, int>> sums;  // a second reader's share, and where it goes
@@ -149,8 +150,7 @@ class Builder {
                                value.shape, value.dtype, value.device, value.block);
       node.d_in.push_back(d);
       if (!first) sums.push_back({d, total->second});
-      if (first && node.plan.in_place && readers_.at(b) == 1 && node.d_out[0] >= 0 &&
-          node.type != "copy")
+      if (first && node.plan.in_place && readers_.at(b) == 1 && node.d_out[0] >= 0)
         program_.buffers[d].alias = node.d_out[0];
     }
     if (node.plan.backward_reads_input) append(instruction.reads, node.in);
@@ -196,7 +196,7 @@ class Builder {
   Program program_;
   std::map<int, int> readers_, producer_, gradient_;
   std::map<int, bool> needs_gradient_;
-  std::set<int> runs_inside_;  // outputs of the ReLUs that the layer before them takes over
+  std::set<int> runs_inside_;  // outputs of layers that the one before them takes over
 };
 
 }  // namespace

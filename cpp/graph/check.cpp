@@ -21,10 +21,10 @@ Description checked(Description d) {
     for (const std::string& input : layer.inputs)
       require<ConfigError>(known.count(input), "layer '{}' reads '{}', which no layer before it is",
                            layer.name, input);
-    const bool joins = layer.type == "concat" || layer.type == "sum";
-    require<ConfigError>(joins || layer.inputs.size() == 1,
-                         "layer '{}': {} reads one input, not {}", layer.name, layer.type,
-                         layer.inputs.size());
+    require<ConfigError>(
+        layer.inputs.size() == 1 ||
+            make_layer(layer.type, layer.name, DType::f32, layer.attrs)->joins_inputs(),
+        "layer '{}': {} reads one input, not {}", layer.name, layer.type, layer.inputs.size());
     require<ConfigError>(known.insert(layer.name).second, "there are two layers named '{}'",
                          layer.name);
     require<ConfigError>(layer.towers == 1 || layer.towers == 2,

@@ -69,6 +69,13 @@ void Executor::bind_node(const Node& node, Bound& bound,
                                                  : view(node.d_params[i]));
   }
   b.params = f.params;
+  f.state.clear();
+  f.state_change.clear();
+  for (const ParamUse& use : node.state) {
+    const ParamViews p = params(use);
+    f.state.push_back(p.value);
+    f.state_change.push_back(p.gradient);
+  }
 }
 
 void Executor::run(const StepContext& step, RunObserver* observer) {

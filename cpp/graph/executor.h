@@ -10,9 +10,9 @@
 
 namespace alexnet {
 
-// Where the values of a parameter's part live.
+// Where the values of a part of a parameter, or of a layer's state, live.
 struct ParamViews {
-  AnyView value, gradient;  // gradient: empty when frozen or not training
+  AnyView value, gradient;  // gradient: empty when frozen or not training; of state: its change
 };
 
 // Follows a run while it is enqueued.

@@ -43,16 +43,17 @@ class Planner {
     std::vector<int> in;
     for (const std::string& name : layer.inputs)
       in.push_back(input_buffer(description, name, layer.device));
+    auto made = make_layer(layer.type, layer.name, options_.dtype, layer.attrs);
     for (const int b : in) {
       const int device = planned_.program.buffers[b].device;
-      require<DeviceError>(layer.type == "copy" || device == layer.device,
+      require<DeviceError>(made->crosses_devices() || device == layer.device,
                            "layer '{}' on {} reads '{}' on {}: a copy is missing", layer.name,
                            to_string(devices_[size_t(layer.device)]->id()),
                            planned_.program.buffers[b].name,
                            to_string(devices_[size_t(device)]->id()));
     }
-    auto made = make_layer(layer.type, layer.name, options_.dtype, layer.attrs);
     PlanContext context{*devices_[size_t(layer.device)], options_.dtype};
+    context.training = options_.training;
     context.reads_image = std::all_of(layer.inputs.begin(), layer.inputs.end(),
                                       [](const std::string& name) { return name == kData; });
     for (int& b : in) b = converted(b, layer.device);
@@ -71,7 +72,7 @@ class Planner {
     if (!options_.fuse || found == planned_.producer.end()) return b;
     if (options_.keep.count(planned_.program.buffers[b].name)) return b;
     Node& producer = planned_.program.nodes[size_t(found->second)];
-    if (!layer.absorb_producer(producer.type, *producer.layer)) return b;
+    if (!layer.absorb_input(producer.layer->fusible())) return b;
     producer.absorbed_by = int(planned_.program.nodes.size());
     --planned_.readers[producer.in[0]];
     return producer.in[0];
@@ -103,7 +104,9 @@ class Planner {
     auto made = make_layer(layer.type, layer.name, options_.dtype, layer.attrs);
     const PlanContext context{*devices_[size_t(device)], options_.dtype,
                               planned_.program.buffers[b].block};
-    return value_[layer.name] = add_node(layer, std::move(made), context, {b});
+    const int out = add_node(layer, std::move(made), context, {b});
+    planned_.program.nodes.back().converts = true;
+    return value_[layer.name] = out;
   }
 
   // Plans the layer and adds its node; returns the buffer of its output.
@@ -135,6 +138,9 @@ class Planner {
       const std::string name = format("{}.{}", layer.whole, spec.name);
       node.params.push_back({name, spec, layer.tower, layer.parts, !options_.frozen.count(name)});
     }
+    for (const ParamSpec& spec : node.plan.state)
+      node.state.push_back(
+          {format("{}.{}", layer.whole, spec.name), spec, layer.tower, layer.parts, false, true});
     const DType compute = compute_dtype(options_.dtype);
     const DType output = node.plan.compute_outputs ? compute : options_.dtype;
     for (const Shape& shape : node.plan.outputs) {

@@ -26,6 +26,7 @@ struct ParamUse {
   ParamSpec spec;    // of this part
   int part = 0, parts = 1;
   bool trainable = true;
+  bool is_state = false;  // never trainable: see LayerPlan::state
 };
 
 struct Node {
@@ -33,12 +34,13 @@ struct Node {
   int device = 0, part = 0, parts = 1;
   std::unique_ptr<Layer> layer;
   LayerPlan plan;
-  std::vector<ParamUse> params;
+  std::vector<ParamUse> params, state;
   // Buffers; -1 where there is none (the gradient of the input image, say).
   std::vector<int> in, out, saved, d_in, d_out;
   std::vector<int> d_params;  // where the program updates; else it has no buffers for them
   int workspace = -1, backward_workspace = -1;
-  int absorbed_by = -1;  // the node that does this one's work, which then has no instruction
+  bool converts = false;  // the same values in another dtype or layout, put in by the builder
+  int absorbed_by = -1;   // the node that does this one's work, which then has no instruction
 };
 
 struct Instruction {
@@ -63,7 +65,7 @@ struct Program {
   std::vector<int> inputs;  // the buffer of "data" on each device, or -1
   int labels = -1;          // on the device of the last layer
   int output = -1;          // of the last layer
-  int scores = -1;          // loss and hits per image, where the last layer gives them
+  int scores = -1;          // loss and credits of each image, where the last layer is a loss
   std::vector<size_t> arena_bytes;
 
   int find(const std::string& buffer_name) const;  // -1: none

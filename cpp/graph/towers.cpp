@@ -51,43 +51,25 @@ class Splitter {
     p.tower = tower;
     p.parts = 2;
     p.device = tower;
-    const bool makes_channels =
-        layer.type == "conv" || layer.type == "dense" || layer.type == "local";
-    const int groups = layer.attrs.get("groups", 1);
-    bool across = false;  // reads both halves of its input
-    if (makes_channels) {
-      const int channels = layer.attrs.required_int("channels");
-      require<ConfigError>(channels % 2 == 0, "layer '{}': {} channels have no halves", layer.name,
-                           channels);
-      p.attrs.set("channels", int64_t(channels / 2));
-      across = groups % 2 != 0;
-      require<ConfigError>(!across || groups == 1, "layer '{}': {} groups have no halves",
-                           layer.name, groups);
-      if (!across) p.attrs.set("groups", int64_t(groups / 2));
-    } else if (layer.type == "lrn") {
-      require<ConfigError>(groups % 2 == 0,
-                           "layer '{}' normalises across both towers, so the network runs on one "
-                           "device only; with groups = 2 each tower has its own",
-                           layer.name);
-      p.attrs.set("groups", int64_t(groups / 2));
-    } else if (layer.type == "dropout") {
-      const int channels = shapes_.at(layer.name).c;
-      p.attrs.set("site", layer.name);
-      p.attrs.set("first_channel", int64_t(tower * (channels / 2)));
-      p.attrs.set("total_channels", int64_t(channels));
-    } else {
-      require<ConfigError>(
-          layer.type != "concat" && layer.type != "slice" && layer.type != "softmax",
-          "layer '{}': {} cannot be split in towers", layer.name, layer.type);
-    }
+    TowerHalf own = half_of(layer, tower);
+    p.attrs = std::move(own.attrs);
     for (std::string& input : p.inputs) {
       const bool split = towers_.at(input) == 2;
-      require<ConfigError>(split || (makes_channels && groups == 1),
+      require<ConfigError>(split || own.reads_whole_input,
                            "layer '{}' is split in towers but its input '{}' is not", layer.name,
                            input);
-      input = !split ? input : across ? whole_input(input, tower) : half(input, tower);
+      if (split) input = own.reads_whole_input ? whole_input(input, tower) : half(input, tower);
     }
     return p;
+  }
+
+  TowerHalf half_of(const LayerDesc& layer, int tower) const {
+    const auto made = make_layer(layer.type, layer.name, DType::f32, layer.attrs);
+    try {
+      return made->half(tower, layer.attrs, shapes_.at(layer.name));
+    } catch (const ConfigError& e) {
+      fail<ConfigError>("layer '{}': {}", layer.name, e.what());
+    }
   }
 
   const Description& in_;

@@ -19,6 +19,8 @@ class Activation : public Layer {
     }
   }
 
+  std::any fusible() const override { return f_; }
+
   int input_block(int given, const Shape&, const PlanContext&) const override { return given; }
 
   LayerPlan plan(const PlanContext& context, const std::vector<Shape>& in) override {

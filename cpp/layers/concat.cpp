@@ -1,4 +1,5 @@
 // The "concat" layer: its inputs side by side along the channels.
+#include "layers/halves.h"
 #include "layers/registry.h"
 #include "ops/run.h"
 
@@ -9,6 +10,10 @@ template <class T>
 class Concat final : public Layer {
  public:
   explicit Concat(const Attrs&) {}
+
+  bool joins_inputs() const override { return true; }
+
+  TowerHalf half(int, Attrs, const Shape&) const override { refuse_halves("concat"); }
 
   int input_block(int given, const Shape&, const PlanContext&) const override { return given; }
 

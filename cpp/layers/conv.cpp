@@ -1,6 +1,8 @@
 // The "conv" layer. The arithmetic is an engine of the back end (core/conv.h).
+#include "layers/halves.h"
 #include "layers/registry.h"
 #include "layers/windows.h"
+#include "ops/activation.h"
 
 namespace alexnet {
 namespace {
@@ -30,25 +32,19 @@ class Conv final : public Layer {
                          channels_, groups_);
   }
 
+  TowerHalf half(int, Attrs attrs, const Shape&) const override {
+    return half_of_channels(std::move(attrs), channels_, groups_);
+  }
+
   int input_block(int, const Shape& in, const PlanContext& context) const override {
-    const int block = context.device.channel_block(context.dtype);
-    const bool blocked = engine_name_ != "gemm" && !context.reads_image && stride_ == 1 &&
-                         pad_ < kernel_h_ && pad_ < kernel_w_ && in.c / groups_ % block == 0 &&
-                         channels_ / groups_ % block == 0;
-    return blocked ? block : 1;
+    return context.device.conv_input_block(engine_name_, problem_of(in, context));
   }
 
   LayerPlan plan(const PlanContext& context, const std::vector<Shape>& in) override {
-    const Shape& x = in[0];
-    require<ShapeError>(x.c % groups_ == 0, "{} input channels in {} groups", x.c, groups_);
-    // With `ceil` a last window reads zeros beyond the edge (the 2012 source: 224 gives 55).
-    const Shape y{x.n, channels_, output_size({kernel_h_, stride_, pad_}, x.h, ceil_),
-                  output_size({kernel_w_, stride_, pad_}, x.w, ceil_)};
     device_ = &context.device;
-    problem_ = {x,    y,    kernel_h_, kernel_w_,     stride_,       stride_,
-                pad_, pad_, groups_,   context.dtype, context.block, context.reads_image};
+    problem_ = problem_of(in[0], context);
     engine_ = device_->make_conv(engine_name_, problem_, {});
-    LayerPlan plan{.outputs = {y},
+    LayerPlan plan{.outputs = {problem_.y},
                    .params = {{"weight", problem_.weight(), weight_std_, 0}},
                    .multiply_adds = problem_.multiply_adds(),
                    .padding_multiply_adds = problem_.padding_multiply_adds(),
@@ -58,7 +54,9 @@ class Conv final : public Layer {
     return plan;
   }
 
-  bool absorb_relu() override { return relu_ = true; }
+  bool absorb_output(const std::any& op) override {
+    return relu_ = std::any_cast<Relu<T>>(&op) != nullptr;
+  }
 
   void prepare(const WantedGradients& wanted, LayerPlan& plan) override {
     const bool fused = relu_ && bias_;
@@ -87,6 +85,15 @@ class Conv final : public Layer {
   }
 
  private:
+  ConvProblem problem_of(const Shape& x, const PlanContext& context) const {
+    require<ShapeError>(x.c % groups_ == 0, "{} input channels in {} groups", x.c, groups_);
+    // With `ceil` a last window reads zeros beyond the edge (the 2012 source: 224 gives 55).
+    const Shape y{x.n, channels_, output_size({kernel_h_, stride_, pad_}, x.h, ceil_),
+                  output_size({kernel_w_, stride_, pad_}, x.w, ceil_)};
+    return {x,    y,    kernel_h_, kernel_w_,     stride_,       stride_,
+            pad_, pad_, groups_,   context.dtype, context.block, context.reads_image};
+  }
+
   int channels_, kernel_h_, kernel_w_, stride_, pad_, groups_;
   bool ceil_, bias_, relu_ = false;
   std::string engine_name_;

@@ -10,6 +10,8 @@ class Copy final : public Layer {
  public:
   explicit Copy(const Attrs&) {}
 
+  bool crosses_devices() const override { return true; }
+
   // A GPU's arrays are in planes, so a CPU sends it planes.
   int input_block(int given, const Shape&, const PlanContext& context) const override {
     return context.device.channel_block(context.dtype) == 1 ? 1 : given;

@@ -2,6 +2,7 @@
 // features).
 #include <algorithm>
 
+#include "layers/halves.h"
 #include "layers/registry.h"
 #include "ops/run.h"
 
@@ -23,6 +24,10 @@ class Dense final : public Layer {
     require<ConfigError>(channels_ > 0, "channels must be at least 1, got {}", channels_);
   }
 
+  TowerHalf half(int, Attrs attrs, const Shape&) const override {
+    return half_of_channels(std::move(attrs), channels_);
+  }
+
   LayerPlan plan(const PlanContext&, const std::vector<Shape>& in) override {
     images_ = in[0].n;
     features_ = in[0].per_image();
@@ -39,7 +44,9 @@ class Dense final : public Layer {
     return plan;
   }
 
-  bool absorb_relu() override { return bias_ && (relu_ = true); }
+  bool absorb_output(const std::any& op) override {
+    return relu_ = bias_ && std::any_cast<Relu<T>>(&op) != nullptr;
+  }
 
   void forward(Stream& stream, const ForwardIO& io) override {
     const AnyView product = product_view(io.out[0], io.workspace);

@@ -21,9 +21,18 @@ class DropoutLayer final : public Layer {
     rate_ = a.get("rate", 0.5);
     require<ConfigError>(rate_ >= 0 && rate_ < 1, "rate must be 0 or more and below 1, got {}",
                          rate_);
-    site_ = site_of(a.get("site", name.c_str()));
+    site_name_ = a.get("site", name.c_str());
+    site_ = site_of(site_name_);
     first_channel_ = a.get("first_channel", 0);
     total_channels_ = a.get("total_channels", 0);
+  }
+
+  // Each half draws its part of the whole layer's mask.
+  TowerHalf half(int tower, Attrs attrs, const Shape& whole) const override {
+    attrs.set("site", site_name_);
+    attrs.set("first_channel", int64_t(tower * (whole.c / 2)));
+    attrs.set("total_channels", int64_t(whole.c));
+    return {std::move(attrs)};
   }
 
   LayerPlan plan(const PlanContext&, const std::vector<Shape>& in) override {
@@ -63,6 +72,7 @@ class DropoutLayer final : public Layer {
 
   double rate_ = 0.5;
   bool inverted_ = false;
+  std::string site_name_;
   uint32_t site_ = 0;
   int first_channel_ = 0, total_channels_ = 0;
 };

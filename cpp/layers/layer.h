@@ -4,6 +4,7 @@
 // Parameter gradients accumulate (+=), activation gradients are assigned (=).
 #pragma once
 
+#include <any>
 #include <memory>
 #include <string>
 #include <vector>
@@ -18,7 +19,7 @@ struct ParamSpec {
   std::string name;  // "weight", "bias"
   Shape shape;       // the first dimension is the layer's output channels
   double init_std = 0, init_value = 0;
-  bool is_bias = false;  // read in the compute type (core/dtype.h), not in the network's
+  bool compute_type = false;  // read in the compute type (core/dtype.h), not in the network's
 
   static ParamSpec bias(const Shape& shape, double value) {
     return {"bias", shape, 0, value, true};
@@ -28,6 +29,8 @@ struct ParamSpec {
 struct LayerPlan {
   std::vector<Shape> outputs;
   std::vector<ParamSpec> params;
+  // What training forward passes change without a gradient: running means. Of the compute type.
+  std::vector<ParamSpec> state;
   std::vector<Shape> saved;           // kept from forward to backward, of the compute type
   size_t workspace_bytes = 0;         // scratch, valid during one call
   int64_t multiply_adds = 0;          // forward, for this batch
@@ -41,6 +44,15 @@ struct LayerPlan {
   bool in_place = false;
   // The outputs are of the compute type, not of the network's dtype: probabilities.
   bool compute_outputs = false;
+  // saved[0] is (n, 3, 1, 1): loss, top-1 and top-5 credit of each image, written where the step
+  // has labels. backward() starts from the labels and reads no d_out. The last layer may be one.
+  bool is_loss = false;
+};
+
+// Half of a layer that two towers share (graph/towers.cpp), as attributes of a layer of its own.
+struct TowerHalf {
+  Attrs attrs;
+  bool reads_whole_input = false;  // else it reads the same half of its input
 };
 
 // Which gradients a program asks a layer for, by input and by parameter; none in test mode.
@@ -53,6 +65,7 @@ struct PlanContext {
   DType dtype;
   int block = 1;             // of the inputs' channels (core/view.h)
   bool reads_image = false;  // the input is the network's: nobody asks for its gradient
+  bool training = false;
 };
 
 // What a step knows beyond its tensors.
@@ -69,6 +82,9 @@ struct StepContext {
 struct ForwardIO {
   const StepContext& step;
   std::vector<AnyView> in, out, params, saved;
+  // Of a training step: what it adds to state_change in proportion to its share of the batch
+  // (loss_scale * images), the update adds to the state (ops/state.h). Else state_change is empty.
+  std::vector<AnyView> state, state_change;
   void* workspace = nullptr;
 };
 
@@ -90,16 +106,34 @@ class Layer {
     (void)given, (void)in, (void)context;
     return 1;
   }
+  // Whether it takes several inputs; else it takes one.
+  virtual bool joins_inputs() const { return false; }
+  // Whether its input lies on another device than its output; it then runs on the input's stream.
+  virtual bool crosses_devices() const { return false; }
+  // Half `tower`, 0 or 1, of this layer, which was made from `attrs` and whose output is `whole`.
+  // Throws ConfigError where there are no halves. Here: each channel is computed by itself.
+  virtual TowerHalf half(int tower, Attrs attrs, const Shape& whole) const {
+    (void)tower, (void)whole;
+    return {std::move(attrs)};
+  }
+
   // Called once, before all that follows. Throws ShapeError with what was expected.
   virtual LayerPlan plan(const PlanContext& context, const std::vector<Shape>& in) = 0;
-  // Takes over both passes of the layer before it, which nobody else reads: from then on this layer
-  // is given that one's input, in the layout that it had. Called before plan(); false: it cannot.
-  virtual bool absorb_producer(const std::string& type, const Layer& producer) {
-    (void)type, (void)producer;
+  // What the layer computes, as the parameters of its op (Relu<T>, LrnParams<T>), where a
+  // neighbour may compute it in its own pass; empty: it runs by itself. Called after plan().
+  virtual std::any fusible() const { return {}; }
+  // Takes over both passes of `op`, which computes this layer's input and which no other layer
+  // reads: from then on this layer is given op's input, in the layout that it had. Called before
+  // plan(); false: it cannot.
+  virtual bool absorb_input(const std::any& op) {
+    (void)op;
     return false;
   }
-  // Takes over the forward pass of a ReLU that overwrites this layer's output; false: it cannot.
-  virtual bool absorb_relu() { return false; }
+  // Takes over the forward pass of `op`, which overwrites this layer's output; false: it cannot.
+  virtual bool absorb_output(const std::any& op) {
+    (void)op;
+    return false;
+  }
   // Called once, before forward and backward, when all that the layer takes over is known: makes
   // what they need and costs time, and completes the plan with its workspace and its engine. A
   // layer that is asked for its shapes alone is never prepared.

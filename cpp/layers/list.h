@@ -15,6 +15,7 @@
   X(abs_tanh)                   \
   X(lrn)                        \
   X(lrn_within)                 \
+  X(batch_norm)                 \
   X(max_pool)                   \
   X(avg_pool)                   \
   X(dropout)                    \

@@ -1,4 +1,5 @@
 // The "local" layer, convolution with unshared weights; the mathematics is in ops/local.h.
+#include "layers/halves.h"
 #include "layers/registry.h"
 #include "layers/windows.h"
 #include "ops/run.h"
@@ -16,6 +17,10 @@ class Local final : public Layer {
         weight_std_(a.get("weight_std", 0.01)),
         bias_value_(a.get("bias_value", 0.0)) {
     require<ConfigError>(channels_ >= 1, "channels must be at least 1, got {}", channels_);
+  }
+
+  TowerHalf half(int, Attrs attrs, const Shape&) const override {
+    return half_of_channels(std::move(attrs), channels_);
   }
 
   LayerPlan plan(const PlanContext&, const std::vector<Shape>& in) override {

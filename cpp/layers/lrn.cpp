@@ -1,5 +1,6 @@
 // The "lrn" layer: shapes and wiring only; the mathematics is in ops/lrn.h.
-#include "layers/lrn_params.h"
+#include "ops/lrn.h"
+
 #include "layers/registry.h"
 #include "ops/run.h"
 
@@ -7,7 +8,7 @@ namespace alexnet {
 namespace {
 
 template <class T>
-class Lrn final : public Layer, public LrnSource<T> {
+class Lrn final : public Layer {
  public:
   explicit Lrn(const Attrs& a) {
     const std::string mode = a.get("alpha_mode", "sum");
@@ -21,6 +22,14 @@ class Lrn final : public Layer, public LrnSource<T> {
     p_.alpha = Compute<T>(mode == "mean" ? alpha / p_.size : alpha);
     p_.beta = Compute<T>(a.get("beta", 0.75));
     groups_ = a.get("groups", 1);
+  }
+
+  TowerHalf half(int, Attrs attrs, const Shape&) const override {
+    require<ConfigError>(groups_ % 2 == 0,
+                         "it normalises across both towers, so the network runs on one device "
+                         "only; with groups = 2 each tower has its own");
+    attrs.set("groups", int64_t(groups_ / 2));
+    return {std::move(attrs)};
   }
 
   int input_block(int given, const Shape&, const PlanContext&) const override { return given; }
@@ -41,7 +50,7 @@ class Lrn final : public Layer, public LrnSource<T> {
             .block = context.block};
   }
 
-  const LrnParams<T>* recomputed() const override { return keeps_s_ ? nullptr : &p_; }
+  std::any fusible() const override { return keeps_s_ ? std::any() : p_; }
 
   void forward(Stream& stream, const ForwardIO& io) override {
     View<Compute<T>> s;

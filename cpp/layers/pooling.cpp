@@ -1,6 +1,5 @@
 // The "max_pool" and "avg_pool" layers: shapes and wiring; the mathematics is in
 // ops/max_pool.h and ops/avg_pool.h.
-#include "layers/lrn_params.h"
 #include "layers/registry.h"
 #include "layers/windows.h"
 #include "ops/run.h"
@@ -31,13 +30,11 @@ class MaxPool final : public Pool {
  public:
   using Pool::Pool;
 
-  bool absorb_producer(const std::string& type, const Layer& producer) override {
-    if (type == "relu") return with_relu_ = true;
-    const auto* lrn = dynamic_cast<const LrnSource<T>*>(&producer);
-    if (!lrn || !lrn->recomputed()) return false;
-    lrn_ = *lrn->recomputed();
-    with_lrn_ = true;
-    return true;
+  bool absorb_input(const std::any& op) override {
+    with_relu_ = std::any_cast<Relu<T>>(&op) != nullptr;
+    const auto* lrn = std::any_cast<LrnParams<T>>(&op);
+    if (lrn) lrn_ = *lrn, with_lrn_ = true;
+    return with_relu_ || with_lrn_;
   }
 
   LayerPlan plan(const PlanContext& context, const std::vector<Shape>& in) override {

@@ -1,4 +1,5 @@
 // The "slice" layer: channels first .. first + channels of its input.
+#include "layers/halves.h"
 #include "layers/registry.h"
 #include "ops/run.h"
 
@@ -14,6 +15,8 @@ class Slice final : public Layer {
                          "first must be 0 or more and channels at least 1, got {} and {}", first_,
                          channels_);
   }
+
+  TowerHalf half(int, Attrs, const Shape&) const override { refuse_halves("slice"); }
 
   LayerPlan plan(const PlanContext&, const std::vector<Shape>& in) override {
     Shape out = in[0];

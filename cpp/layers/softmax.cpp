@@ -2,6 +2,7 @@
 //
 // saved[0] is (n, 3, 1, 1): per image the loss in nats and the credits at top-1 and top-5, written
 // only where the step has labels. The mathematics is in ops/softmax.h.
+#include "layers/halves.h"
 #include "layers/registry.h"
 #include "ops/run.h"
 
@@ -13,6 +14,8 @@ class Softmax final : public Layer {
  public:
   explicit Softmax(const Attrs&) {}
 
+  TowerHalf half(int, Attrs, const Shape&) const override { refuse_halves("softmax"); }
+
   LayerPlan plan(const PlanContext&, const std::vector<Shape>& in) override {
     const Shape& x = in[0];
     require<ShapeError>(x.h == 1 && x.w == 1,
@@ -21,7 +24,8 @@ class Softmax final : public Layer {
     return {.outputs = {x},
             .saved = {{x.n, 3, 1, 1}},
             .backward_reads_output = true,
-            .compute_outputs = true};
+            .compute_outputs = true,
+            .is_loss = true};
   }
 
   void forward(Stream& stream, const ForwardIO& io) override {

@@ -10,6 +10,8 @@ class Sum final : public Layer {
  public:
   explicit Sum(const Attrs&) {}
 
+  bool joins_inputs() const override { return true; }
+
   int input_block(int given, const Shape&, const PlanContext&) const override { return given; }
 
   LayerPlan plan(const PlanContext& context, const std::vector<Shape>& in) override {

@@ -6,6 +6,7 @@
 #include "ops/activation.h"
 #include "ops/augment.h"
 #include "ops/avg_pool.h"
+#include "ops/batch_norm.h"
 #include "ops/dropout.h"
 #include "ops/elementwise.h"
 #include "ops/local.h"
@@ -18,6 +19,7 @@
 #include "ops/reorder.h"
 #include "ops/sgd.h"
 #include "ops/softmax.h"
+#include "ops/state.h"
 #include "ops/sum_of_ranks.h"
 
 namespace alexnet {
@@ -34,12 +36,14 @@ using OpsOf = OpList<                                                           
     LrnForward<T>, LrnBackward<T>, LrnWithinForward<T>, LrnWithinBackward<T>,                     //
     MaxPoolForward<T>, MaxPoolBackward<T>, AvgPoolForward<T>, AvgPoolBackward<T>,
     LrnMaxPoolForward<T>, LrnMaxPoolBackward<T>,                                           //
+    BatchNormForward<T>, BatchNormBackward<T>, BatchNormInference<T>,                      //
     Dropout<T>, Scale<T>,                                                                  //
     LocalForward<T>, LocalBackwardData<T>, LocalBackwardWeights<T>, LocalBackwardBias<T>,  //
     SoftmaxForward<T>, SoftmaxBackward<T>, SgdUpdate<T>, SgdUpdateAll<T>>;
 
 using MixedOps = OpList<Augment<float>, Cast<float, bf16>, Cast<bf16, float>, Add<float, bf16>,
-                        AddBias<bf16, bf16>, SumOfRanks<float>, SumOfRanks<double>>;
+                        AddBias<bf16, bf16>, SumOfRanks<float>, SumOfRanks<double>,
+                        ApplyChange<float>, ApplyChange<double>>;
 
 using AllOps = JoinLists<JoinLists<JoinLists<OpsOf<float>, OpsOf<double>>::type, MixedOps>::type,
                          OpsOf<bf16>>::type;

@@ -31,8 +31,8 @@ std::vector<GradientBucket> gradient_buckets(const Parameters& parameters,
   return closed;
 }
 
-std::vector<std::string> trained(const Parameters& parameters) {
-  std::vector<std::string> names;
+std::vector<std::string> updated(const Parameters& parameters) {
+  std::vector<std::string> names = parameters.state_names();
   for (const std::string& name : parameters.names())
     if (parameters.rule(name).lr != 0) names.push_back(name);
   return names;

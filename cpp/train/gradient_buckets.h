@@ -1,5 +1,6 @@
-// Gradients in buckets: what the replicas of a network sum in one go. From the last layer to the
-// first, the order in which a backward pass ends them; large parameters are cut.
+// Gradients, and changes of state, in buckets: what the replicas of a network sum in one go. From
+// the last layer to the first, the order in which a backward pass ends them; large parameters are
+// cut.
 #pragma once
 
 #include "train/parameters.h"
@@ -25,7 +26,7 @@ std::vector<GradientBucket> gradient_buckets(const Parameters& parameters,
                                              const std::vector<std::string>& names,
                                              size_t limit = kBucketBytes);
 
-// Those that the updates move.
-std::vector<std::string> trained(const Parameters& parameters);
+// What an update moves and replicas sum: the state of layers, then the trained parameters.
+std::vector<std::string> updated(const Parameters& parameters);
 
 }  // namespace alexnet

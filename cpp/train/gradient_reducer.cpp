@@ -11,10 +11,14 @@ std::vector<int> last_instructions(const std::vector<GradientBucket>& buckets,
   std::vector<int> last(buckets.size(), -1);
   if (!program) return last;
   std::map<std::pair<std::string, size_t>, int> writer;
-  for (size_t i = 0; i < program->instructions.size(); ++i)
-    if (program->instructions[i].kind == Instruction::Kind::backward)
-      for (const ParamUse& use : program->nodes[size_t(program->instructions[i].node)].params)
-        writer[{use.name, size_t(use.part)}] = int(i);
+  for (size_t i = 0; i < program->instructions.size(); ++i) {
+    const Instruction& instruction = program->instructions[i];
+    const Node& node = program->nodes[size_t(instruction.node)];
+    if (instruction.kind == Instruction::Kind::forward)
+      for (const ParamUse& use : node.state) writer[{use.name, size_t(use.part)}] = int(i);
+    if (instruction.kind == Instruction::Kind::backward)
+      for (const ParamUse& use : node.params) writer[{use.name, size_t(use.part)}] = int(i);
+  }
   int latest = -1;
   for (size_t b = 0; b < buckets.size(); ++b) {
     for (const GradientRange& range : buckets[b].ranges)
@@ -48,7 +52,7 @@ GradientReducer::GradientReducer(int rank, Parameters& parameters,
 }
 
 void GradientReducer::share() {
-  for (const std::string& name : trained(parameters_)) {
+  for (const std::string& name : updated(parameters_)) {
     if (whole_.erase(name) == 0 || rank_ == 0) continue;
     const auto places = parameters_.places(name);
     for (size_t part = 0; part < places.size(); ++part)
@@ -58,7 +62,7 @@ void GradientReducer::share() {
 
 void GradientReducer::begin(const Program* program) {
   std::vector<std::string> names;
-  for (const std::string& name : trained(parameters_))
+  for (const std::string& name : updated(parameters_))
     if (!is_whole(name)) names.push_back(name);
   begin(names, program);
 }
@@ -107,7 +111,7 @@ void GradientReducer::reduce(const std::string& name) {
 }
 
 void GradientReducer::were_updated() {
-  for (const std::string& name : trained(parameters_)) whole_.erase(name);
+  for (const std::string& name : updated(parameters_)) whole_.erase(name);
 }
 
 void GradientReducer::abort() noexcept {

@@ -24,8 +24,8 @@ class GradientReducer final : public RunObserver {
   // Before a pass adds to the gradients: the whole ones become shares, that of rank 0 with the sum.
   void share();
 
-  // begin, after for each instruction, finish: sums the trained gradients that are not whole. Null:
-  // no pass runs, they are complete.
+  // begin, after for each instruction, finish: sums the gradients of what is trained, and the
+  // changes of state, that are not whole. Null: no pass runs, they are complete.
   void begin(const Program* program);
   void after(int instruction) override;
   void finish();  // the network's streams wait for the sums
@@ -33,7 +33,7 @@ class GradientReducer final : public RunObserver {
 
   bool is_whole(const std::string& name) const { return whole_.count(name) > 0; }
   void was_written(const std::string& name) { whole_.insert(name); }
-  void were_updated();  // the trained ones are zero
+  void were_updated();  // those of what is updated are zero
 
   void abort() noexcept;
   void synchronize();

@@ -117,8 +117,12 @@ LayerRunner::LayerRunner(const std::string& type, const Attrs& attrs,
   out_ = tensors(plan_.outputs, out);
   d_out_ = tensors(plan_.outputs, out);
   for (const ParamSpec& p : plan_.params) {
-    params_.push_back(std::move(tensors({p.shape}, p.is_bias ? compute_type() : dtype)[0]));
+    params_.push_back(std::move(tensors({p.shape}, p.compute_type ? compute_type() : dtype)[0]));
     d_params_.push_back(std::move(tensors({p.shape}, compute_type())[0]));
+  }
+  for (const ParamSpec& p : plan_.state) {
+    state_.push_back(std::move(tensors({p.shape}, compute_type())[0]));
+    change_.push_back(std::move(tensors({p.shape}, compute_type())[0]));
   }
   saved_ = tensors(plan_.saved, compute_type());
   workspace_ = Tensor(*device_, {int(plan_.workspace_bytes / 256) + 1, 64, 1, 1}, DType::f32);
@@ -128,13 +132,16 @@ LayerRunner::LayerRunner(const std::string& type, const Attrs& attrs,
 }
 
 void LayerRunner::forward(const std::vector<const void*>& inputs,
-                          const std::vector<const void*>& params, const StepContext& step,
+                          const std::vector<const void*>& params,
+                          const std::vector<const void*>& state, const StepContext& step,
                           const std::vector<void*>& outputs) {
   const DoneAtTheEnd at_the_end{*stream_};
   step_ = step;
   for (size_t i = 0; i < in_.size(); ++i) upload(inputs[i], in_block(in_[i], block_));
   for (size_t i = 0; i < params_.size(); ++i) upload(params[i], params_[i].view());
+  for (size_t i = 0; i < state_.size(); ++i) upload(state[i], state_[i].view());
   for (Tensor& t : d_params_) stream_->fill_zero(t.view());
+  for (Tensor& t : change_) stream_->fill_zero(t.view());
   if (step.labels) {
     for (int i = 0; i < inputs_[0].n; ++i)
       require<ConfigError>(step.labels[i] >= 0 && step.labels[i] < inputs_[0].c,
@@ -148,6 +155,9 @@ void LayerRunner::forward(const std::vector<const void*>& inputs,
                              .out = views(out_, plan_.block),
                              .params = views(params_),
                              .saved = views(saved_, plan_.block),
+                             .state = views(state_),
+                             .state_change = step.training ? views(change_)
+                                                           : std::vector<AnyView>(change_.size()),
                              .workspace = workspace_.view().data});
   for (size_t i = 0; i < out_.size(); ++i) download(in_block(out_[i], plan_.block), outputs[i]);
   stream_->synchronize();
@@ -176,6 +186,16 @@ void LayerRunner::backward(const std::vector<const void*>& d_outputs,
   layer_->backward(*stream_, io);
   for (size_t i = 0; i < d_in_.size(); ++i) download(in_block(d_in_[i], block_), d_inputs[i]);
   for (size_t i = 0; i < d_params_.size(); ++i) stream_->download(d_params_[i].view(), d_params[i]);
+  stream_->synchronize();
+}
+
+void LayerRunner::state(size_t index, void* out) {
+  const AnyView state = state_[index].view(), change = change_[index].view();
+  if (compute_type() == DType::f64)
+    run(*stream_, ApplyChange<double>{state, change});
+  else
+    run(*stream_, ApplyChange<float>{state, change});
+  download(state, out);
   stream_->synchronize();
 }
 

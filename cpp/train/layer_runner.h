@@ -24,10 +24,12 @@ class LayerRunner {
 
   // Host memory in the order of the plan; blocking. `step.labels` borrows host memory here.
   void forward(const std::vector<const void*>& inputs, const std::vector<const void*>& params,
-               const StepContext& step, const std::vector<void*>& outputs);
+               const std::vector<const void*>& state, const StepContext& step,
+               const std::vector<void*>& outputs);
   void backward(const std::vector<const void*>& d_outputs, const std::vector<void*>& d_inputs,
                 const std::vector<void*>& d_params);
   void saved(size_t index, void* out);
+  void state(size_t index, void* out);  // after the update of the step
 
  private:
   void poison(const Tensor& tensor);
@@ -45,7 +47,7 @@ class LayerRunner {
   int block_ = 1;  // of the inputs
   bool reads_image_;
   LayerPlan plan_;
-  std::vector<Tensor> in_, out_, params_, saved_, d_in_, d_out_, d_params_;
+  std::vector<Tensor> in_, out_, params_, state_, change_, saved_, d_in_, d_out_, d_params_;
   Tensor workspace_, labels_;
   StepContext step_;
 };

@@ -151,6 +151,7 @@ void Network::set_mean(const RawMean& mean) {
 }
 
 void Network::read(const std::string& name, ParamKind kind, void* data) {
+  first().parameters().require_kind(name, kind);
   if (kind == ParamKind::gradient && !reducers_.empty() && !reducers_[0]->is_whole(name))
     each([&](int rank) {
       reducers_[size_t(rank)]->reduce(name);
@@ -161,6 +162,7 @@ void Network::read(const std::string& name, ParamKind kind, void* data) {
 }
 
 void Network::write(const std::string& name, ParamKind kind, const void* data) {
+  first().parameters().require_kind(name, kind);
   const bool gradient = threads_ && kind == ParamKind::gradient;
   if (gradient) connect();
   each([&](int rank) {
@@ -206,6 +208,13 @@ void Network::update() {
     reducer.were_updated();
     reducer.synchronize();
   });
+}
+
+void Network::forget_state_changes() {
+  for (auto& network : replicas_) {
+    network->parameters().forget_state_changes();
+    network->synchronize();
+  }
 }
 
 void Network::begin_step(const Batch& batch, uint64_t step, int parts, bool overlap) {
@@ -321,7 +330,7 @@ GradientTraffic Network::traffic() const {
   GradientTraffic traffic{.replicas = count()};
   if (count() == 1) return traffic;
   const Parameters& parameters = replicas_[0]->parameters();
-  for (const GradientBucket& bucket : gradient_buckets(parameters, trained(parameters))) {
+  for (const GradientBucket& bucket : gradient_buckets(parameters, updated(parameters))) {
     ++traffic.buckets;
     traffic.bytes += size_t(bucket.count) * size_of(parameters.compute_type());
   }

@@ -42,6 +42,7 @@ class Network {
   StepResult forward_backward(const Batch& batch, uint64_t step, int64_t first_image,
                               int64_t total);
   void update();
+  void forget_state_changes();  // of passes since the last update; blocking
 
   // One training step on a batch, which is computed in `parts` to save memory: the result is that
   // of the whole batch. next_result() returns the results of the steps in their order; at most two

@@ -33,22 +33,26 @@ Parameters::Parameters(const Program& program, const std::vector<Device*>& devic
       seed_(seed),
       threads_(threads) {
   for (const Node& node : program.nodes) {
-    for (const ParamUse& use : node.params) {
-      Param& p = params_[use.name];
-      if (p.parts.empty()) {
-        names_.push_back(use.name);
-        p.shape = use.spec.shape;
-        p.shape.n *= use.parts;
-        p.init_std = use.spec.init_std;
-        p.init_value = use.spec.init_value;
-        p.parts.resize(size_t(use.parts));
-      }
-      Part& part = p.parts[size_t(use.part)];
-      part.device = size_t(node.device);
-      part.shape = use.spec.shape;
-      part.is_bias = use.spec.is_bias;
-    }
+    for (const ParamUse& use : node.params) add(use, size_t(node.device));
+    for (const ParamUse& use : node.state) add(use, size_t(node.device));
   }
+}
+
+void Parameters::add(const ParamUse& use, size_t device) {
+  Param& p = params_[use.name];
+  if (p.parts.empty()) {
+    (use.is_state ? state_names_ : names_).push_back(use.name);
+    p.shape = use.spec.shape;
+    p.shape.n *= use.parts;
+    p.init_std = use.spec.init_std;
+    p.init_value = use.spec.init_value;
+    p.is_state = use.is_state;
+    p.parts.resize(size_t(use.parts));
+  }
+  Part& part = p.parts[size_t(use.part)];
+  part.device = device;
+  part.shape = use.spec.shape;
+  part.compute_type = use.spec.compute_type || use.is_state;
 }
 
 Parameters::Param& Parameters::find(const std::string& name) {
@@ -65,8 +69,11 @@ void Parameters::ensure_values() {
   if (ready_) return;
   for_dtype(dtype_, [&](auto t) {
     using C = Compute<decltype(t)>;
-    std::vector<C> drawn(size_t(std::min(count(), kDrawn)));
+    int64_t longest = 0;
+    for (const auto& [name, p] : params_) longest = std::max(longest, p.shape.count());
+    std::vector<C> drawn(size_t(std::min(longest, kDrawn)));
     for (const std::string& name : names_) start(name, params_.at(name), drawn);
+    for (const std::string& name : state_names_) start(name, params_.at(name), drawn);
   });
   ready_ = true;  // last: when memory runs out half-way, the next call begins again
 }
@@ -95,7 +102,9 @@ void Parameters::start(const std::string& name, Param& p, std::vector<T>& drawn)
   }
 }
 
-bool Parameters::has_shadow(const Part& part) const { return dtype_ != compute_ && !part.is_bias; }
+bool Parameters::has_shadow(const Part& part) const {
+  return dtype_ != compute_ && !part.compute_type;
+}
 
 void Parameters::upload(Part& part, const void* from) {
   Stream& stream = *streams_[part.device];
@@ -121,7 +130,14 @@ AnyView Parameters::view(Part& part, ParamKind kind) {
   return tensor.view();
 }
 
+void Parameters::require_kind(const std::string& name, ParamKind kind) const {
+  require<ConfigError>(kind == ParamKind::value || !find(name).is_state,
+                       "'{}' is the state of a layer: it has a value, no momentum and no gradient",
+                       name);
+}
+
 void Parameters::read(const std::string& name, ParamKind kind, void* data) {
+  require_kind(name, kind);
   char* to = static_cast<char*>(data);
   for (Part& part : find(name).parts) {
     const AnyView v = view(part, kind);
@@ -132,6 +148,7 @@ void Parameters::read(const std::string& name, ParamKind kind, void* data) {
 }
 
 void Parameters::write(const std::string& name, ParamKind kind, const void* data) {
+  require_kind(name, kind);
   ++version_;
   accumulated_ |= kind == ParamKind::gradient;
   const char* from = static_cast<const char*>(data);
@@ -151,11 +168,13 @@ ParamViews Parameters::views(const ParamUse& use, bool gradient) {
   Part& part = find(use.name).parts[size_t(use.part)];
   ParamViews v{view(part, ParamKind::value), {}};
   if (part.shadow) v.value = part.shadow.view();
-  if (gradient && use.trainable) v.gradient = view(part, ParamKind::gradient);
+  if (gradient && (use.trainable || use.is_state)) v.gradient = view(part, ParamKind::gradient);
   return v;
 }
 
 void Parameters::set_rule(const std::string& name, const UpdateRule& rule) {
+  require<ConfigError>(!find(name).is_state, "'{}' is the state of a layer: no rule updates it",
+                       name);
   UpdateRule& own = find(name).rule;
   if (own == rule) return;
   own = rule;
@@ -202,6 +221,28 @@ void Parameters::update() {
       run(*streams_[d], SgdUpdateAll<decltype(t)>{pieces});
     });
   }
+  update_state();
+}
+
+void Parameters::update_state() {
+  ++version_;
+  for (const std::string& name : state_names_) {
+    for (Part& part : params_.at(name).parts) {
+      Stream& stream = *streams_[part.device];
+      stream.set_label(name.c_str(), Phase::update);
+      const AnyView state = view(part, ParamKind::value), change = view(part, ParamKind::gradient);
+      if (compute_ == DType::f64)
+        run(stream, ApplyChange<double>{state, change});
+      else
+        run(stream, ApplyChange<float>{state, change});
+    }
+  }
+}
+
+void Parameters::forget_state_changes() {
+  for (const std::string& name : state_names_)
+    for (Part& part : params_.at(name).parts)
+      if (part.gradient) streams_[part.device]->fill_zero(part.gradient.view());
 }
 
 void Parameters::update_each(const std::string& name, Param& p) {
@@ -272,7 +313,7 @@ void Parameters::make_table(size_t device) {
 
 int64_t Parameters::count() const {
   int64_t total = 0;
-  for (const auto& [name, p] : params_) total += p.shape.count();
+  for (const std::string& name : names_) total += find(name).shape.count();
   return total;
 }
 
@@ -282,7 +323,8 @@ size_t Parameters::bytes(size_t device, int copies) const {
     for (const Part& part : p.parts)
       if (part.device == device)
         total += size_t(part.shape.count()) *
-                 (size_of(compute_) * size_t(copies) + (has_shadow(part) ? size_of(dtype_) : 0));
+                 (size_of(compute_) * size_t(p.is_state ? std::min(copies, 2) : copies) +
+                  (has_shadow(part) ? size_of(dtype_) : 0));
   return total;
 }
 

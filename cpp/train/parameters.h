@@ -1,4 +1,5 @@
-// The parameters of a network: whole ones by name for the user, parts on devices for the program.
+// The parameters of a network, and the state of its layers (LayerPlan::state): whole ones by name
+// for the user, parts on devices for the program.
 // A part is a range of rows (output channels) of the whole, so files and placements are
 // independent.
 //
@@ -24,7 +25,7 @@ struct UpdateRule {
   friend bool operator==(const UpdateRule&, const UpdateRule&) = default;
 };
 
-enum class ParamKind { value, momentum, gradient };
+enum class ParamKind { value, momentum, gradient };  // state has a value only
 
 class Parameters {
  public:
@@ -33,14 +34,17 @@ class Parameters {
   Parameters(const Program& program, const std::vector<Device*>& devices,
              const std::vector<Stream*>& streams, uint64_t seed, int threads);
 
-  const std::vector<std::string>& names() const { return names_; }
+  const std::vector<std::string>& names() const { return names_; }  // without state
+  const std::vector<std::string>& state_names() const { return state_names_; }
   Shape shape(const std::string& name) const { return find(name).shape; }
 
+  // Throws ConfigError where there is no such parameter, or it is state and has no such kind.
+  void require_kind(const std::string& name, ParamKind kind) const;
   // Blocking. `data` holds the whole parameter, of the compute type.
   void read(const std::string& name, ParamKind kind, void* data);
   void write(const std::string& name, ParamKind kind, const void* data);
 
-  // The gradient is that which accumulates; empty where it is not wanted.
+  // The gradient, or the change of state, is that which accumulates; empty where it is not wanted.
   ParamViews views(const ParamUse& use, bool gradient);
   void set_rule(const std::string& name, const UpdateRule& rule);
   const UpdateRule& rule(const std::string& name) const { return find(name).rule; }
@@ -57,9 +61,12 @@ class Parameters {
   void zero_gradients();           // blocking
   void drop_gradients() noexcept;  // of a step that failed; blocking
 
-  // Enqueues one update of every parameter that is not frozen, and zeroes the gradients. On a GPU
-  // all of them are one kernel; on a CPU each is its own, and has its name in a profile.
+  // Enqueues one update of every parameter that is not frozen, and of all state, and zeroes the
+  // gradients and changes. On a GPU the parameters are one kernel; on a CPU each is its own, and
+  // has its name in a profile.
   void update();
+  void update_state();          // of the state alone
+  void forget_state_changes();  // enqueued
   // What update() does first. Blocking where the rules have changed, and nothing else.
   void prepare_update();
   // Enqueues the update of one part by a gradient that is not one of these, and zeroes it.
@@ -72,7 +79,7 @@ class Parameters {
   // Changes with every write and update, and is never 0.
   uint64_t version() const { return version_; }
 
-  int64_t count() const;
+  int64_t count() const;  // of elements, without state
   DType compute_type() const { return compute_; }
   // `copies` of them: values, momenta, gradients; and the shadows.
   size_t bytes(size_t device, int copies) const;
@@ -82,17 +89,19 @@ class Parameters {
   struct Part {
     size_t device = 0;
     Shape shape;
-    bool is_bias = false;
-    Tensor value, momentum, gradient;
+    bool compute_type = false;
+    Tensor value, momentum, gradient;  // of state, `gradient` is its change
     Tensor shadow;  // of a weight in the network's dtype, where that is not the compute type
   };
   struct Param {
     Shape shape;
     double init_std = 0, init_value = 0;
+    bool is_state = false;
     UpdateRule rule;
     std::vector<Part> parts;
   };
 
+  void add(const ParamUse& use, size_t device);
   Param& find(const std::string& name);
   const Param& find(const std::string& name) const;
   AnyView view(Part& part, ParamKind kind);  // allocates and fills on first use
@@ -113,7 +122,7 @@ class Parameters {
   DType dtype_, compute_;
   uint64_t seed_;
   int threads_;
-  std::vector<std::string> names_;
+  std::vector<std::string> names_, state_names_;
   std::map<std::string, Param> params_;
   bool ready_ = false, accumulated_ = false;
   uint64_t version_ = 1;

@@ -138,7 +138,10 @@ Replica::Compiled& Replica::compiled(int images, Mode mode, const std::string& f
   if (c.bound_to != arenas) {
     c.executor.bind(
         arenas,
-        [&](const ParamUse& use) { return parameters_->views(use, mode == Mode::gradients); },
+        [&](const ParamUse& use) {
+          const bool accumulates = use.is_state ? mode != Mode::inference : mode == Mode::gradients;
+          return parameters_->views(use, accumulates);
+        },
         [this](const ParamUse& use, const AnyView& g) { parameters_->update(use, g); });
     c.bound_to = arenas;
   }
@@ -184,7 +187,7 @@ StepResult Replica::scores_of(Compiled& c, const Batch& batch, StepContext conte
   forget_records();
   // Before the first upload: from there on the caller's memory is in use until synchronize().
   require<ConfigError>(!batch.labels || program.scores >= 0,
-                       "the last layer must be softmax to score labels");
+                       "the last layer must compute a loss to score labels, as softmax does");
   upload_images(c.executor, batch);
   if (batch.labels) {
     const AnyView labels = c.executor.view(program.labels);
@@ -264,11 +267,13 @@ StepResult Replica::train_step(const Batch& batch, uint64_t step) {
   }
   check_labels(batch);
   Compiled& c = compiled(batch.count, Mode::step);
+  parameters_->forget_state_changes();  // of a step that was not completed
   const StepResult result =
       scores_of(c, batch, training_context(step, 0, batch.count),
                 [&](const StepContext& context) { c.executor.run_forward(context); });
   if (std::isfinite(result.loss)) {
     c.executor.run_backward();
+    parameters_->update_state();
     synchronize();
   }
   return result;

@@ -15,13 +15,13 @@ PlanInfo Replica::plan(int images, bool training, bool accumulates) {
   const auto device_name = [&](int index) { return to_string(devices_[size_t(index)]->id()); };
   for (const Node& node : program.nodes) {
     const Buffer& out = program.buffers[size_t(node.out[0])];
-    if (node.type == "copy") {
+    if (node.layer->crosses_devices()) {
       const int source = program.buffers[size_t(node.in[0])].device;
       const std::string value = node.name.substr(0, node.name.find("->"));
       info.edges.push_back({value, device_name(source), device_name(node.device), out.bytes,
                             node.d_in.empty() || node.d_in[0] < 0 ? 0 : out.bytes});
     }
-    if (node.type == "reorder" || node.type == "cast") continue;  // a matter of storage
+    if (node.converts) continue;  // a matter of storage
     LayerInfo layer{node.name, node.type, device_name(node.device), node.plan.engine, out.shape};
     for (const ParamUse& p : node.params) {
       layer.parameters += p.spec.shape.count();

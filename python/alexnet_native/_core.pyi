@@ -110,6 +110,9 @@ class Network:
     def layer_names(self) -> list[str]: ...  # of the description
     # Parameters by "layer.weight" and "layer.bias", whole also where they are split over devices.
     def param_names(self) -> list[str]: ...
+    # State of layers, "bn1.running_mean": what training changes without a gradient. It has a
+    # "value" only.
+    def state_names(self) -> list[str]: ...
     def param_shape(self, name: str) -> tuple[int, ...]: ...
     def get(self, name: str, kind: Kind = "value") -> Floats: ...  # a copy
     def set(self, name: str, kind: Kind, value: Floats) -> None: ...
@@ -123,6 +126,7 @@ class Network:
     ) -> StepResult: ...  # total 0: the number of images of the batch
     def set_mean(self, mean: NDArray[np.float32] | None) -> None: ...  # as augment() takes it
     def update(self) -> None: ...  # applies the rules and sets the gradients to zero
+    def forget_state_changes(self) -> None: ...  # that the next update() would apply
     # A training step, computed in `parts`; next_result() returns its result. At most two may wait.
     # overlap False: complete on return, and a loss that is not finite changes nothing. True: only
     # enqueued; arrays in memory that the device reaches (host_memory(), a Loader's batches) must
@@ -163,11 +167,13 @@ class LayerRunner:
     @property
     def engine(self) -> str: ...
     def param_shapes(self) -> dict[str, tuple[int, int, int, int]]: ...
+    def state_shapes(self) -> dict[str, tuple[int, int, int, int]]: ...
     def forward(
         self,
         inputs: Sequence[Floats],
         params: Mapping[str, Floats] = ...,
         *,
+        state: Mapping[str, Floats] = ...,
         training: bool = True,
         seed: int = 0,
         step: int = 0,
@@ -177,6 +183,8 @@ class LayerRunner:
     ) -> list[Floats]: ...
     # Call forward() first. Returns the gradients with respect to inputs and to parameters.
     def backward(self, d_outputs: Sequence[Floats]) -> tuple[list[Floats], dict[str, Floats]]: ...
+    # After forward(): as the update of the step leaves it.
+    def state(self) -> dict[str, Floats]: ...
     def saved(self, index: int) -> Floats: ...
 
 def devices() -> list[dict[str, str]]: ...  # {"name", "description"} of available devices

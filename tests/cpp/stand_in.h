@@ -15,6 +15,9 @@ class StandIn : public Device {
   DeviceId id() const override { return cpu_->id(); }
   int threads() const override { return cpu_->threads(); }
   int channel_block(DType dtype) const override { return cpu_->channel_block(dtype); }
+  int conv_input_block(const std::string& engine, const ConvProblem& p) const override {
+    return cpu_->conv_input_block(engine, p);
+  }
   void* allocate(size_t bytes) override { return cpu_->allocate(bytes); }
   void release(void* data) noexcept override { cpu_->release(data); }
   void* allocate_host(size_t bytes) override { return cpu_->allocate_host(bytes); }

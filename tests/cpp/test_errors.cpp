@@ -114,7 +114,8 @@ ANX_TEST(a_network_without_softmax_predicts_but_does_not_train) {
   std::vector<float> out(5);
   const int32_t label = 0;
   net.predict({x.data(), nullptr, 1}, out.data());
-  ANX_CHECK_THROWS(ConfigError, "must be softmax to train",
+  ANX_CHECK_THROWS(ConfigError, "must compute a loss to train",
                    net.train_step({x.data(), &label, 1}, 0));
-  ANX_CHECK_THROWS(ConfigError, "must be softmax to score", net.evaluate({x.data(), &label, 1}));
+  ANX_CHECK_THROWS(ConfigError, "must compute a loss to score",
+                   net.evaluate({x.data(), &label, 1}));
 }

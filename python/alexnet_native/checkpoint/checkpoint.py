@@ -1,6 +1,7 @@
 """Checkpoints: all that a network and its training need to continue, in one safetensors file.
 
-Tensors: ``value/conv1.weight`` and ``momentum/conv1.weight`` for each parameter, and
+Tensors: ``value/conv1.weight`` and ``momentum/conv1.weight`` for each parameter,
+``value/bn1.running_mean`` for the state of a layer, and
 ``preprocess/mean``, ``preprocess/pca_std``, ``preprocess/pca_vectors`` for uint8 pictures.
 Metadata: ``format``, ``description`` (TOML), ``config`` (TOML, of a training), ``network`` and
 ``progress`` (JSON), ``recipe`` (JSON, of a training by recipe). Nothing depends on the clock: equal
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -44,6 +45,9 @@ class SavedNet(Protocol):
     step: int
     class_names: tuple[str, ...] | None
     preprocess: Preprocess | None
+
+    @property
+    def params(self) -> Mapping[str, Any]: ...
 
 
 @dataclass(frozen=True)
@@ -93,8 +97,7 @@ def save(
         f"{kind}/{name}": Entry(
             tuple(net.native.param_shape(name)), dtype, partial(net.native.get, name, kind)
         )
-        for kind in ("value", "momentum")
-        for name in net.native.param_names()
+        for kind, name in _stored(net)
     }
     network: dict[str, Any] = {
         "step": net.step,
@@ -120,6 +123,14 @@ def save(
         **({"recipe": json.dumps(dict(recipe))} if recipe else {}),
     }
     write(Path(path), tensors, metadata)
+
+
+def _stored(net: SavedNet) -> Iterator[tuple[Literal["value", "momentum"], str]]:
+    """Kind and name of each tensor: the state of layers has no momentum."""
+    for name in net.params:
+        yield "value", name
+    for name in net.native.param_names():
+        yield "momentum", name
 
 
 def find(path: str | Path) -> Path:
@@ -201,9 +212,8 @@ def restore(net: SavedNet, saved: Checkpoint) -> None:
     """
     _require_same_network(net, saved.file, saved.description)
     dtype = "float64" if net.precision == "fp64" else "float32"
-    for name in net.native.param_names():
-        for kind in ("value", "momentum"):
-            net.native.set(name, kind, saved.file.read(f"{kind}/{name}").astype(dtype, copy=False))
+    for kind, name in _stored(net):
+        net.native.set(name, kind, saved.file.read(f"{kind}/{name}").astype(dtype, copy=False))
     net.step = saved.step
     net.class_names = saved.class_names
     net.preprocess = saved.preprocess
@@ -228,7 +238,7 @@ def _require_same_network(net: SavedNet, file: TensorFile, saved: Description) -
 
 
 def _tensors(net: SavedNet, file: TensorFile) -> Iterator[str]:
-    here = {name: tuple(net.native.param_shape(name)) for name in net.native.param_names()}
+    here = {name: tuple(net.native.param_shape(name)) for name in net.params}
     names = [name.removeprefix("value/") for name in file.names if name.startswith("value/")]
     there = {name: file.shape(f"value/{name}") for name in names}
     for name, shape in here.items():

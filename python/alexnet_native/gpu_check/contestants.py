@@ -86,7 +86,7 @@ class RandomBatch:
 
 def ours(net: BaseNet, batch: RandomBatch) -> Contestant:
     """Our training step."""
-    for name in net.params:
+    for name in net.native.param_names():
         net.native.set_update(name, _LR, _MOMENTUM, _DECAY)
     steps = RepeatedStep(net, batch.images(net.input_shape), batch.labels)
     return Contestant(steps.step, steps.finish, "pinned" if net.native.overlaps else "in place")

@@ -91,7 +91,7 @@ class _Ours:
         rng = np.random.default_rng(3)
         self.images = rng.standard_normal((_IMAGES, *self.net.input_shape), dtype=np.float32)
         self.labels = rng.integers(0, _CLASSES, _IMAGES, dtype=np.int32)
-        for name in self.net.params:
+        for name in self.net.native.param_names():
             self.net.native.set_update(name, _LR, _MOMENTUM, 0.0)
 
     def losses(self) -> list[float]:

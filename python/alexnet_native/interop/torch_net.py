@@ -30,7 +30,7 @@ class _GroupedNorm(nn.Module):
         return torch.cat([self.norm(part) for part in x.chunk(self.groups, dim=1)], 1)
 
 
-def _module(words: Mapping[str, Any], channels: int, exact: bool) -> nn.Module | None:
+def _module(words: Mapping[str, Any], channels: int, exact: bool, flat: bool) -> nn.Module | None:
     kind = words["type"]
     if kind == "conv":
         return nn.Conv2d(
@@ -48,6 +48,9 @@ def _module(words: Mapping[str, Any], channels: int, exact: bool) -> nn.Module |
         norm = nn.LocalResponseNorm(words["size"], alpha, words["beta"], words["k"])
         groups = words.get("groups", 1)
         return _GroupedNorm(norm, groups) if exact and groups > 1 else norm
+    if kind == "batch_norm":
+        norm_type = nn.BatchNorm1d if flat else nn.BatchNorm2d
+        return norm_type(channels, words.get("eps", 1e-5), words.get("momentum", 0.1))
     if kind == "max_pool":
         return nn.MaxPool2d(words["size"], words["stride"], ceil_mode=words.get("ceil", False))
     if kind == "avg_pool":
@@ -95,13 +98,13 @@ def build(
     for words in layers:
         if words["type"] == "dense" and "flatten" not in modules:
             modules["flatten"] = nn.Flatten()
-        if module := _module(words, channels, exact):
+        if module := _module(words, channels, exact, "flatten" in modules):
             modules[words["name"]] = module
         channels = words.get("channels", channels)
     net = nn.Sequential(modules)
     with torch.no_grad():
-        net(torch.zeros(1, *shape))  # initialises the lazy layers
-    return net, shape
+        net.eval()(torch.zeros(1, *shape))  # initialises the lazy layers
+    return net.train(), shape
 
 
 def torch_device(device: str) -> str:
@@ -132,8 +135,11 @@ def without_cudnn() -> AbstractContextManager[Any]:
 
 
 def load(net: nn.Sequential, params: Mapping[str, NDArray[Any]]) -> None:
-    """Copies parameters of a Net (``conv1.weight``, ...) into the PyTorch network."""
+    """Copies the parameters and state of a Net (``conv1.weight``, ``bn1.running_mean``, ...)."""
     state = {name: torch.from_numpy(np.array(value)) for name, value in params.items()}
+    for name, value in net.state_dict().items():
+        if name.endswith(".num_batches_tracked"):  # which nothing reads where momentum is a number
+            state[name] = value
     net.load_state_dict(state)
 
 

@@ -13,6 +13,7 @@ __all__ = [
     "Layer",
     "activation_layer",
     "avg_pool",
+    "batch_norm",
     "conv",
     "dense",
     "dropout",
@@ -55,6 +56,10 @@ def lrn(name: str, **attributes: Any) -> Layer:
 
 def lrn_within(name: str, **attributes: Any) -> Layer:
     return {"name": name, "type": "lrn_within", **attributes}
+
+
+def batch_norm(name: str, **attributes: Any) -> Layer:
+    return {"name": name, "type": "batch_norm", **attributes}
 
 
 def max_pool(name: str, size: int, stride: int, **attributes: Any) -> Layer:

@@ -24,7 +24,7 @@ def with_kaiming_weights(network: Description) -> Description:
 
     def changed(layer: Mapping[str, Any]) -> Mapping[str, Any]:
         weight = f"{layer['name']}.weight"
-        if weight not in native.param_names():
+        if weight not in native.param_names() or layer["type"] == "batch_norm":  # begins as 1
             return layer
         _, *shape = native.param_shape(weight)  # of an unshared convolution: inputs, then places
         inputs = shape[0] if layer["type"] == "local" else math.prod(shape)

@@ -23,7 +23,8 @@ def first_nonfinite(native: _core.Network, batch: NDArray[np.floating[Any]] | No
     if batch is not None and not np.isfinite(batch).all():
         return "data"
     for layer in native.layer_names():
-        own = [name for name in native.param_names() if name.rpartition(".")[0] == layer]
+        names = [*native.param_names(), *native.state_names()]
+        own = [name for name in names if name.rpartition(".")[0] == layer]
         if any(not np.isfinite(native.get(name)).all() for name in own):
             return layer
         if batch is not None and not np.isfinite(native.features(batch, layer)).all():

@@ -208,7 +208,7 @@ class BaseNet:
             ModelError: a frozen layer or a fixed parameter does not exist.
         """
         found = rates(
-            self.params,
+            self.native.param_names(),
             self.description.rules(),
             lr=lr,
             bias_lr=lr if bias_lr is None else bias_lr,

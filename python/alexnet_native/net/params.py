@@ -1,4 +1,4 @@
-"""The parameters of a network as a mapping from names to NumPy arrays."""
+"""The parameters and the state of a network as a mapping from names to NumPy arrays."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ __all__ = ["Params", "zero_gradients"]
 class Params(MutableMapping[str, NDArray[Any]]):
     """Reads and writes parameters by "layer.weight" and "layer.bias", whole also in two towers.
 
+    After the parameters come those values of layers that training changes without a gradient, as
+    "bn1.running_mean" and "bn1.running_var" of batch normalisation.
+
     Reading gives a copy: assign it back to change the network, ``params["conv1.bias"] = b``. The
     set of names is fixed.
 
@@ -28,7 +31,7 @@ class Params(MutableMapping[str, NDArray[Any]]):
 
     def __init__(self, native: _core.Network, dtype: type[np.floating[Any]]) -> None:
         self._native, self._dtype = native, dtype
-        self._names = native.param_names()
+        self._names = [*native.param_names(), *native.state_names()]
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         self._require(name)
@@ -64,6 +67,7 @@ class Params(MutableMapping[str, NDArray[Any]]):
 
 
 def zero_gradients(native: _core.Network) -> None:
-    """Sets the gradients that have been accumulated since the last update to zero."""
+    """Drops the gradients and state changes that were accumulated since the last update."""
     for name in native.param_names():
         native.set(name, "gradient", np.zeros_like(native.get(name, "gradient")))
+    native.forget_state_changes()

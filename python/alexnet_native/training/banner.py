@@ -159,6 +159,8 @@ def _length(net: BaseNet, data: Dataset, config: TrainConfig, resumed: bool) -> 
         text = f"{_epochs(config.epochs)}, {steps}"
     if config.accumulate > 1:
         text += f", computed in {config.accumulate} parts"
+        if net.native.state_names():
+            text += " with their own batch statistics"
     return text + (f"; resumed at step {net.step:,}" if resumed else "")
 
 

@@ -113,12 +113,15 @@ class CostEstimate:
 
     @property
     def checkpoint_bytes(self) -> int:
-        """Weights and momentum, mean image and color statistics; without a few KiB of names."""
+        """Weights, momentum and state, mean image and color statistics; without the names."""
         item = 8 if self.net.precision == "fp64" else 4
         native = self.net.native
-        count = sum(math.prod(native.param_shape(name)) for name in native.param_names())
+        weights, state = (
+            sum(math.prod(native.param_shape(name)) for name in names)
+            for names in (native.param_names(), native.state_names())
+        )
         channels = self.net.input_shape[0]
-        return 2 * item * count + 4 * (self.picture_bytes + channels + channels**2)
+        return item * (2 * weights + state) + 4 * (self.picture_bytes + channels + channels**2)
 
     @property
     def most_checkpoints(self) -> int:

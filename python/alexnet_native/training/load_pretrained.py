@@ -57,7 +57,7 @@ def load_pretrained(net: BaseNet, saved: Checkpoint) -> Pretrained:
         CheckpointError: a parameter has another shape, or none is in the checkpoint; the network
             is then unchanged.
     """
-    here = {name: tuple(net.native.param_shape(name)) for name in net.native.param_names()}
+    here = {name: tuple(net.native.param_shape(name)) for name in net.params}
     names = [name.removeprefix("value/") for name in saved.file.names if name.startswith("value/")]
     there = {name: saved.file.shape(f"value/{name}") for name in names}
     of_classes = _of_classes(net.description) & _of_classes(saved.description)

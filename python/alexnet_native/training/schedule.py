@@ -227,9 +227,10 @@ class ParameterGroups:
 
     def __init__(self, net: BaseNet, config: TrainConfig) -> None:
         self._net, self._config = net, config
-        layers = list(dict.fromkeys(name.rpartition(".")[0] for name in net.params))
+        names = net.native.param_names()
+        layers = list(dict.fromkeys(name.rpartition(".")[0] for name in names))
         self._frozen_from = freezes(config.freeze, layers)
-        self._events = rate_events(config.rates, net.params)
+        self._events = rate_events(config.rates, names)
         self._applied: tuple[float, int] | None = None
 
     def apply(self, factor: float, epoch: int) -> None:

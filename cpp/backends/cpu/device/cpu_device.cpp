@@ -16,6 +16,13 @@ int CpuDevice::channel_block(DType dtype) const {
   return dtype == DType::f64 ? 1 : kernels().direct.lanes;
 }
 
+// Blocks for every engine that computes in them, where the direct convolution does.
+int CpuDevice::conv_input_block(const std::string& engine, const ConvProblem& problem) const {
+  ConvProblem blocked = problem;
+  blocked.block = channel_block(problem.dtype);
+  return engine != "gemm" && !problem.reads_image && fits_conv_direct(blocked) ? blocked.block : 1;
+}
+
 PeakRates CpuDevice::measure_peak_rates() { return measure_cpu_peak_rates(*this); }
 
 void* CpuDevice::allocate(size_t bytes) {

@@ -16,6 +16,7 @@ class CpuDevice final : public Device {
   DeviceId id() const override { return id_; }
   int threads() const override { return pool_.threads(); }
   int channel_block(DType dtype) const override;
+  int conv_input_block(const std::string& engine, const ConvProblem&) const override;
   PeakRates measure_peak_rates() override;
   void* allocate(size_t bytes) override;
   void release(void* data) noexcept override;
