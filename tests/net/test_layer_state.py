@@ -163,9 +163,9 @@ def test_enqueued_steps_have_the_bits_of_steps_that_are_waited_for() -> None:
         net.set_rates(0.05)
     for step in range(4):
         images, labels = batch(seed=step)
-        batch = _core.Batch(images, labels)
-        waited.native.begin_step(batch, step=step, overlap=False)
-        enqueued.native.begin_step(batch, step=step, overlap=True)
+        native = _core.Batch(images, labels)
+        waited.native.begin_step(native, step=step, overlap=False)
+        enqueued.native.begin_step(native, step=step, overlap=True)
         assert enqueued.native.next_result().loss == waited.native.next_result().loss
     assert values(waited) == values(enqueued)
 
@@ -222,8 +222,8 @@ def test_parts_of_a_batch_average_their_statistics(replicas: int) -> None:
     net.set_rates(0.0)
     for first in (0, 4, 8):
         part = slice(first, first + 4)
-        batch = _core.Batch(images[part], labels[part])
-        net.native.forward_backward(batch, step=0, first_image=first, total=12)
+        native = _core.Batch(images[part], labels[part])
+        net.native.forward_backward(native, step=0, first_image=first, total=12)
     net.native.update()
     shares = np.split(seen, 3 * replicas)
     for i, name in enumerate(STATE[:2]):
