@@ -1,4 +1,4 @@
-"""What a profile of the native core consists of: the dictionaries that it returns."""
+"""Types of the dictionaries that the native core's profiler returns."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ class Task(TypedDict):
     label: str  # the layer; the parameter (update), "data", "labels", "scores", "output"
     what: str  # the op, "gemm", "copy", an engine's part
     phase: str  # "forward", "backward", "reduce", "update", "upload", "download", "wait", "other"
-    start_ns: int  # of one clock for all lanes
+    start_ns: int  # on a clock that all lanes share
     end_ns: int
 
 
 class Lane(TypedDict):
     device: str
-    tasks: list[Task]  # in order
+    tasks: list[Task]  # in order of execution
 
 
 class Cost(TypedDict):
-    label: str  # of the tasks that it is the cost of
+    label: str  # `label` of the tasks to which this cost belongs
     phase: str
-    lane: int  # whose tasks
+    lane: int  # index of the lane of these tasks
     layer: str
     type: str
     engine: str
-    multiply_adds: int  # whole batch, all taps
-    padding_multiply_adds: int  # those of them whose tap lies in the padding
-    bytes: int  # every operand once
+    multiply_adds: int  # for the whole batch, all taps
+    padding_multiply_adds: int  # the part of multiply_adds whose tap lies in the padding
+    bytes: int  # each operand is read or written once
 
 
-class PeakRates(TypedDict):  # what a device can do at best; per second, 0: it cannot
+class PeakRates(TypedDict):  # measured peak rates of a device, per second; 0: not supported
     fp32: float  # floating-point operations
     tf32: float
     bf16: float
-    bytes: float  # between the processor and its memory
+    bytes: float  # memory bandwidth

@@ -1,4 +1,4 @@
-"""Old names of settings, which files, checkpoints and command lines of earlier versions use."""
+"""Old names of settings, as in files, checkpoints and command lines of earlier versions."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ OLD_NAMES = {
     "colour_std": "color_std",
 }
 
-_noted: set[str] = set()
+_warned: set[str] = set()
 
 
 def current_name(name: str, source: str) -> str:
-    """The present name of a setting; an old one is noted once per process.
+    """Returns the current name of a setting; warns about an old name once per process.
 
     Args:
-        name: the setting, without its section.
-        source: where the name was read, for the note.
+        name: name of the setting, without its section.
+        source: where the name was read, for the warning.
     """
     current = OLD_NAMES.get(name, name)
-    if current != name and name not in _noted:
-        _noted.add(name)
+    if current != name and name not in _warned:
+        _warned.add(name)
         log.warning(
             f"{source}: the setting {name} is now called {current}; the old name still works"
         )

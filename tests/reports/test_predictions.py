@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from alexnet_native.data import ArraySource
 from alexnet_native.errors import DataError
-from alexnet_native.net.metrics import score, top_k_accuracy
+from alexnet_native.net.metrics import batch_sums, top_k_accuracy
 from alexnet_native.reports.per_class import PerClass
 from alexnet_native.reports.predictions import Predictions, average, item_names
 
@@ -36,7 +36,7 @@ def predictions(seed: int = 0, images: int = 7) -> Predictions:
 def test_a_constant_predictor_scores_exactly_its_share(classes: int) -> None:
     constant = np.full((60, classes), 1 / classes, np.float32)
     labels = np.random.default_rng(0).integers(0, classes, 60, dtype=np.int32)
-    sums = score(constant, labels)
+    sums = batch_sums(constant, labels)
     assert sums.top1_error == pytest.approx(1 - 1 / classes, abs=1e-15)
     assert sums.top5_error == pytest.approx(1 - 5 / classes, abs=1e-15)
     mean = average([replace(predictions(), probabilities=constant[:7, :3])] * 3, names="abc")
@@ -168,7 +168,7 @@ def test_errors_by_class_and_the_confusion_matrix_by_hand() -> None:
     assert [(row["most_taken_for"], row["share"]) for row in table] == [
         ("bee", "0.5"), ("cat, or dog", "0.5"), ("", ""),
     ]  # fmt: skip
-    sums = score(p, labels)
+    sums = batch_sums(p, labels)
     assert np.trace(both.confusion) == pytest.approx(sums.top1)
     assert both.confusion.sum(axis=1).tolist() == [3, 2, 0]
 

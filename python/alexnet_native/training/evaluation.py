@@ -16,7 +16,7 @@ from alexnet_native.atomic import write_text
 from alexnet_native.config import TrainConfig
 from alexnet_native.data import Dataset, Source
 from alexnet_native.net import BaseNet
-from alexnet_native.net.metrics import Sums, score
+from alexnet_native.net.metrics import Sums, batch_sums
 from alexnet_native.recipes import FollowedRecipe, figures_for, find_for_net
 from alexnet_native.reports.error_table import compared, measured_row
 from alexnet_native.reports.per_class import PerClass
@@ -113,7 +113,7 @@ def measure_split(
         if views != 1 or per_class or keep:
             probabilities = net.predict(images, views=views)
             if views != 1:
-                sums[views].add(score(probabilities, labels))
+                sums[views].add(batch_sums(probabilities, labels))
             if per_class:
                 per_class.add(probabilities, labels)
             if keep:
