@@ -155,7 +155,10 @@ def test_an_ensemble_of_different_lists_is_refused_in_a_sentence(
     capsys.readouterr()
     assert main(["ensemble", "val.npz", "train.npz"]) == 1
     [sentence] = capsys.readouterr().err.splitlines()
-    assert "train.npz is of another list of images than val.npz: it has 80 images" in sentence
+    assert (
+        "train.npz and val.npz are for different lists of images: in train.npz, there are 80"
+        in (sentence)
+    )
     assert main(["ensemble", "val.npz", "--weights", "1,2"]) == 1
     assert "1 weights above 0, not 1, 2" in capsys.readouterr().err
     with pytest.raises(SystemExit):
