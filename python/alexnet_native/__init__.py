@@ -1,4 +1,4 @@
-"""The AlexNet of 2012: a native core with a thin Python layer."""
+"""The AlexNet of 2012: a C++ core with a thin Python layer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Net", "__version__", "pinned_empty"]
 
 
 def __getattr__(name: str) -> Any:
-    """Loads the native core on first use, so that help and configuration work without it."""
+    """Imports the native core on first use, so that help texts and settings work without it."""
     if name == "Net":
         from alexnet_native.api import Net
 

@@ -1,4 +1,4 @@
-"""The dictionaries in a profile of the native core."""
+"""Types of the dictionaries that the native core's profiler returns."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ class Task(TypedDict):
     label: str  # the layer; or the parameter (update), "data", "labels", "scores", "output"
     what: str  # the op, "gemm", "copy", or a part of an engine
     phase: str  # "forward", "backward", "reduce", "update", "upload", "download", "wait", "other"
-    start_ns: int  # all lanes use the same clock
+    start_ns: int  # on a clock that all lanes share
     end_ns: int
 
 
 class Lane(TypedDict):
     device: str
-    tasks: list[Task]  # in order
+    tasks: list[Task]  # in order of execution
 
 
 class Cost(TypedDict):
-    label: str  # label of the tasks with this cost
+    label: str  # `label` of the tasks to which this cost belongs
     phase: str
-    lane: int  # index of the lane of the tasks
+    lane: int  # index of the lane of these tasks
     layer: str
     type: str
     engine: str
-    multiply_adds: int  # whole batch, all taps
-    padding_multiply_adds: int  # of these, the ones whose tap is in the padding
-    bytes: int  # every operand counted once
+    multiply_adds: int  # for the whole batch, all taps
+    padding_multiply_adds: int  # the part of multiply_adds whose tap lies in the padding
+    bytes: int  # each operand is read or written once
 
 
-class PeakRates(TypedDict):  # per second; 0 if the device does not support the type
+class PeakRates(TypedDict):  # measured peak rates of a device, per second; 0: not supported
     fp32: float  # floating-point operations
     tf32: float
     bf16: float
-    bytes: float  # between the processor and its memory
+    bytes: float  # memory bandwidth

@@ -1,4 +1,4 @@
-"""Net: all that one does with a network, from Python."""
+"""The public class Net: the network with training and a description of its layers."""
 
 from __future__ import annotations
 
@@ -15,12 +15,17 @@ class Net(BaseNet):
     __doc__ = BaseNet.__doc__
 
     def fit(self, data: Any, **settings: Any) -> Outcome:
-        """Trains on a data set; see :func:`alexnet_native.training.fit` for data and settings."""
+        """Trains on a data set; :func:`alexnet_native.training.fit` describes the arguments."""
         return fit(self, data, **settings)
 
     def describe(self, batch: int = 128, *, training: bool = True) -> dict[str, Any]:
-        """Layers, totals, memory and traffic between devices, planned for steps of `batch` images.
+        """Returns the layers, parameters, memory and traffic between devices.
 
-        Returns a :class:`alexnet_native.reports.describe.NetSummary`, which prints as a table.
+        Args:
+            batch: number of images in a step.
+            training: whether the steps are training steps.
+
+        Returns:
+            A :class:`alexnet_native.reports.describe.NetSummary`, which prints as a table.
         """
         return summarise(self, batch, training=training)

@@ -13,19 +13,19 @@ OLD_NAMES = {
     "colour_std": "color_std",
 }
 
-_noted: set[str] = set()
+_warned: set[str] = set()
 
 
 def current_name(name: str, source: str) -> str:
-    """The current name of a setting; prints a warning once per process for an old name.
+    """Returns the current name of a setting; warns about an old name once per process.
 
     Args:
-        name: the setting, without its section.
+        name: name of the setting, without its section.
         source: where the name was read, for the warning.
     """
     current = OLD_NAMES.get(name, name)
-    if current != name and name not in _noted:
-        _noted.add(name)
+    if current != name and name not in _warned:
+        _warned.add(name)
         log.warning(
             f"{source}: the setting {name} is now called {current}; the old name still works"
         )

@@ -1,4 +1,4 @@
-"""Checkpoints: round trip, another network's, places where one is looked for."""
+"""Checkpoints: round trip, checkpoints of different networks, paths of checkpoints."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from placements import APART
 from safetensors import safe_open
 
 
-def trained(**words: object) -> Net:
-    """A network with momentum, names and preprocessing."""
+def trained(**options: object) -> Net:
+    """Returns a network with momentum, class names and preprocessing."""
     data = tiny.data()
-    net = tiny.net(**words)  # type: ignore[arg-type]
+    net = tiny.net(**options)  # type: ignore[arg-type]
     net.class_names = data.classes
     net.preprocess = Preprocess(statistics(data.train), (8, 8), "centre", 0.02)
     images, labels = tiny.arrays(12)
@@ -35,7 +35,7 @@ def tensors(net: Net) -> dict[tuple[str, str], bytes]:
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp64"])
-def test_a_loaded_network_is_the_saved_one_to_the_last_bit(tmp_path: Path, precision: str) -> None:
+def test_a_loaded_network_equals_the_saved_one_to_the_bit(tmp_path: Path, precision: str) -> None:
     net = trained(seed=5, precision=precision)
     net.save(tmp_path / "net.safetensors")
     other = Net.load(tmp_path / "net.safetensors")
@@ -64,7 +64,7 @@ TOWERS = (
 )
 
 
-def test_a_network_trained_on_two_devices_goes_on_on_one(tmp_path: Path) -> None:
+def test_a_network_trained_on_two_devices_can_be_loaded_on_one(tmp_path: Path) -> None:
     net = Net(Description("towers", (3, 8, 8), 4, TOWERS), devices=APART)
     images, labels = tiny.arrays(12)
     floats = np.ascontiguousarray(images[:, :8, :8].transpose(0, 3, 1, 2), np.float32) / 64
@@ -103,10 +103,10 @@ def test_the_metadata_can_be_read_by_any_safetensors_reader(tmp_path: Path) -> N
     assert json.loads(metadata["network"])["versions"].keys() == {"alexnet_native", "numpy"}
 
 
-def with_layer(word: str, value: object, layer: int = 0) -> Description:
+def with_layer(attribute: str, value: object, layer: int = 0) -> Description:
     plain = tiny.description()
     layers = [dict(entry) for entry in plain.layers]
-    layers[layer][word] = value
+    layers[layer][attribute] = value
     return Description(
         plain.name, plain.input_shape, plain.classes, tuple(layers), plain.default_config
     )
@@ -115,14 +115,20 @@ def with_layer(word: str, value: object, layer: int = 0) -> Description:
 @pytest.mark.parametrize(
     ("other", "difference"),
     [
-        (tiny.description().with_classes(5), "fc2.weight is 4x96 there and 5x96 here"),
-        (with_layer("channels", 7), "conv1.weight is 6x3x3x3 there and 7x3x3x3 here"),
-        (with_layer("bias", False), "it has conv1.bias, which this network has not"),
-        (with_layer("name", "first"), "it has no first.weight"),
-        (with_layer("rate", 0.5, layer=3), "layer drop1 has rate = 0.2 there and 0.5 here"),
+        (tiny.description().with_classes(5), "fc2.weight is 4x96 in the checkpoint, 5x96 here"),
+        (with_layer("channels", 7), "conv1.weight is 6x3x3x3 in the checkpoint, 7x3x3x3 here"),
+        (
+            with_layer("bias", False),
+            "the checkpoint has conv1.bias, the current network does not",
+        ),
+        (with_layer("name", "first"), "the checkpoint has no first.weight"),
+        (
+            with_layer("rate", 0.5, layer=3),
+            "layer drop1 has rate = 0.2 in the checkpoint, 0.5 here",
+        ),
     ],
 )
-def test_a_checkpoint_of_another_network_is_refused_by_the_first_difference(
+def test_the_error_for_a_checkpoint_of_a_different_network_names_the_first_difference(
     tmp_path: Path, other: Description, difference: str
 ) -> None:
     trained().save(tmp_path / "f")
@@ -134,16 +140,16 @@ def test_a_checkpoint_of_another_network_is_refused_by_the_first_difference(
     assert tensors(net) == before
 
 
-def test_a_safetensors_file_of_someone_else_is_refused(tmp_path: Path) -> None:
+def test_a_safetensors_file_that_is_not_a_checkpoint_raises_an_error(tmp_path: Path) -> None:
     from safetensors.numpy import save_file
 
     save_file({"x": np.zeros(3, np.float32)}, tmp_path / "f")
-    with pytest.raises(CheckpointError, match="is no checkpoint that this version reads"):
+    with pytest.raises(CheckpointError, match="is not a checkpoint of alexnet-native that this"):
         checkpoint.load(tmp_path / "f")
 
 
 @pytest.mark.parametrize("key", ["network", "description", "progress"])
-def test_damaged_metadata_is_one_sentence(tmp_path: Path, key: str) -> None:
+def test_the_error_for_damaged_metadata_is_one_line(tmp_path: Path, key: str) -> None:
     path = tmp_path / "f"
     trained().save(path)
     data = path.read_bytes()
@@ -163,21 +169,21 @@ def test_a_checkpoint_is_found_by_file_link_and_folder(tmp_path: Path) -> None:
     file = folder / "step-00000003.safetensors"
     trained().save(file)
     (folder / "latest").symlink_to(file.name)
-    for place in (file, folder / "latest", folder, tmp_path / "run"):
-        assert checkpoint.load(place).step == 3
+    for path in (file, folder / "latest", folder, tmp_path / "run"):
+        assert checkpoint.load(path).step == 3
 
 
-def test_a_missing_checkpoint_is_said_by_its_place(tmp_path: Path) -> None:
+def test_the_error_for_a_missing_checkpoint_names_the_path(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"there is no checkpoint .*nothing"):
         checkpoint.load(tmp_path / "nothing")
-    with pytest.raises(CheckpointError, match=r"folder .* holds no checkpoint"):
+    with pytest.raises(CheckpointError, match=r"folder .* contains no checkpoint"):
         checkpoint.load(tmp_path)
     (tmp_path / "latest").symlink_to("step-00000009.safetensors")
     with pytest.raises(CheckpointError, match=r"points to step-00000009\.safetensors"):
         checkpoint.load(tmp_path)
 
 
-def test_statistics_of_other_types_are_stored_as_they_are(tmp_path: Path) -> None:
+def test_statistics_of_images_larger_than_the_crop_are_stored_whole(tmp_path: Path) -> None:
     net = tiny.net()
     wide = Statistics(
         np.ones((3, 10, 10), np.float32), np.zeros(3, np.float32), np.eye(3, dtype=np.float32)

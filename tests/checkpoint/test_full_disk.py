@@ -1,4 +1,4 @@
-"""A disk that is full stops a training with a sentence; what was whole stays whole."""
+"""A full disk ends a training run with an error message; existing checkpoints stay intact."""
 
 from __future__ import annotations
 
@@ -35,13 +35,14 @@ def test_the_last_good_checkpoint_stays_when_the_disk_is_full(
     if failing == 1:
         assert list(folder.iterdir()) == []
     else:
-        assert f"step-{5 * failing - 5:08d}.safetensors, is whole" in message
+        last = f"step-{5 * failing - 5:08d}.safetensors"
+        assert f"{last}; free some space and continue with --resume" in message
         assert checkpoint.load(tmp_path).step == 5 * failing - 5
     assert len(tiny.lines(tmp_path / "metrics.jsonl")) == 2 * failing
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
-def test_a_full_disk_under_the_log_is_a_sentence_too(
+def test_a_full_disk_under_the_log_ends_a_run_with_an_error_message(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = tmp_path / "metrics"

@@ -1,4 +1,4 @@
-"""The safetensors container: what the official reader sees, damage, atomic writing."""
+"""safetensors files: compatibility with the official reader, damaged files, atomic writing."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_the_official_reader_reads_names_shapes_types_and_bits(tmp_path: Path) -
         assert file.metadata()["format"] == "x 1"
 
 
-def test_reading_gives_what_was_written(tmp_path: Path) -> None:
+def test_a_file_can_be_read_back(tmp_path: Path) -> None:
     file = TensorFile(save(tmp_path / "f"))
     assert set(file.names) == TENSORS.keys()
     assert file.metadata == {"format": "x 1"}
@@ -51,25 +51,25 @@ def test_equal_contents_are_equal_files_aligned_for_memory_maps(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("keep", [0, 7, 8, 100, -1])
-def test_a_file_cut_short_is_damaged(tmp_path: Path, keep: int) -> None:
+def test_a_truncated_file_is_reported_as_damaged(tmp_path: Path, keep: int) -> None:
     path = save(tmp_path / "f")
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(CheckpointError, match="f is damaged"):
         TensorFile(path)
 
 
-def test_a_flipped_bit_is_found_in_the_tensor_that_has_it(tmp_path: Path) -> None:
+def test_a_flipped_bit_is_detected_when_its_tensor_is_read(tmp_path: Path) -> None:
     path = save(tmp_path / "f")
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.write_bytes(data)
     file = TensorFile(path)
     assert file.read("value/a").tobytes() == TENSORS["value/a"].tobytes()
-    with pytest.raises(CheckpointError, match="momentum/a differs from its checksum"):
+    with pytest.raises(CheckpointError, match="momentum/a does not match its checksum"):
         file.read("momentum/a")
 
 
-def test_a_missing_file_or_tensor_is_said_by_name(tmp_path: Path) -> None:
+def test_the_error_for_a_missing_file_or_tensor_names_it(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"there is no checkpoint .*nothing"):
         TensorFile(tmp_path / "nothing")
     with pytest.raises(CheckpointError, match="the tensor value/c is missing"):
@@ -77,7 +77,7 @@ def test_a_missing_file_or_tensor_is_said_by_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
-def test_a_failed_write_leaves_the_older_file_and_nothing_else(
+def test_a_failed_write_keeps_the_old_file_and_leaves_no_partial_file(
     tmp_path: Path, error: BaseException
 ) -> None:
     path = save(tmp_path / "f")
@@ -95,7 +95,7 @@ def test_a_failed_write_leaves_the_older_file_and_nothing_else(
     assert [entry.name for entry in tmp_path.iterdir()] == ["f"]
 
 
-def test_a_folder_that_does_not_exist_is_an_error_with_the_files_name(tmp_path: Path) -> None:
+def test_the_error_for_a_missing_folder_names_the_file(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as caught:
         save(tmp_path / "no" / "f")
     assert caught.value.filename == os.fspath(tmp_path / "no" / "f")

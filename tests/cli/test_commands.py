@@ -164,7 +164,7 @@ def test_the_default_run_folder_is_named_by_net_data_and_time(place: Path) -> No
 def test_a_run_is_replaced_only_when_asked(place: Path) -> None:
     words = ("train", "--net", "net.toml", "--data", "data.npz", "--steps", 1, "--out", "again")
     assert tiny.run(*words, cwd=place).returncode == 0
-    assert "already holds a run" in tiny.complaint(tiny.run(*words, cwd=place))
+    assert "already contains a run" in tiny.complaint(tiny.run(*words, cwd=place))
     assert tiny.run(*words, "--overwrite", cwd=place).returncode == 0
 
 

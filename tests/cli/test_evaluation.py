@@ -12,7 +12,7 @@ import tiny
 from alexnet_native import Net
 from alexnet_native.cli import main
 from alexnet_native.data.arrays import from_arrays
-from alexnet_native.net.metrics import score
+from alexnet_native.net.metrics import batch_sums
 from alexnet_native.recipes import read_recipe
 from alexnet_native.reports.predictions import Predictions
 from alexnet_native.training import fit, prepare
@@ -125,12 +125,12 @@ def test_files_of_an_evaluation_and_their_ensemble(capsys: pytest.CaptureFixture
     capsys.readouterr()
 
     parts = [Predictions.load(Path(f"{name}.npz")).probabilities for name in "ab"]
-    mean = score((3.0 * parts[0] + parts[1]) / 4, labels.astype(np.int32))
+    mean = batch_sums((3.0 * parts[0] + parts[1]) / 4, labels.astype(np.int32))
     words = ["ensemble", "a.npz", "b.npz", "--weights", "3,1", "--csv", "csv/both"]
     assert main(words) == 0
     first, _, _, *rows = capsys.readouterr().out.splitlines()
     assert first.startswith(f"21 images, 2 networks: loss {mean.mean_loss:.4f}, ")
-    alone = [percent(score(p, labels.astype(np.int32)).top1_error) for p in parts]
+    alone = [percent(batch_sums(p, labels.astype(np.int32)).top1_error) for p in parts]
     assert [row.split()[0] for row in rows[:2]] == ["a.npz", "b.npz"]
     assert [row.split()[-2] for row in rows[:3]] == [*alone, percent(mean.top1_error)]
     assert [row.split()[-2:] for row in rows[3:]] == [
@@ -155,7 +155,10 @@ def test_an_ensemble_of_different_lists_is_refused_in_a_sentence(
     capsys.readouterr()
     assert main(["ensemble", "val.npz", "train.npz"]) == 1
     [sentence] = capsys.readouterr().err.splitlines()
-    assert "train.npz is of another list of images than val.npz: it has 80 images" in sentence
+    assert (
+        "train.npz and val.npz are for different lists of images: in train.npz, there are 80"
+        in (sentence)
+    )
     assert main(["ensemble", "val.npz", "--weights", "1,2"]) == 1
     assert "1 weights above 0, not 1, 2" in capsys.readouterr().err
     with pytest.raises(SystemExit):

@@ -1,4 +1,4 @@
-"""Networks in bfloat16: what is rounded, what is not, and what a user sees of it (float32)."""
+"""Networks in bfloat16: weights and activations are rounded, the public API stays float32."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from alexnet_native.models import Description
 from helpers import held
 from safetensors import safe_open
 
-# In blocks of 16 channels and in planes, with every layer that stores something for later.
+# In blocks of 16 channels and in planes, with every layer that saves values for the backward pass.
 LAYERS = (
     {"name": "conv1", "type": "conv", "channels": 32, "kernel": 3, "pad": 1, "weight_std": 0.2},
     {"name": "relu1", "type": "relu"},
@@ -55,7 +55,7 @@ def test_updates_too_small_for_bfloat16_are_not_lost(device: str) -> None:
     assert net.get("fc.weight").item() == 1 + 64 * 2.0**-12
 
 
-def test_layers_read_the_weights_rounded_to_the_nearest_after_every_change(device: str) -> None:
+def test_layers_use_the_rounded_weights_after_every_change(device: str) -> None:
     net = one_weight(device)
     net.set_update("fc.weight", 1, 0, 0)
     image = np.ones((1, 1, 1, 1), np.float32)
@@ -77,7 +77,7 @@ def test_biases_are_not_rounded(device: str) -> None:
     assert net.features(image, "fc").item() == 2.25
 
 
-def test_what_a_user_gives_and_gets_is_float32() -> None:
+def test_inputs_and_outputs_of_the_api_are_float32() -> None:
     net = small()
     images, labels = batch()
     net.train_step(images, labels, lr=0.01)
@@ -94,7 +94,7 @@ def test_what_a_user_gives_and_gets_is_float32() -> None:
         net.native.predict(images.astype(np.float64))
 
 
-def test_training_follows_that_in_float32() -> None:
+def test_losses_are_close_to_those_of_float32() -> None:
     losses = {}
     for precision in ("fp32", "bf16"):
         net = small(precision)
@@ -142,7 +142,7 @@ def test_training_is_the_same_to_the_bit_for_any_number_of_threads() -> None:
     assert ends[0] == ends[1]
 
 
-def test_a_checkpoint_is_that_of_float32(tmp_path: Path) -> None:
+def test_checkpoints_have_the_types_and_shapes_of_float32(tmp_path: Path) -> None:
     files = {}
     for precision in ("fp32", "bf16"):
         net = tiny.net(precision=precision)
@@ -163,7 +163,7 @@ def test_a_checkpoint_is_that_of_float32(tmp_path: Path) -> None:
     assert files["bf16"] == files["fp32"]
 
 
-def test_half_the_memory_of_activations_and_two_bytes_more_for_a_weight() -> None:
+def test_activations_take_half_the_memory_and_each_weight_two_more_bytes() -> None:
     plans = {p: small(p).native.plan(64) for p in ("fp32", "bf16")}
     memory = {p: plan["memory"][0] for p, plan in plans.items()}
     shapes = [small().native.param_shape(n) for n in small().params if n.endswith("weight")]

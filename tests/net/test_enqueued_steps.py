@@ -1,4 +1,4 @@
-"""Steps that the host does not wait for: the same bits as steps that it waits for."""
+"""Enqueued steps, for which the host does not wait, equal blocking steps to the bit."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def bits(net: Net) -> list[bytes]:
     ]
 
 
-def waited_for(net: Net, precision: str = "fp32") -> list[float]:
+def blocking(net: Net, precision: str = "fp32") -> list[float]:
     losses = []
     for step, (images, labels) in enumerate(batches(precision)):
         if step == 4:
@@ -72,7 +72,7 @@ def enqueued(net: Net, precision: str = "fp32") -> list[float]:
         if step == 4:
             net.set_rates(0.01)
         enqueue(net, images, labels, step)
-        images[:] = 1e9  # it was copied
+        images[:] = 1e9  # the step has its own copy
         if net.native.waiting_steps == 2:
             losses.append(net.native.next_result().loss)
     losses.append(net.native.next_result().loss)
@@ -80,9 +80,9 @@ def enqueued(net: Net, precision: str = "fp32") -> list[float]:
     return losses
 
 
-def test_they_give_the_bits_of_steps_that_are_waited_for(device: str, precision: str) -> None:
+def test_enqueued_steps_equal_blocking_steps(device: str, precision: str) -> None:
     one, other = small(device, precision), small(device, precision)
-    assert enqueued(one, precision) == waited_for(other, precision)
+    assert enqueued(one, precision) == blocking(other, precision)
     assert bits(one) == bits(other)
 
 
@@ -91,14 +91,14 @@ def both(device: str) -> str:
     return f"{device},{kind}:{1 - int(index)}"
 
 
-def test_they_run_on_two_devices(device: str) -> None:
+def test_enqueued_steps_on_two_devices_equal_blocking_steps(device: str) -> None:
     one, other = small(both(device)), small(both(device))
-    assert enqueued(one) == waited_for(other)
+    assert enqueued(one) == blocking(other)
     assert bits(one) == bits(other)
 
 
 class Late:
-    """Reads the results of steps one late."""
+    """Reads each result one step late."""
 
     def __init__(self, net: Net) -> None:
         self.native = net.native
@@ -113,7 +113,7 @@ PARTS = ((0, 2), (2, 4), (4, 5))  # the five images of a batch in three parts
 
 
 @pytest.mark.parametrize("two", [False, True], ids=["one device", "two devices"])
-def test_parts_of_a_batch_give_the_bits_of_parts_that_are_waited_for(
+def test_enqueued_steps_in_parts_equal_blocking_steps_in_parts(
     device: str, precision: str, two: bool
 ) -> None:
     where = both(device) if two else device
@@ -130,7 +130,7 @@ def test_parts_of_a_batch_give_the_bits_of_parts_that_are_waited_for(
         waited.append(loss)
         other.native.update()
         enqueue(one, images, labels, step, parts=3)
-        images[:] = 1e9  # it was copied
+        images[:] = 1e9  # the step has its own copy
         late.read()
     late.read(leave=0)
     assert late.losses == waited
@@ -138,7 +138,7 @@ def test_parts_of_a_batch_give_the_bits_of_parts_that_are_waited_for(
 
 
 def records(count: int, seed: int) -> dict[str, Any]:
-    """What a loader gives for a device that augments: crops of 9x9 from 11x12."""
+    """A batch as the loader makes it for augmentation on the device: 9x9 crops of 11x12."""
     rng = np.random.default_rng(seed)
     return {
         "records": rng.integers(0, 256, (count, 11, 12, 2), dtype=np.uint8),
@@ -150,7 +150,7 @@ def records(count: int, seed: int) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("two", [False, True], ids=["one device", "two devices"])
-def test_images_that_the_device_augments_give_the_bits_of_those_that_are_waited_for(
+def test_enqueued_steps_with_augmentation_on_the_device_equal_blocking_steps(
     device: str, two: bool
 ) -> None:
     where = both(device) if two else device
@@ -158,7 +158,7 @@ def test_images_that_the_device_augments_give_the_bits_of_those_that_are_waited_
     mean = np.random.default_rng(1).uniform(90, 160, (2, 11, 12)).astype(np.float32)
     late, waited = Late(one), []
     for step in range(COUNT):
-        if step in (0, 3):  # while a step waits
+        if step in (0, 3):  # at step 3 another step is pending
             for net in (one, other):
                 net.native.set_mean(mean + step)
         count = 4 if step == 5 else 7
@@ -173,14 +173,16 @@ def test_images_that_the_device_augments_give_the_bits_of_those_that_are_waited_
         other.native.update()
         whole = _core.Batch.of_records(labels=labels, **raw)
         one.native.begin_step(whole, step=step, parts=2, overlap=True)
-        raw["records"][:] = 0  # it was copied
+        raw["records"][:] = 0  # the step has its own copy
         late.read()
     late.read(leave=0)
     assert late.losses == waited
     assert bits(one) == bits(other)
 
 
-def test_a_window_outside_its_record_is_refused_and_leaves_nothing_behind(device: str) -> None:
+def test_a_step_with_a_window_outside_its_record_raises_an_error_without_effects(
+    device: str,
+) -> None:
     one, other = small(device), small(device)
     raw = records(3, 0)
     raw["offsets"][1] = (0, 4)
@@ -188,10 +190,10 @@ def test_a_window_outside_its_record_is_refused_and_leaves_nothing_behind(device
         batch = _core.Batch.of_records(labels=np.zeros(3, np.int32), **raw)
         one.native.begin_step(batch, step=0, overlap=True)
     assert one.native.waiting_steps == 0
-    assert enqueued(one) == waited_for(other)
+    assert enqueued(one) == blocking(other)
 
 
-def test_an_evaluation_of_a_larger_batch_between_them_changes_nothing(device: str) -> None:
+def test_an_evaluation_of_a_larger_batch_between_steps_changes_nothing(device: str) -> None:
     one, other = small(device), small(device)
     images, labels = np.ones((40, 2, 9, 9), np.float32), np.zeros(40, np.int32)
     losses = []
@@ -200,10 +202,10 @@ def test_an_evaluation_of_a_larger_batch_between_them_changes_nothing(device: st
         one.native.evaluate(images[: 8 * (step % 3 + 1)], labels[: 8 * (step % 3 + 1)])
         losses.append(one.native.next_result().loss)
     one.set_rates(0.01)
-    assert losses[:4] == waited_for(other)[:4]
+    assert losses[:4] == blocking(other)[:4]
 
 
-def test_a_third_step_and_a_result_too_many_are_refused(device: str) -> None:
+def test_a_third_pending_step_and_a_result_without_a_step_raise_errors(device: str) -> None:
     net = small(device)
     (x, y), *_ = batches()
     with pytest.raises(ValueError, match="no step waits for its results to be read"):
@@ -215,23 +217,23 @@ def test_a_third_step_and_a_result_too_many_are_refused(device: str) -> None:
     assert net.native.next_result().images == 5
 
 
-def test_a_wrong_label_is_refused_and_leaves_nothing_behind(device: str) -> None:
+def test_a_step_with_a_wrong_label_raises_an_error_without_effects(device: str) -> None:
     one, other = small(device), small(device)
     (x, y), *_ = batches()
     with pytest.raises(ValueError, match=r"label 9 of image 0 is outside 0\.\.3"):
         enqueue(one, x, np.full_like(y, 9), 0)
     assert one.native.waiting_steps == 0
-    assert enqueued(one) == waited_for(other)
+    assert enqueued(one) == blocking(other)
 
 
-def test_a_network_may_go_while_steps_wait(device: str) -> None:
+def test_a_network_can_be_destroyed_while_a_step_is_pending(device: str) -> None:
     net = small(device)
     (x, y), *_ = batches()
     enqueue(net, x, y, 0)
 
 
 class Overlapping:
-    """A native network that says that its steps overlap, which they do on any device."""
+    """A native network whose steps overlap on any device."""
 
     overlaps = True
 
@@ -257,14 +259,14 @@ class Overlapping:
     ],
     ids=str,
 )
-def test_a_training_whose_losses_come_late_writes_the_same_files(
+def test_training_with_enqueued_steps_writes_the_same_files(
     tmp_path: Path, settings: dict[str, Any]
 ) -> None:
     images, labels = tiny.arrays(50)
     files = []
-    for name in ("waits", "late"):
+    for name in ("blocking", "enqueued"):
         net = tiny.net()
-        if name == "late":
+        if name == "enqueued":
             net.native = Overlapping(net.native)  # type: ignore[assignment]
         fit(net, (images, labels), out=tmp_path / name, epochs=2, batch_size=8, lr=0.01, **settings)
         lines = (tmp_path / name / "metrics.jsonl").read_text().splitlines()
@@ -272,7 +274,7 @@ def test_a_training_whose_losses_come_late_writes_the_same_files(
     assert files[0] == files[1]
 
 
-def test_devices_say_whether_they_gain_by_it(device: str) -> None:
+def test_steps_overlap_on_gpus_only(device: str) -> None:
     assert small(device).native.overlaps == device.startswith("cuda")
 
 
@@ -281,13 +283,13 @@ import sys
 sys.path[:0] = {path!r}
 import test_enqueued_steps as here
 one, other = here.small({devices!r}), here.small({devices!r})
-same = here.enqueued(one) == here.waited_for(other) and here.bits(one) == here.bits(other)
+same = here.enqueued(one) == here.blocking(other) and here.bits(one) == here.bits(other)
 print("same bits" if same else "other bits")
 """
 
 
 def in_a_process(devices: str, **variables: str) -> tuple[str, list[str]]:
-    """Whether enqueued and plain steps agree there, and the lines of its error output."""
+    """Compares enqueued and blocking steps in a new process; returns stdout and stderr lines."""
     code = GRAPH.format(path=sys.path, devices=devices)
     ran = subprocess.run(
         [sys.executable, "-c", code],
@@ -304,17 +306,17 @@ def simulated(device: str) -> str:
     for found in _core.devices():
         if found["name"] == device and "simulated" in found["description"]:
             return device
-    pytest.skip(f"{device} is not simulated: only the simulator refuses graphs when it is told to")
+    pytest.skip(f"{device} is not simulated: only the simulator can be made to refuse graphs")
 
 
 @pytest.mark.parametrize("two", [False, True], ids=["one device", "two devices"])
 @pytest.mark.parametrize("place", ["product", "end", "instantiate", "update", "launch"])
-def test_where_a_graph_fails_training_continues_without_it_and_says_so_once(
+def test_if_a_cuda_graph_fails_training_continues_without_it_and_logs_one_line(
     device: str, place: str, two: bool
 ) -> None:
     devices = both(simulated(device)) if two else simulated(device)
-    said, lines = in_a_process(devices, ALEXNET_SIM_GRAPH_FAILS=place)
-    assert said == "same bits"
+    output, lines = in_a_process(devices, ALEXNET_SIM_GRAPH_FAILS=place)
+    assert output == "same bits"
     (line,) = lines
     assert line.startswith("alexnet-native: the training step could not be captured or launched")
     assert line.endswith(": training continues without one")
@@ -322,13 +324,13 @@ def test_where_a_graph_fails_training_continues_without_it_and_says_so_once(
         assert re.search(r"\([\w/]+ on cuda:\d: cublas\w+ failed: ", line)
 
 
-@pytest.mark.parametrize("overlap", [False, True], ids=["waited for", "enqueued"])
-def test_a_step_that_fails_can_be_made_again(
+@pytest.mark.parametrize("overlap", [False, True], ids=["blocking", "enqueued"])
+def test_a_failed_step_can_be_repeated(
     device: str, overlap: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ALEXNET_CUDA_GRAPH", "0")  # with a graph the failure only ends the capture
     want = small(simulated(device))
-    waited_for(want)
+    blocking(want)
     failures = 0
     for product in range(1000):
         net = small(device)
@@ -359,6 +361,6 @@ def one_step(net: Net, images: np.ndarray, labels: np.ndarray, step: int, overla
     net.native.next_result()
 
 
-def test_graphs_can_be_switched_off(device: str) -> None:
+def test_cuda_graphs_can_be_disabled(device: str) -> None:
     off = in_a_process(device, ALEXNET_CUDA_GRAPH="0", ALEXNET_SIM_GRAPH_FAILS="end")
     assert off == ("same bits", [])

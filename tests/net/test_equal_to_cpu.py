@@ -1,4 +1,4 @@
-"""Every placement under test computes what the CPU does: gradients, ten losses, predictions."""
+"""Gradients, ten losses and predictions on all tested placements are close to those of the CPU."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from placements import FIRST, TOWERS
 from tiny_nets import batch, two_towers
 
 STEPS, IMAGES = 10, 6
-# Relative to the largest value: sums in another order, ten updates long.
+# Relative to the largest value: the order of sums differs, over ten updates.
 TOLERANCE = {"fp32": 1e-5, "fp64": 1e-12}
 each_placement = pytest.mark.parametrize("devices", [(FIRST,), *TOWERS], ids=",".join)
 each_precision = pytest.mark.parametrize("precision", list(TOLERANCE))
@@ -30,7 +30,7 @@ def gradients(net: Net, precision: str) -> dict[str, NDArray[Any]]:
 
 @each_placement
 @each_precision
-def test_gradients_are_the_cpus(devices: tuple[str, ...], precision: str) -> None:
+def test_gradients_are_those_of_the_cpu(devices: tuple[str, ...], precision: str) -> None:
     want = gradients(network(("cpu:0",), precision), precision)
     got = gradients(network(devices, precision), precision)
     for name, value in want.items():
@@ -40,10 +40,10 @@ def test_gradients_are_the_cpus(devices: tuple[str, ...], precision: str) -> Non
 
 @each_placement
 @each_precision
-def test_ten_losses_and_the_answers_after_them_are_the_cpus(
+def test_ten_losses_and_the_predictions_after_them_are_those_of_the_cpu(
     devices: tuple[str, ...], precision: str
 ) -> None:
-    nets = [network(places, precision) for places in (devices, ("cpu:0",))]
+    nets = [network(names, precision) for names in (devices, ("cpu:0",))]
     for step in range(STEPS):
         images, labels = batch(IMAGES, seed=step)
         got, want = (

@@ -1,4 +1,4 @@
-"""The values that parameters begin with: drawn on several threads, the same for any number."""
+"""Initial parameters do not depend on the number of threads that draw them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 import reference
 from alexnet_native import _core
 
-# More weights than are drawn at a time (2^22), and not a multiple of anything.
+# More weights than are drawn at a time (2^22), and not a multiple of a power of two.
 FEATURES, CHANNELS = 2101, 2113
 LAYERS: list[dict[str, Any]] = [
     {"name": "fc1", "type": "dense", "channels": CHANNELS, "weight_std": 0.02, "bias_value": 0.5},
@@ -30,15 +30,15 @@ def digests(net: _core.Network) -> dict[str, str]:
     return {n: hashlib.sha256(net.get(n).tobytes()).hexdigest() for n in net.param_names()}
 
 
-def test_they_are_the_same_bits_for_any_number_of_threads(device: str, precision: str) -> None:
+def test_initial_values_are_equal_for_any_number_of_threads(device: str, precision: str) -> None:
     want = digests(network(device, precision, 1))
     for threads in (2, 3, 7):
         assert digests(network(device, precision, threads)) == want
 
 
 @pytest.mark.parametrize("index", [0, 1, 2, 2**15 - 1, 2**22 - 1, 2**22, 2**22 + 5, -2, -1])
-def test_they_are_normal_draws_by_seed_name_and_index(device: str, index: int) -> None:
-    """Box and Muller's formula on two uniforms of Philox."""
+def test_initial_values_are_normal_draws_by_seed_name_and_index(device: str, index: int) -> None:
+    """The Box-Muller transform of two uniform numbers from Philox."""
     weight = network(device, "fp64", 2).get("fc1.weight").ravel()
     at = index % weight.size
     first = at // 2 * 2
@@ -51,5 +51,5 @@ def test_they_are_normal_draws_by_seed_name_and_index(device: str, index: int) -
     assert weight[at] == pytest.approx(want, rel=1e-12)
 
 
-def test_a_parameter_without_deviation_is_constant(device: str) -> None:
+def test_a_parameter_without_a_standard_deviation_is_constant(device: str) -> None:
     np.testing.assert_array_equal(network(device, "fp32", 2).get("fc1.bias"), np.float32(0.5))

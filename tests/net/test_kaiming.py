@@ -1,4 +1,4 @@
-"""Initial weights by the size of the layers."""
+"""Initial weights scaled by the size of the layers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LAYERS = (
 )
 
 
-def test_the_deviation_follows_the_inputs_of_a_unit_and_biases_are_0() -> None:
+def test_the_standard_deviation_depends_on_fan_in_and_biases_are_0() -> None:
     network = with_kaiming_weights(Description("x", (4, 6, 6), 300, LAYERS))
     # conv: 2 of 4 channels, 3 x 3. local: 200 channels, 2 x 2. fc: 8 x 3 x 3.
     inputs = {"conv": 2 * 9, "local": 200 * 4, "fc": 8 * 9}
@@ -31,13 +31,13 @@ def test_the_deviation_follows_the_inputs_of_a_unit_and_biases_are_0() -> None:
         if layer["name"] in inputs:
             want = math.sqrt(2 / inputs[layer["name"]])
             assert layer["weight_std"] == pytest.approx(want, rel=1e-12)
-            # 3,600 draws or more: the deviation of a sample is within 5 % of the true one.
+            # 3,600 draws or more: the sample deviation is within 5 % of the true one.
             weight = net.params[f"{layer['name']}.weight"]
             assert weight.std() == pytest.approx(want, rel=0.05)
     assert not net.params["conv.bias"].any()
 
 
-def test_a_run_with_it_records_the_deviations(tmp_path: Path) -> None:
+def test_the_net_toml_of_a_run_contains_the_standard_deviations(tmp_path: Path) -> None:
     given = {
         "net": str(tiny.write_net(tmp_path / "net.toml")),
         "data": str(tiny.write_npz(tmp_path / "data.npz")),

@@ -1,6 +1,6 @@
-"""NCCL sums the gradients of replicas on GPUs; on simulated ones tests/cuda_sim/fake_nccl.cpp does.
+"""NCCL sums the gradients of replicas on GPUs; tests/cuda_sim/fake_nccl.cpp on simulated GPUs.
 
-Everything runs in processes of their own: a library is opened once, and stays.
+Each case runs in its own process, because a library stays loaded once it has been opened.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ def train(communicator, devices, precision):
     net = Net(two_towers(), devices=devices, replicas=2, seed=2, precision=precision,
               communicator=communicator)
     rng = np.random.default_rng(1)
-    said = []
+    losses = []
     for count in (7, 6, 1, 7):
         images = rng.normal(0, 1, (count, *INPUT))
         labels = rng.integers(0, CLASSES, count)
-        said.append(net.train_step(images, labels, lr=0.02, weight_decay=0.01).loss)
-    return net, said + [value.tobytes() for value in net.params.values()]
+        losses.append(net.train_step(images, labels, lr=0.02, weight_decay=0.01).loss)
+    return net, losses + [value.tobytes() for value in net.params.values()]
 """
 
 SAME_BITS = """
@@ -85,7 +85,7 @@ def with_nccl(code: str, **environment: str) -> subprocess.CompletedProcess[str]
 
 
 @on_two_gpus
-def test_two_replicas_have_the_bits_of_the_built_in_communicator() -> None:
+def test_nccl_and_the_built_in_communicator_give_equal_bits() -> None:
     done = with_nccl(SAME_BITS, ALEXNET_SIM_LEAKS="1")
     if "NCCL cannot be used" in done.stderr and not FAKE.exists():
         pytest.skip(tiny.complaints(done.stderr).splitlines()[-1])
@@ -95,7 +95,7 @@ def test_two_replicas_have_the_bits_of_the_built_in_communicator() -> None:
 
 
 @on_two_simulated_gpus
-def test_devices_names_its_version_or_what_is_missing() -> None:
+def test_the_devices_command_shows_the_version_or_what_is_missing() -> None:
     main = "import sys; from alexnet_native.cli import main; sys.exit(main(['devices']))"
     there = with_nccl(main).stdout
     assert "nccl      NCCL 2.28.9, for --replicas with --communicator nccl" in there
@@ -107,16 +107,16 @@ def test_devices_names_its_version_or_what_is_missing() -> None:
 
 
 @on_two_simulated_gpus
-def test_where_it_is_missing_a_training_ends_with_one_sentence(tmp_path: Path) -> None:
+def test_without_nccl_training_ends_with_an_error_message(tmp_path: Path) -> None:
     tiny.write_net(tmp_path / "net.toml")
     done = run(
         MISSING, "train", "--data", "demo", "--net", str(tmp_path / "net.toml"), "--devices",
         "cuda:0,cuda:1", "--replicas", "2", "--communicator", "nccl", "--out",
         str(tmp_path / "run"),
     )  # fmt: skip
-    said = tiny.complaint(done)
-    assert said.startswith("NCCL cannot be used: libnccl.so.2 cannot be opened (")
-    assert 'pip install "alexnet-native[cuda]", or use the communicator built-in' in said
+    message = tiny.complaint(done)
+    assert message.startswith("NCCL cannot be used: libnccl.so.2 cannot be opened (")
+    assert 'pip install "alexnet-native[cuda]", or use the communicator built-in' in message
     assert not (tmp_path / "run").exists()
 
 
@@ -137,7 +137,7 @@ except Exception as error:
 
 
 @on_two_simulated_gpus
-def test_the_stand_in_refuses_what_nccl_refuses() -> None:
+def test_the_fake_nccl_returns_the_error_codes_of_nccl() -> None:
     code = f"""
 import ctypes
 from alexnet_native import _core
@@ -151,7 +151,7 @@ assert nccl.ncclCommInitAll((ctypes.c_void_p * 2)(), 2, (ctypes.c_int * 2)(0, 7)
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_between_cpus_there_is_the_built_in_communicator_alone() -> None:
+def test_only_the_built_in_communicator_works_between_cpus() -> None:
     with pytest.raises(
         ModelError, match=r"no communicator 'nccl' between cpu:0, cpu:1: choose built-in"
     ):
@@ -159,6 +159,6 @@ def test_between_cpus_there_is_the_built_in_communicator_alone() -> None:
     Net(two_towers(), devices="cpu:0", communicator="nccl")  # nothing is summed
 
 
-def test_devices_lists_communicators_of_back_ends_that_work() -> None:
+def test_communicators_lists_those_of_available_back_ends() -> None:
     known = {one["name"] for one in _core.communicators()}
     assert known == ({"nccl"} if "cuda:0" in {d["name"] for d in _core.devices()} else set())

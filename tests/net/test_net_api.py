@@ -1,4 +1,4 @@
-"""Net as a Python user meets it: steps, answers, parameters, files, and sentences for mistakes."""
+"""The public class Net: steps, predictions, parameters and files."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 from alexnet_native import Net, _core
-from alexnet_native.net.metrics import score
+from alexnet_native.net.metrics import batch_sums
 from placements import APART, TOGETHER
 from tiny_nets import CLASSES, HEIGHT, INPUT, WIDTH, batch, mean_image, photos, two_towers
 
 
-def test_a_step_reports_the_mean_loss_and_hits_of_the_batch() -> None:
+def test_a_step_returns_the_mean_loss_and_the_number_of_correct_images() -> None:
     images, labels = batch(7)
     net = Net(two_towers(drop6={"rate": 0.0}, drop7={"rate": 0.0}), seed=1)
     probabilities = net.predict(images)
@@ -25,7 +25,7 @@ def test_a_step_reports_the_mean_loss_and_hits_of_the_batch() -> None:
     assert progress.correct == (probabilities.argmax(axis=1) == labels).sum()
 
 
-def test_a_step_is_the_papers_update_with_each_layers_rule() -> None:
+def test_a_step_is_the_papers_update_with_the_rates_of_each_layer() -> None:
     images, labels = batch(5)
     net = Net(two_towers(conv2={"weight_decay": 0.5, "weight_lr": 3.0}), seed=1, precision="fp64")
     before = dict(net.params.items())
@@ -47,7 +47,7 @@ def test_a_step_is_the_papers_update_with_each_layers_rule() -> None:
             np.testing.assert_allclose(net.params[name], before[name], rtol=0, atol=1e-13)
 
 
-def test_a_frozen_layer_and_a_bias_rate_of_its_own() -> None:
+def test_frozen_layers_and_biases_with_a_rate_of_0_do_not_change() -> None:
     images, labels = batch(5)
     net = Net(two_towers(), seed=1)
     before = dict(net.params.items())
@@ -57,14 +57,14 @@ def test_a_frozen_layer_and_a_bias_rate_of_its_own() -> None:
         assert moved == (name.endswith("weight") and not name.startswith("conv1")), name
 
 
-def test_equal_seeds_give_equal_nets_and_other_seeds_others() -> None:
+def test_nets_are_equal_if_and_only_if_their_seeds_are_equal() -> None:
     images, labels = batch(5)
     nets = [Net(two_towers(), seed=seed) for seed in (1, 1, 2)]
     losses = [[net.train_step(images, labels, lr=0.1).loss for _ in range(3)] for net in nets]
     assert losses[0] == losses[1] != losses[2]
 
 
-def test_bytes_are_cropped_at_the_centre_minus_the_mean_and_floats_are_taken_as_they_are() -> None:
+def test_uint8_images_are_cropped_and_the_mean_is_subtracted_but_floats_are_unchanged() -> None:
     net = Net(two_towers(), seed=1)
     net.preprocess = mean_image()
     images = photos(3)
@@ -83,7 +83,7 @@ def test_without_a_mean_mid_grey_is_subtracted() -> None:
     np.testing.assert_array_equal(net.predict(images), net.predict(floats))
 
 
-def test_other_float_types_and_strides_are_converted() -> None:
+def test_images_of_any_float_type_and_memory_order_are_converted() -> None:
     net = Net(two_towers(), seed=1)
     images, _ = batch(4)
     want = net.predict(images)
@@ -104,7 +104,7 @@ def test_ten_views_average_the_probabilities() -> None:
     assert result.top1_error == (want.argmax(axis=1) != labels).mean()
 
 
-def test_an_evaluation_in_parts_is_the_evaluation_of_the_whole() -> None:
+def test_an_evaluation_in_parts_equals_that_of_all_images_at_once() -> None:
     net = Net(two_towers(), seed=1)
     images, labels = batch(150)
     probabilities = np.concatenate([net.predict(images[:75]), net.predict(images[75:])])
@@ -116,9 +116,9 @@ def test_an_evaluation_in_parts_is_the_evaluation_of_the_whole() -> None:
     assert result.top5_error == pytest.approx(0, abs=1e-12)
 
 
-def test_a_constant_predictor_scores_one_in_classes() -> None:
+def test_the_accuracy_of_a_constant_predictor_is_one_over_the_number_of_classes() -> None:
     labels = np.arange(8, dtype=np.int32)
-    sums = score(np.full((8, 1000), 1e-3), labels)
+    sums = batch_sums(np.full((8, 1000), 1e-3), labels)
     assert sums.top1 / 8 == pytest.approx(1 / 1000) and sums.top5 / 8 == pytest.approx(5 / 1000)
     net = Net(two_towers(fc8={"weight_std": 0.0}))
     images, _ = batch(10)
@@ -127,13 +127,13 @@ def test_a_constant_predictor_scores_one_in_classes() -> None:
     assert result.loss == pytest.approx(np.log(CLASSES))
 
 
-def test_a_score_that_ties_with_others_is_shared() -> None:
+def test_a_tied_label_counts_as_a_fraction() -> None:
     rows = np.array([[4.0, 3, 3, 3, 0, 0], [3, 3, 1, 0, 0, 0]]) / 10
-    first = score(rows[:1], np.array([1], np.int32))
+    first = batch_sums(rows[:1], np.array([1], np.int32))
     assert (first.top1, first.top5) == (0.0, 1.0)
-    second = score(rows[1:], np.array([0], np.int32))
+    second = batch_sums(rows[1:], np.array([0], np.int32))
     assert (second.top1, second.top5) == (0.5, 1.0)
-    third = score(rows[1:], np.array([5], np.int32))
+    third = batch_sums(rows[1:], np.array([5], np.int32))
     assert (third.top1, third.top5) == (0.0, pytest.approx(2 / 3))
 
 
@@ -153,7 +153,7 @@ def test_parameters_are_read_and_written_as_arrays() -> None:
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp64"])
-def test_parameters_take_numbers_of_any_type_and_layout(precision: str) -> None:
+def test_parameters_can_be_set_to_numbers_of_any_type_and_layout(precision: str) -> None:
     net = Net(two_towers(), precision=precision)
     for value in (np.arange(8), np.arange(8, dtype=np.float32), np.arange(16.0)[::2] / 2):
         net.params["conv1.bias"] = value
@@ -170,7 +170,7 @@ def test_parameters_can_be_copied_to_another_net() -> None:
     np.testing.assert_allclose(one.predict(images), two.predict(images), rtol=1e-5)
 
 
-def test_a_saved_net_is_rebuilt_from_its_file_alone(tmp_path: Path) -> None:
+def test_a_saved_net_can_be_loaded_from_its_file_alone(tmp_path: Path) -> None:
     images, labels = batch(6)
     net = Net(two_towers(), seed=4)
     net.preprocess, net.class_names = mean_image(), ("a", "b", "c", "d", "e")
@@ -181,7 +181,7 @@ def test_a_saved_net_is_rebuilt_from_its_file_alone(tmp_path: Path) -> None:
     assert again.description == net.description
     assert (again.step, again.seed, again.class_names) == (1, 4, net.class_names)
     np.testing.assert_array_equal(again.predict(photos(2)), net.predict(photos(2)))
-    # Momentum and the masks go on as well.
+    # Momentum and dropout masks continue too.
     assert again.train_step(images, labels, lr=0.1) == net.train_step(images, labels, lr=0.1)
     for name, value in net.params.items():
         np.testing.assert_array_equal(again.params[name], value)
@@ -195,26 +195,26 @@ def test_a_saved_net_can_be_loaded_onto_two_devices(tmp_path: Path) -> None:
     np.testing.assert_allclose(two.predict(images), net.predict(images), rtol=1e-5)
 
 
-def test_threads_may_share_a_net() -> None:
+def test_several_threads_can_use_one_net() -> None:
     net = Net(two_towers(), seed=1)
     images, _ = batch(8)
     want = net.predict(images)
-    answers: list[Any] = []
+    results: list[Any] = []
 
-    def ask() -> None:
+    def predict() -> None:
         for _ in range(20):
-            answers.append(net.predict(images))
+            results.append(net.predict(images))
 
-    askers = [threading.Thread(target=ask) for _ in range(4)]
-    for asker in askers:
-        asker.start()
-    for asker in askers:
-        asker.join()
-    assert len(answers) == 80
-    assert all(np.array_equal(answer, want) for answer in answers)
+    threads = [threading.Thread(target=predict) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(results) == 80
+    assert all(np.array_equal(result, want) for result in results)
 
 
-def test_a_net_says_what_it_is() -> None:
+def test_repr_shows_name_shape_classes_and_devices() -> None:
     assert repr(Net(two_towers(), devices="cpu:0")) == (
         "<Net tiny: 3 x 26 x 26 to 5 classes, on cpu:0>"
     )

@@ -1,4 +1,4 @@
-"""Batches in memory that the device reaches: the same bits, no copy, kept while they are read."""
+"""Batches in pinned memory: equal results, no copy, and alive while the device reads them."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ IS_SIMULATED = any("simulated" in device["description"] for device in _core.devi
 
 def cuda(device: str) -> str:
     if not device.startswith("cuda"):
-        pytest.skip(f"{device} is no CUDA device: its uploads copy at once")
+        pytest.skip(f"{device} is not a CUDA device: its uploads copy immediately")
     return device
 
 
 def simulated(device: str) -> str:
     if not IS_SIMULATED:
-        pytest.skip("only the simulator sees it")
+        pytest.skip("only the simulator detects this")
     return cuda(device)
 
 
 @pytest.mark.parametrize("shape", [7, (), (0, 3), (2, 3, 5), np.int64(4)])
 @pytest.mark.parametrize("dtype", [np.uint8, np.int32, "float32", np.float64])
-def test_it_is_an_array_like_any_other(device: str, shape: Any, dtype: Any) -> None:
+def test_a_pinned_array_is_an_ordinary_numpy_array(device: str, shape: Any, dtype: Any) -> None:
     array = pinned_empty(shape, dtype, device=device)
     like = np.empty(shape, dtype)
     assert (array.shape, array.dtype) == (like.shape, like.dtype)
@@ -47,22 +47,22 @@ def test_it_is_an_array_like_any_other(device: str, shape: Any, dtype: Any) -> N
     assert alexnet_native.pinned_empty is pinned_empty
 
 
-def test_what_cannot_be_is_refused(device: str) -> None:
+def test_wrong_arguments_raise_errors(device: str) -> None:
     with pytest.raises(ValueError, match=r"a shape must not be negative, got \(2, -1\)"):
         pinned_empty((2, -1), device=device)
-    with pytest.raises(ValueError, match="an array of object cannot lie in pinned memory"):
+    with pytest.raises(ValueError, match="an array of object cannot be in pinned memory"):
         pinned_empty(2, object, device=device)
     with pytest.raises(_core.UnavailableError):
         pinned_empty(2, device="cuda:77")
 
 
 @pytest.mark.skipif("san.so" in os.environ.get("LD_PRELOAD", ""), reason="it ends the process")
-def test_more_than_the_host_has_is_a_sentence(device: str) -> None:
+def test_an_array_larger_than_the_memory_raises_device_error(device: str) -> None:
     with pytest.raises(_core.DeviceError, match=r"use a smaller batch|cudaMallocHost failed"):
         pinned_empty(1 << 60, np.uint8, device=device)
 
 
-def test_a_cpu_needs_no_copy_of_what_is_there() -> None:
+def test_pinned_like_returns_the_array_itself_without_a_gpu() -> None:
     array = np.arange(4)
     assert pinned_like(array, ["cpu:0", "cpu:1"]) is array
 
@@ -77,7 +77,9 @@ def late_losses(net: Net, given: list[tuple[Any, Any]]) -> list[float]:
 
 
 @pytest.mark.parametrize("two", [False, True], ids=["one device", "two devices"])
-def test_they_give_the_bits_of_ordinary_ones(device: str, precision: str, two: bool) -> None:
+def test_pinned_and_pageable_batches_give_equal_bits(
+    device: str, precision: str, two: bool
+) -> None:
     where = both(device) if two else device
     one, other = small(where, precision), small(where, precision)
     ordinary = batches(precision)
@@ -86,7 +88,7 @@ def test_they_give_the_bits_of_ordinary_ones(device: str, precision: str, two: b
     assert bits(one) == bits(other)
 
 
-def test_two_that_take_turns_give_the_same(device: str) -> None:
+def test_two_alternating_pinned_batches_give_equal_bits(device: str) -> None:
     one, other = small(device), small(device)
     turns = [
         (pinned_empty((5, 2, 9, 9), device=device), pinned_empty(5, np.int32, device=device))
@@ -95,14 +97,14 @@ def test_two_that_take_turns_give_the_same(device: str) -> None:
     late = Late(one)
     for step, batch in enumerate(batches()):
         for to, value in zip(turns[step % 2], batch, strict=True):
-            to[...] = value  # the result of the step before the last is read
+            to[...] = value  # the result of the step before the last has been read
         enqueue(one, *turns[step % 2], step)
         late.read()
     late.read(leave=0)
     assert late.losses == late_losses(other, batches())
 
 
-def test_parts_of_one_and_records_give_the_same(device: str) -> None:
+def test_pinned_batches_in_parts_and_pinned_records_give_equal_bits(device: str) -> None:
     one, other = small(device), small(device)
     (images, labels), *_ = batches()
     raw = records(5, 1)
@@ -122,7 +124,7 @@ def test_parts_of_one_and_records_give_the_same(device: str) -> None:
 
 
 class Memory(np.ndarray):
-    """An array that weak references can watch."""
+    """An array with weak references."""
 
 
 def watched(device: str) -> tuple[Any, Any, weakref.ref[Any]]:
@@ -131,7 +133,7 @@ def watched(device: str) -> tuple[Any, Any, weakref.ref[Any]]:
     return images, y, weakref.ref(images)
 
 
-def test_a_step_keeps_them_until_its_result_is_read(device: str) -> None:
+def test_a_step_keeps_its_arrays_alive_until_its_result_is_read(device: str) -> None:
     net = small(cuda(device))
     images, y, alive = watched(device)
     enqueue(net, images, y, 0)
@@ -142,7 +144,7 @@ def test_a_step_keeps_them_until_its_result_is_read(device: str) -> None:
     assert alive() is None
 
 
-def test_a_step_on_a_cpu_keeps_nothing() -> None:
+def test_a_step_on_a_cpu_does_not_keep_its_arrays_alive() -> None:
     net = small("cpu:0")
     images, y, alive = watched("cpu:0")
     enqueue(net, images, y, 0)
@@ -151,7 +153,7 @@ def test_a_step_on_a_cpu_keeps_nothing() -> None:
     net.native.next_result()
 
 
-def test_a_step_that_fails_and_a_network_that_goes_give_them_back(device: str) -> None:
+def test_failed_steps_and_destroyed_networks_release_the_arrays(device: str) -> None:
     net = small(device)
     images, y, alive = watched(device)
     with pytest.raises(ValueError, match="label 9"):
@@ -174,7 +176,7 @@ def test_an_array_outlives_the_network(device: str) -> None:
     part[...] = 0
 
 
-def test_the_steps_of_bench_are_those_of_the_given_batch(device: str) -> None:
+def test_the_steps_of_bench_train_on_the_given_batch(device: str) -> None:
     one, other = small(device), small(device)
     (x, y), *_ = batches()
     steps = RepeatedStep(one, x, y)
@@ -204,23 +206,23 @@ images[...] = 7
 
 
 def run(text: str, *words: str, **environment: str) -> tuple[int, str, list[str]]:
-    """Exit code, output, and what was said beside the engine of convolutions."""
+    """Exit code, stdout, and the lines on stderr except those about convolution engines."""
     ran = subprocess.run(
         [sys.executable, "-c", text, *words],
         capture_output=True,
         text=True,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)} | environment,
     )
-    said = [line for line in ran.stderr.splitlines() if "using the engine gemm" not in line]
-    return ran.returncode, ran.stdout, said
+    lines = [line for line in ran.stderr.splitlines() if "using the engine gemm" not in line]
+    return ran.returncode, ran.stdout, lines
 
 
-def test_a_batch_that_is_written_to_too_early_is_seen(device: str) -> None:
-    code, _, said = run(CHANGED, simulated(device), "early")
+def test_the_simulator_detects_a_write_to_a_pinned_batch_that_is_in_use(device: str) -> None:
+    code, _, lines = run(CHANGED, simulated(device), "early")
     assert code != 0
-    assert "3240 bytes of pinned memory were changed before the host had waited" in said[0]
-    code, _, said = run(CHANGED, device, "when it was read")
-    assert (code, said) == (0, [])
+    assert "3240 bytes of pinned memory were changed before the host had waited" in lines[0]
+    code, _, lines = run(CHANGED, device, "after the result was read")
+    assert (code, lines) == (0, [])
 
 
 FULL = """
@@ -238,25 +240,25 @@ print(late_losses(small(sys.argv[1]), given))
 """
 
 
-def test_where_no_more_can_be_pinned_one_line_says_so_and_the_bits_are_the_same(
+def test_if_no_more_memory_can_be_pinned_one_line_is_logged_and_the_results_are_equal(
     device: str,
 ) -> None:
-    code, want, said = run(FULL, simulated(device))
-    assert (code, said) == (0, [])
-    for kib in ("0", "7"):  # none, or two batches
-        code, got, said = run(FULL, device, ALEXNET_SIM_PINNED_KIB=kib)
-        assert code == 0, said
+    code, want, lines = run(FULL, simulated(device))
+    assert (code, lines) == (0, [])
+    for kib in ("0", "7"):  # no batch, or two batches
+        code, got, lines = run(FULL, device, ALEXNET_SIM_PINNED_KIB=kib)
+        assert code == 0, lines
         assert got == want
-        (line,) = said
+        (line,) = lines
         assert line.startswith("alexnet-native: 1 MiB of host memory for cuda:")
         assert "could not be pinned: using ordinary memory" in line
 
 
 @pytest.mark.parametrize("settings", [{}, {"accumulate": 2}, {"augment": "device"}], ids=str)
-def test_a_training_uses_the_loaders_buffers_again_only_when_they_were_read(
+def test_training_reuses_a_buffer_of_the_loader_only_after_it_has_been_read(
     device: str, settings: dict[str, Any]
 ) -> None:
-    # The simulator ends the process where one is filled too early.
+    # The simulator ends the process if a buffer is filled too early.
     images, labels = tiny.arrays(200)
     ends = []
     for where in (device, "cpu:0"):

@@ -1,4 +1,4 @@
-"""Replicas of a network: one device's training up to the order of sums, and itself bit for bit."""
+"""Replicas train like one device up to the order of sums, and reproducibly to the bit."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from placements import DEVICES
 from safetensors.numpy import load_file
 from tiny_nets import CLASSES, INPUT, two_towers
 
-# A device for each of two replicas, of the kind that is tested.
+# A device for each of two replicas, of the kind under test.
 KIND = "cuda" if any(name.startswith("cuda") for name in DEVICES) else "cpu"
 PAIR = (f"{KIND}:0", f"{KIND}:1")
 
@@ -28,7 +28,7 @@ def cpus(count: int) -> tuple[str, ...]:
 
 
 def steps(net: Net, batches: tuple[int, ...] = (7, 7, 7, 1, 7)) -> list[float]:
-    """The losses of steps on batches of so many images."""
+    """Returns the losses of steps on batches with these numbers of images."""
     losses = []
     for index, count in enumerate(batches):
         rng = np.random.default_rng(index)
@@ -47,25 +47,25 @@ def weights(net: Net) -> dict[str, bytes]:
     [(2, PAIR), (2, ("cpu:0", "cpu:1", "cpu:2", "cpu:3")), (3, cpus(3)), (8, cpus(8))],
     ids=["two", "two of two towers", "three", "more than images"],
 )
-def test_replicas_train_as_one_device_does(replicas: int, devices: tuple[str, ...]) -> None:
+def test_replicas_train_like_one_device(replicas: int, devices: tuple[str, ...]) -> None:
     one = Net(two_towers(), devices=("cpu:0",), seed=2, precision="fp64")
     many = Net(two_towers(), devices=devices, replicas=replicas, seed=2, precision="fp64")
     for net in (one, many):
-        net.params.update({n: 3 * v for n, v in net.params.items()})  # every layer counts
+        net.params.update({n: 3 * v for n, v in net.params.items()})  # every layer matters
     assert_close(steps(many), steps(one), rel=1e-12)
     for name, value in one.params.items():
         assert_close(many.params[name], value, rel=1e-11)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_replicas_repeat_themselves_bit_for_bit(precision: str) -> None:
+def test_training_on_replicas_is_reproducible_to_the_bit(precision: str) -> None:
     where: dict[str, Any] = {"devices": PAIR, "replicas": 2, "precision": precision}
     first, again = Net(two_towers(), **where), Net(two_towers(), **where, threads=3)
     assert steps(first) == steps(again)
     assert weights(first) == weights(again)
 
 
-def test_a_frozen_layer_stays_and_the_others_move_alike() -> None:
+def test_frozen_layers_stay_unchanged_and_the_others_change_as_on_one_device() -> None:
     nets = [
         Net(two_towers(), devices=cpus(n), replicas=n, precision="fp64", seed=1) for n in (1, 2)
     ]
@@ -82,7 +82,7 @@ def test_a_frozen_layer_stays_and_the_others_move_alike() -> None:
         assert_close(nets[1].params[name], value, rel=1e-11)
 
 
-def test_all_replicas_answer() -> None:
+def test_predictions_of_replicas_are_those_of_one_device() -> None:
     one = Net(two_towers(), devices=PAIR[:1], seed=1)
     many = Net(two_towers(), devices=PAIR, replicas=2, seed=1)
     rng = np.random.default_rng(0)
@@ -112,7 +112,7 @@ def losses_of(run: Path) -> list[float]:
     return [line["loss"] for line in tiny.lines(run / "metrics.jsonl")]
 
 
-def test_a_training_on_replicas_has_the_losses_of_one_device(tmp_path: Path) -> None:
+def test_a_run_on_replicas_has_the_losses_of_one_device(tmp_path: Path) -> None:
     one = train(tmp_path, "one")
     two = train(tmp_path, "two", devices=PAIR, replicas=2)
     again = train(tmp_path, "again", devices=PAIR, replicas=2)
@@ -124,7 +124,7 @@ def test_a_training_on_replicas_has_the_losses_of_one_device(tmp_path: Path) -> 
     assert all(ours[name].tobytes() == theirs[name].tobytes() for name in theirs)
 
 
-def test_a_training_goes_on_with_another_number_of_replicas(tmp_path: Path) -> None:
+def test_a_run_can_be_resumed_with_another_number_of_replicas(tmp_path: Path) -> None:
     whole = train(tmp_path, "whole")
     run = train(tmp_path, "run", devices=PAIR, replicas=2, steps=3)
     resume(run, {"steps": 6, "devices": cpus(3), "replicas": 3}).trainer.run()
@@ -135,7 +135,7 @@ def test_a_training_goes_on_with_another_number_of_replicas(tmp_path: Path) -> N
     assert_close(list(steps_of.values()), list(wanted.values()), rel=1e-5)
 
 
-def test_a_recipe_is_followed_on_any_number_of_replicas(tmp_path: Path) -> None:
+def test_the_number_of_replicas_is_not_a_deviation_from_a_recipe(tmp_path: Path) -> None:
     net, data = tiny.write_net(tmp_path / "n.toml"), tiny.write_npz(tmp_path / "data.npz")
     recipe = parse_recipe("mine", f'[net]\nnet = "{net}"\n[training]\nlr = 0.02\n')
     setup = set_up({"data": str(data), "devices": cpus(2), "replicas": 2}, recipe)
@@ -143,7 +143,7 @@ def test_a_recipe_is_followed_on_any_number_of_replicas(tmp_path: Path) -> None:
     assert setup.followed.deviations(setup.config) == ()
 
 
-def test_images_that_are_not_finite_for_one_replica_end_the_training_of_all() -> None:
+def test_an_image_that_is_not_finite_in_one_replica_fails_the_step_of_all() -> None:
     net = Net(two_towers(), devices=PAIR, replicas=2)
     rng = np.random.default_rng(0)
     images, labels = rng.normal(0, 1, (6, *INPUT)), rng.integers(0, CLASSES, 6)
@@ -157,7 +157,7 @@ def test_images_that_are_not_finite_for_one_replica_end_the_training_of_all() ->
     for one in (net, fresh):
         one.train_step(images, labels, lr=0.01)
     assert weights(net) != before
-    assert weights(net) == weights(fresh)  # nothing is left of the failed step
+    assert weights(net) == weights(fresh)  # the failed step had no effect
 
 
 def test_steps_of_replicas_do_not_overlap() -> None:
@@ -174,18 +174,20 @@ def test_steps_of_replicas_do_not_overlap() -> None:
     [
         ("cpu:0,cpu:1,cpu:2", 2, "3 devices cannot be shared among 2 replicas"),
         ("cpu:0", 2, "1 devices cannot be shared among 2 replicas"),
-        ("cpu:0,cpu:0", 2, "cpu:0 is named for two replicas"),
-        ("cpu:0,cpu:1,cpu:1,cpu:2", 2, "cpu:1 is named for two replicas"),
+        ("cpu:0,cpu:0", 2, "cpu:0 is given for two replicas"),
+        ("cpu:0,cpu:1,cpu:1,cpu:2", 2, "cpu:1 is given for two replicas"),
         ("cpu:0,cpu:1", 0, "at least one replica, not 0"),
         ("cpu:0,cpu:1,cpu:2,cpu:3", 1, "one device or two, not 4"),
     ],
 )
-def test_devices_that_do_not_fit_are_a_sentence(devices: str, replicas: int, message: str) -> None:
+def test_a_wrong_number_of_devices_raises_an_error(
+    devices: str, replicas: int, message: str
+) -> None:
     with pytest.raises(ModelError, match=message):
         Net(two_towers(), devices=devices, replicas=replicas)
 
 
-def test_the_plan_names_the_gradients_and_the_memory_of_every_device() -> None:
+def test_describe_shows_the_gradients_and_the_memory_of_every_device() -> None:
     net = Net("alexnet", devices=cpus(4), replicas=2)
     net.set_rates(0.01)
     summary = net.describe(128)
@@ -195,7 +197,7 @@ def test_the_plan_names_the_gradients_and_the_memory_of_every_device() -> None:
     assert all(len(line) <= 100 for line in text.splitlines())
     memory = {row["device"]: row for row in summary["memory"]}
     assert list(memory) == list(cpus(4))
-    # Alone it would update at once and keep no gradients.
+    # Without `accumulates` a single replica updates immediately and keeps no gradients.
     one = Net("alexnet", devices=cpus(2)).native.plan(64, accumulates=True)
     for device, twin in (("cpu:0", "cpu:2"), ("cpu:1", "cpu:3")):
         alone = next(row for row in one["memory"] if row["device"] == device)
@@ -209,7 +211,7 @@ def test_the_plan_names_the_gradients_and_the_memory_of_every_device() -> None:
     assert repr(net).endswith("on cpu:0, cpu:1, cpu:2, cpu:3 (2 replicas)>")
 
 
-def test_a_profile_shows_what_reduces_the_gradients() -> None:
+def test_a_profile_contains_the_sums_of_gradients() -> None:
     net = Net(two_towers(), devices=cpus(2), replicas=2)
     steps(net, (4,))
     net.native.profile(True)

@@ -1,4 +1,4 @@
-"""The records of what the streams of a device did."""
+"""The profile of the tasks on a device's streams."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_a_step_is_recorded_task_by_task(device: str) -> None:
     starts = np.array([t["start_ns"] for t in tasks])
     ends = np.array([t["end_ns"] for t in tasks])
     assert (starts <= ends).all()
-    # A GPU's clock is read in steps of half a microsecond, from a point that the host takes late.
+    # A GPU's clock has a resolution of 0.5 us, and its origin is measured with a delay.
     slack = 0 if device.startswith("cpu") else 10**6
     assert (ends[:-1] <= starts[1:] + slack).all()
     assert before - slack <= starts[0]

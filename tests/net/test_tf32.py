@@ -1,4 +1,4 @@
-"""The precision tf32: float32 with a GPU's rounded products, refused where there are none."""
+"""The precision tf32: float32 with rounded products on tensor cores; not available on CPUs."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from alexnet_native import Net, _core
 LAYERS = [{"name": "fc", "type": "dense", "channels": 2}, {"name": "prob", "type": "softmax"}]
 
 
-def test_a_cpu_says_that_it_has_no_tensor_cores() -> None:
-    sentence = "tf32 needs a GPU with tensor cores, and cpu:1 is none: choose fp32 or bf16"
-    with pytest.raises(_core.UnavailableError, match=sentence):
+def test_tf32_on_a_cpu_raises_an_error() -> None:
+    message = "tf32 needs a GPU with tensor cores, and cpu:1 is none: choose fp32 or bf16"
+    with pytest.raises(_core.UnavailableError, match=message):
         _core.Network(LAYERS, (1, 1, 1), devices=("cpu:1",), precision="tf32")
-    with pytest.raises(_core.UnavailableError, match=sentence):
+    with pytest.raises(_core.UnavailableError, match=message):
         _core.LayerRunner("relu", {}, [(1, 1, 1, 1)], device="cpu:1", precision="tf32")
 
 
@@ -32,6 +32,6 @@ def test_values_stay_float32(device: str) -> None:
 
 def test_a_checkpoint_trained_in_tf32_loads_as_fp32(tmp_path: Path) -> None:
     net = tiny.net()
-    net.precision = "tf32"  # as on a GPU: it changes no value of the file
+    net.precision = "tf32"  # as on a GPU; the values in the file do not depend on it
     net.save(tmp_path / "net")
     assert Net.load(tmp_path / "net").precision == "fp32"

@@ -1,4 +1,4 @@
-"""Two towers: the same numbers on one device, on two, and as groups; and what crosses."""
+"""Two towers: equal results on one device, on two, and as groups; copies between devices."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def trained(
     return net, losses
 
 
-def test_two_devices_and_one_give_the_same_bits() -> None:
+def test_two_devices_and_one_give_equal_bits() -> None:
     one, losses = trained(TOGETHER)
     two, others = trained(APART)
     assert losses == others
@@ -39,7 +39,7 @@ def test_two_devices_and_one_give_the_same_bits() -> None:
 
 @pytest.mark.parametrize("devices", TOWERS, ids=",".join)
 @pytest.mark.parametrize(("precision", "rel"), [("fp32", 1e-5), ("fp64", 1e-13)])
-def test_towers_are_groups_up_to_the_order_of_sums(
+def test_towers_equal_groups_up_to_the_order_of_sums(
     devices: tuple[str, ...], precision: str, rel: float
 ) -> None:
     towers, losses = trained(devices, precision)
@@ -66,7 +66,7 @@ WIDE = tuple(
 
 
 @pytest.mark.parametrize("devices", TOWERS, ids=",".join)
-def test_what_a_cpu_has_in_blocks_of_channels_reaches_every_device(
+def test_values_in_blocks_of_channels_are_copied_to_every_device(
     devices: tuple[str, ...],
 ) -> None:
     images, labels = np.random.default_rng(1).normal(size=(4, 3, 9, 9)).astype(np.float32), [0, 3]
@@ -86,7 +86,7 @@ def test_the_number_of_threads_changes_nothing() -> None:
     assert all((one.params[name] == many.params[name]).all() for name in one.params)
 
 
-def test_features_of_a_split_layer_come_whole() -> None:
+def test_features_of_a_split_layer_contain_both_halves() -> None:
     images, _ = batch(2)
     towers, grouped = (Net(two_towers(), devices=d, seed=3) for d in (APART, (FIRST,)))
     for layer in ("norm1", "conv3", "pool4", "drop6", "fc8"):
@@ -95,9 +95,9 @@ def test_features_of_a_split_layer_come_whole() -> None:
         np.testing.assert_allclose(got, want, atol=1e-5 * np.abs(want).max(), err_msg=layer)
 
 
-def test_alexnet_moves_5725_hundredths_of_a_mib_between_devices_in_a_step_of_128() -> None:
+def test_alexnet_copies_57_25_mib_between_devices_in_a_step_of_128_images() -> None:
     plan = Net("alexnet", devices=TWO_CPUS).describe(128)
-    # Floats of an image that cross, one way (recipe, section 1.3); the last only to fc8's device.
+    # Floats copied per image in one direction; those of drop7 only to the device of fc8.
     one_way = {"pool2": 128 * 13 * 13, "pool5": 128 * 6 * 6, "drop6": 2048, "drop7": 2048}
     want = sorted(
         (f"{value}/{tower}", f"cpu:{tower}", f"cpu:{1 - tower}", 4 * 128 * floats)
@@ -112,7 +112,7 @@ def test_alexnet_moves_5725_hundredths_of_a_mib_between_devices_in_a_step_of_128
     assert plan["bytes_per_step"] / 2**20 == 57.25
 
 
-def test_the_top_may_be_on_the_other_device() -> None:
+def test_the_last_layers_can_be_placed_on_the_second_device() -> None:
     plan = Net("alexnet", devices=TWO_CPUS, top_device=1).describe(128)
     last = [layer for layer in plan["layers"] if layer["name"] in ("fc8", "prob")]
     assert [layer["device"] for layer in last] == ["cpu:1", "cpu:1"]
@@ -120,7 +120,7 @@ def test_the_top_may_be_on_the_other_device() -> None:
     assert plan["bytes_per_step"] == 60_030_976
 
 
-def test_on_one_device_nothing_crosses() -> None:
+def test_on_one_device_nothing_is_copied_between_devices() -> None:
     for devices in ((FIRST,), TOGETHER):
         plan = Net("alexnet", devices=devices).describe(8)
         assert plan["cross_edges"] == [] and plan["bytes_per_step"] == 0
@@ -128,13 +128,13 @@ def test_on_one_device_nothing_crosses() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["alexnet-2012", "alexnet-6conv"])
-def test_the_full_networks_halves_compute_what_the_groups_do(name: str) -> None:
+def test_the_towers_of_the_full_networks_equal_the_groups(name: str) -> None:
     images = np.random.default_rng(0).normal(0, 60, (2, 3, 224, 224)).astype(np.float32)
     nets = [Net(name, classes=10, devices=devices, seed=1) for devices in (APART, (FIRST,))]
     towers, grouped = (net.features(images, "fc8") for net in nets)
     assert np.abs(towers - grouped).max() <= 1e-5 * np.abs(grouped).max()
 
 
-def test_a_net_without_towers_refuses_two_devices() -> None:
+def test_a_net_without_towers_on_two_devices_raises_an_error() -> None:
     with pytest.raises(ModelError, match=r"no layers with towers = 2, so it runs on one device"):
         Net("alexnet-single", devices=TWO_CPUS)

@@ -1,4 +1,4 @@
-"""The paper's update, through a network of one weight."""
+"""The paper's update rule, with a network of one weight."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def one_layer(precision: str, device: str, classes: int = 1, features: int = 1) 
     return _core.Network(layers, (features, 1, 1), devices=(device,), precision=precision)
 
 
-def test_the_reference_gives_the_known_vector() -> None:
+def test_the_reference_matches_values_computed_by_hand() -> None:
     w, v = np.ones(1), np.zeros(1)
     for rate, want in zip(RATES, WEIGHTS, strict=True):
         w, v = reference.sgd(w, v, np.ones(1), lr=rate, momentum=0.9, decay=5e-4)
         assert w[0] == pytest.approx(want, abs=1e-9)
 
 
-def test_the_update_gives_the_known_vector(device: str, precision: str) -> None:
+def test_the_update_matches_values_computed_by_hand(device: str, precision: str) -> None:
     net = one_layer(precision, device)
     shape = net.param_shape("fc.weight")
     dtype = np.float64 if precision == "fp64" else np.float32
@@ -45,7 +45,7 @@ def test_the_update_gives_the_known_vector(device: str, precision: str) -> None:
         assert net.get("fc.weight", "gradient").item() == 0
 
 
-def test_many_weights_move_as_the_reference_says(device: str, precision: str) -> None:
+def test_updates_of_many_weights_match_the_reference(device: str, precision: str) -> None:
     net = one_layer(precision, device, classes=7, features=5)
     dtype = np.float64 if precision == "fp64" else np.float32
     w = normals(net.param_shape("fc.weight"))
@@ -74,7 +74,7 @@ def test_a_rate_of_zero_freezes_weights_and_momentum(device: str) -> None:
     assert net.get("fc.weight").item() == 2.0
 
 
-def test_an_untrained_constant_network_scores_one_and_five_in_classes(device: str) -> None:
+def test_the_accuracy_of_a_constant_network_is_k_over_the_number_of_classes(device: str) -> None:
     net = one_layer("fp64", device, classes=1000, features=3)
     net.set("fc.weight", "value", np.zeros(net.param_shape("fc.weight")))
     labels = np.arange(0, 1000, 8, dtype=np.int32)  # 125 images

@@ -1,4 +1,4 @@
-"""`describe`: a table for people and a dictionary for programs."""
+"""`describe`: the printed table and the dictionary."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from placements import APART
 from tiny_nets import two_towers
 
 
-def test_the_dictionary_is_json_and_has_what_programs_read() -> None:
+def test_the_dictionary_is_json_with_all_keys() -> None:
     summary = Net(two_towers(), devices="cpu:0,cpu:1").describe(16)
     again = json.loads(json.dumps(summary))
     assert again == summary
@@ -28,7 +28,7 @@ def test_the_dictionary_is_json_and_has_what_programs_read() -> None:
     assert again["bytes_per_step"] == sum(e["forward_bytes"] + e["backward_bytes"] for e in edges)
 
 
-def test_the_table_fits_100_columns_and_names_everything() -> None:
+def test_the_table_fits_100_columns_and_contains_all_layers_and_totals() -> None:
     for net in (Net("alexnet"), Net("alexnet", devices="cpu:0,cpu:1"), Net("cifar10-11pct")):
         summary = net.describe(128)
         text = str(summary)
@@ -40,13 +40,13 @@ def test_the_table_fits_100_columns_and_names_everything() -> None:
         assert f"{summary['parameters']:,}" in text and f"{summary['multiply_adds']:,}" in text
 
 
-def test_the_traffic_is_in_the_table() -> None:
+def test_the_table_contains_the_traffic_between_devices() -> None:
     text = str(Net("alexnet", devices="cpu:0,cpu:1").describe(128))
     assert "57.25 MiB between devices in each step" in text
     assert "between devices" not in str(Net("alexnet").describe(128))
 
 
-def test_the_copies_are_timed_when_it_is_asked_for(tmp_path: Path) -> None:
+def test_measure_times_the_copies_between_devices(tmp_path: Path) -> None:
     (tmp_path / "towers.toml").write_text(two_towers().to_toml())
     where = ("describe", "towers.toml", "--batch", 2, "--devices", ",".join(APART))
     plain = tiny.run(*where, cwd=tmp_path).stdout
@@ -84,6 +84,6 @@ def test_memory_grows_with_the_batch_and_with_training() -> None:
     assert activations(32, True) > activations(16, True) > activations(16, False)
 
 
-def test_an_empty_batch_is_refused() -> None:
+def test_an_empty_batch_raises_an_error() -> None:
     with pytest.raises(ValueError, match=r"batch"):
         Net(two_towers()).describe(0)

@@ -1,4 +1,4 @@
-"""The gradient check: a right backward passes, wrong ones are found."""
+"""The gradient check accepts correct gradients and detects wrong ones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tiny_nets import batch, two_towers
 
 
 class WrongBackward:
-    """The core, but with the gradients of another network: as if its backward had that mistake."""
+    """The core with the gradients of another network, which imitates an error in backward."""
 
     def __init__(self, right: Any, wrong: Any, wrong_step: int = 0) -> None:
         self._right, self._wrong, self._wrong_step = right, wrong, wrong_step
@@ -71,7 +71,7 @@ def test_networks_with_local_layers_and_the_full_alexnet_pass(name: str) -> None
     assert result.passed, str(result)
 
 
-def test_the_network_is_the_same_afterwards() -> None:
+def test_the_check_does_not_change_the_parameters() -> None:
     net = Net(two_towers(), precision="fp64", seed=2)
     before = dict(net.params.items())
     assert check(net).passed
@@ -79,20 +79,20 @@ def test_the_network_is_the_same_afterwards() -> None:
         np.testing.assert_array_equal(net.params[name], value)
 
 
-def test_masks_of_another_step_in_the_backward_pass_are_found() -> None:
+def test_dropout_masks_of_the_wrong_step_are_detected() -> None:
     assert not corrupted(wrong_step=1).passed
 
 
-def test_a_normalisation_of_a_slightly_wrong_alpha_is_found_below_it() -> None:
+def test_a_slightly_wrong_alpha_of_lrn_is_detected_in_earlier_layers() -> None:
     result = corrupted(norm2={"alpha": 0.4995})
     assert {"conv1.weight", "conv2.weight", "conv2.bias"} <= wrong_names(result)
 
 
-def test_a_normalisation_across_both_towers_is_found() -> None:
+def test_lrn_across_both_towers_is_detected() -> None:
     assert not corrupted(norm1={"groups": 1}).passed
 
 
-def test_a_wrong_pooling_window_is_found() -> None:
+def test_a_wrong_pooling_window_is_detected() -> None:
     assert not corrupted(pool4={"size": 2}).passed
 
 
@@ -111,7 +111,7 @@ def scaled(parameter: str, factor: float) -> GradientCheck:
     return check(net)
 
 
-def test_one_wrong_parameter_is_the_one_that_is_named() -> None:
+def test_the_report_names_the_parameter_with_a_wrong_gradient() -> None:
     result = scaled("conv3.weight", 1.0001)
     assert wrong_names(result) == {"conv3.weight"}
     assert "conv3.weight" in next(line for line in str(result).splitlines() if "WRONG" in line)
@@ -121,18 +121,18 @@ def test_one_wrong_parameter_is_the_one_that_is_named() -> None:
     assert [p["name"] for p in found["parameters"] if not p["passed"]] == ["conv3.weight"]
 
 
-def test_a_gradient_that_is_missing_or_far_too_large_is_found() -> None:
+def test_a_missing_or_far_too_large_gradient_is_detected() -> None:
     assert wrong_names(scaled("fc6.bias", 0.0)) == {"fc6.bias"}
     assert wrong_names(scaled("conv1.weight", 1e6)) == {"conv1.weight"}
 
 
-def test_a_parameter_that_the_loss_does_not_read_is_not_called_right() -> None:
+def test_a_parameter_that_does_not_affect_the_loss_fails_the_check() -> None:
     dead = two_towers(conv1={"bias_value": -1e6})
     result = check(Net(dead, precision="fp64", seed=2))
     assert "conv1.weight" in wrong_names(result)
     json.dumps(result.to_dict(), allow_nan=False)
 
 
-def test_single_precision_is_refused() -> None:
+def test_single_precision_raises_an_error() -> None:
     with pytest.raises(ModelError, match=r"needs precision 'fp64'"):
         check(Net(two_towers()))

@@ -1,4 +1,4 @@
-"""Probabilities in a file, averages of several, errors class by class: by NumPy and by hand."""
+"""Files of probabilities, their averages, and errors by class, compared with NumPy."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from alexnet_native.data import ArraySource
 from alexnet_native.errors import DataError
-from alexnet_native.net.metrics import score, top_k_accuracy
+from alexnet_native.net.metrics import batch_sums, top_k_accuracy
 from alexnet_native.reports.per_class import PerClass
 from alexnet_native.reports.predictions import Predictions, average, item_names
 
@@ -33,17 +33,17 @@ def predictions(seed: int = 0, images: int = 7) -> Predictions:
 
 
 @pytest.mark.parametrize("classes", [10, 1000])
-def test_a_constant_predictor_scores_exactly_its_share(classes: int) -> None:
+def test_the_accuracy_of_a_constant_predictor_is_exactly_k_over_classes(classes: int) -> None:
     constant = np.full((60, classes), 1 / classes, np.float32)
     labels = np.random.default_rng(0).integers(0, classes, 60, dtype=np.int32)
-    sums = score(constant, labels)
+    sums = batch_sums(constant, labels)
     assert sums.top1_error == pytest.approx(1 - 1 / classes, abs=1e-15)
     assert sums.top5_error == pytest.approx(1 - 5 / classes, abs=1e-15)
     mean = average([replace(predictions(), probabilities=constant[:7, :3])] * 3, names="abc")
     assert (top_k_accuracy(mean, np.zeros(7, np.int32), 1) == 1 / 3).all()
 
 
-def test_top_k_accuracy_ties_by_hand() -> None:
+def test_top_k_accuracy_of_ties_matches_values_computed_by_hand() -> None:
     p = np.array([[0.4, 0.4, 0.1, 0.1], [0.1, 0.5, 0.2, 0.2], [0.2, 0.2, 0.2, 0.4]])
     labels = np.array([0, 3, 1], np.int32)
     assert top_k_accuracy(p, labels, 1).tolist() == [0.5, 0.0, 0.0]
@@ -51,7 +51,7 @@ def test_top_k_accuracy_ties_by_hand() -> None:
     assert top_k_accuracy(p, labels, 5).tolist() == [1.0, 1.0, 1.0]
 
 
-def test_predictions_survive_their_file(tmp_path: Path) -> None:
+def test_predictions_can_be_written_and_read_back(tmp_path: Path) -> None:
     written = predictions()
     written.save(tmp_path / "any name")
     read = Predictions.load(tmp_path / "any name")
@@ -64,7 +64,7 @@ def test_predictions_survive_their_file(tmp_path: Path) -> None:
     assert (tmp_path / "again").read_bytes() == (tmp_path / "any name").read_bytes()
 
 
-def test_an_average_is_that_of_numpy_with_any_weights() -> None:
+def test_the_weighted_average_equals_that_of_numpy() -> None:
     parts = [predictions(seed) for seed in range(3)]
     stack = np.array([part.probabilities for part in parts], np.float64)
     np.testing.assert_allclose(average(parts, names="abc"), stack.mean(axis=0), rtol=1e-15)
@@ -79,8 +79,8 @@ FIRST = predictions()
 @pytest.mark.parametrize(
     ("other", "message"),
     [
-        (predictions(images=8), "it has 8 images, not 7"),
-        (replace(FIRST, classes=("ant", "bee", "dog")), "the class dog where cat, or dog should"),
+        (predictions(images=8), "there are 8 images, not 7"),
+        (replace(FIRST, classes=("ant", "bee", "dog")), "class 2 is dog, not cat, or dog"),
         (replace(FIRST, items=(*FIRST.items[:3], "x.jpg", *FIRST.items[4:])),
          r"image 3 is x\.jpg, not 3\.jpg"),
         (replace(FIRST, items=FIRST.items[::-1], labels=FIRST.labels[::-1]), "image 0 is 6"),
@@ -88,25 +88,27 @@ FIRST = predictions()
          "image 4 has label 2, not 1"),
     ],
 )  # fmt: skip
-def test_networks_of_different_lists_are_not_averaged(other: Predictions, message: str) -> None:
-    with pytest.raises(DataError, match=f"b is of another list of images than a: .*{message}"):
+def test_averaging_over_different_lists_raises_an_error(other: Predictions, message: str) -> None:
+    with pytest.raises(DataError, match=f"b and a are for different lists of images: .*{message}"):
         average([FIRST, other], names="ab")
 
 
 @pytest.mark.parametrize("weights", [[1.0], [1.0, 0.0], [1.0, -1.0], [1.0, np.nan], [1, 2, 3]])
-def test_weights_that_do_not_fit_are_refused(weights: list[float]) -> None:
+def test_a_wrong_number_of_weights_or_a_wrong_weight_raises_an_error(
+    weights: list[float],
+) -> None:
     with pytest.raises(DataError, match="there must be 2 weights above 0"):
         average([FIRST, predictions(1)], weights, names="ab")
 
 
-def test_a_file_that_holds_no_probabilities_is_refused_by_name(tmp_path: Path) -> None:
+def test_the_error_for_a_file_without_probabilities_names_the_file(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="there is no file"):
         Predictions.load(tmp_path / "nothing.npz")
     (tmp_path / "text").write_text("x")
     with pytest.raises(DataError, match="text cannot be read as probabilities"):
         Predictions.load(tmp_path / "text")
     np.savez(tmp_path / "other.npz", images=np.zeros(3))
-    with pytest.raises(DataError, match=r"other\.npz holds no probabilities; write it with eval"):
+    with pytest.raises(DataError, match=r"other\.npz is not a file of probabilities; write"):
         Predictions.load(tmp_path / "other.npz")
     FIRST.save(tmp_path / "a.npz")
     data = (tmp_path / "a.npz").read_bytes()
@@ -117,13 +119,13 @@ def test_a_file_that_holds_no_probabilities_is_refused_by_name(tmp_path: Path) -
         assert list(file) == ["images"]
 
 
-def test_a_list_that_was_changed_differs_from_its_checksum(tmp_path: Path) -> None:
+def test_a_changed_list_of_images_does_not_match_the_checksum(tmp_path: Path) -> None:
     FIRST.save(tmp_path / "a.npz")
     with np.load(tmp_path / "a.npz") as file:
         arrays = dict(file)
     arrays["labels"] = arrays["labels"][::-1]
     np.savez(tmp_path / "b.npz", **arrays)
-    with pytest.raises(DataError, match=r"b\.npz is damaged: its list differs"):
+    with pytest.raises(DataError, match=r"b\.npz is damaged: the list of images does not"):
         Predictions.load(tmp_path / "b.npz")
 
 
@@ -138,7 +140,7 @@ def test_a_list_that_was_changed_differs_from_its_checksum(tmp_path: Path) -> No
         (["cat/1.jpg", "cow/1.jpg"], ("cat/1.jpg", "cow/1.jpg")),
     ],
 )  # fmt: skip
-def test_names_of_images_do_not_depend_on_where_the_data_lies(
+def test_names_of_images_do_not_contain_the_common_folder(
     names: list[str], short: tuple[str, ...]
 ) -> None:
     source = ArraySource(np.zeros((2, 1, 1, 1), np.uint8), np.zeros(2, np.int32),
@@ -146,7 +148,7 @@ def test_names_of_images_do_not_depend_on_where_the_data_lies(
     assert item_names(source) == short
 
 
-def test_errors_by_class_and_the_confusion_matrix_by_hand() -> None:
+def test_errors_by_class_and_the_confusion_matrix_match_values_computed_by_hand() -> None:
     p = np.array(
         [[0.6, 0.3, 0.1], [0.2, 0.7, 0.1], [0.4, 0.4, 0.2], [0.1, 0.1, 0.8], [0.3, 0.6, 0.1]]
     )
@@ -157,7 +159,7 @@ def test_errors_by_class_and_the_confusion_matrix_by_hand() -> None:
     matrix = list(csv.reader(both.matrix().splitlines()))
     assert matrix == [
         ["class", *CLASSES],
-        ["ant", "1.5", "1.5", "0"],  # the third is half an ant, half a bee
+        ["ant", "1.5", "1.5", "0"],  # ant and bee tie for the third image
         ["bee", "0", "1", "1"],
         ["cat, or dog", "0", "0", "0"],
     ]
@@ -168,15 +170,15 @@ def test_errors_by_class_and_the_confusion_matrix_by_hand() -> None:
     assert [(row["most_taken_for"], row["share"]) for row in table] == [
         ("bee", "0.5"), ("cat, or dog", "0.5"), ("", ""),
     ]  # fmt: skip
-    sums = score(p, labels)
+    sums = batch_sums(p, labels)
     assert np.trace(both.confusion) == pytest.approx(sums.top1)
     assert both.confusion.sum(axis=1).tolist() == [3, 2, 0]
 
 
-def test_names_that_are_no_text_are_kept_and_escaped_where_text_is_written(
+def test_class_names_that_are_not_valid_utf8_are_kept_and_escaped_in_csv(
     tmp_path: Path,
 ) -> None:
-    odd = ("caf\udce9", "bee", "two\nlines")  # the first as a folder named in Latin-1 is read
+    odd = ("caf\udce9", "bee", "two\nlines")  # caf\xe9 in Latin-1, as Python reads a folder's name
     replace(FIRST, classes=odd).save(tmp_path / "a.npz")
     assert Predictions.load(tmp_path / "a.npz").classes == odd
     per_class = PerClass(odd)

@@ -1,4 +1,4 @@
-"""The lines at the start of a training: at most ten, in words, and all settings on request."""
+"""The banner of a run: at most ten lines of text; with --verbose all settings."""
 
 from __future__ import annotations
 
@@ -34,8 +34,10 @@ def by_name(lines: list[str]) -> dict[str, str]:
     return dict(line.split(": ", 1) for line in lines)
 
 
-def said(net: Net | None = None, data: Dataset = IMAGENET, **settings: Any) -> dict[str, str]:
-    """The announcement's lines by what stands before the colon."""
+def banner_lines(
+    net: Net | None = None, data: Dataset = IMAGENET, **settings: Any
+) -> dict[str, str]:
+    """The lines of the banner by the text before the colon."""
     config = TrainConfig(crop=(224, 224), **settings)
     return by_name(list(banner(net or tiny.net(), data, config)))
 
@@ -49,7 +51,7 @@ def given(tmp_path: Path) -> dict[str, Any]:
     }
 
 
-def test_a_training_begins_with_these_lines(tmp_path: Path, given: dict[str, Any]) -> None:
+def test_the_banner_of_a_new_run(tmp_path: Path, given: dict[str, Any]) -> None:
     show = Listener()
     prepare({**given, "devices": ("cpu:0",)}, out=tmp_path / "run", show=show)
     device = show.lines.pop(2)
@@ -65,8 +67,8 @@ def test_a_training_begins_with_these_lines(tmp_path: Path, given: dict[str, Any
     ]
 
 
-def test_the_papers_training_in_words() -> None:
-    lines = said(schedule="plateau")
+def test_the_banner_of_the_papers_training() -> None:
+    lines = banner_lines(schedule="plateau")
     assert lines["images"] == "random 224x224 crops, half mirrored, PCA color noise 0.1"
     assert lines["training"] == "90 epochs, 900,900 steps of 128 images"
     assert lines["learning rate"] == (
@@ -106,11 +108,11 @@ def test_the_papers_training_in_words() -> None:
         ),
     ],
 )
-def test_crop_and_augmentation_are_said_in_words(settings: dict[str, Any], words: str) -> None:
-    assert said(**settings)["images"] == words
+def test_the_banner_describes_crop_and_augmentation(settings: dict[str, Any], words: str) -> None:
+    assert banner_lines(**settings)["images"] == words
 
 
-def test_a_crop_of_the_whole_image_is_no_crop() -> None:
+def test_a_crop_as_large_as_the_image_is_shown_as_whole_images() -> None:
     config = TrainConfig(crop=(256, 256), mirror=False, color_std=0.0)
     lines = by_name(list(banner(tiny.net(), IMAGENET, config)))
     assert lines["images"] == "whole images, no augmentation"
@@ -146,21 +148,21 @@ def test_a_crop_of_the_whole_image_is_no_crop() -> None:
                 "schedule": "step@25,51,79",
                 "rates": ("*.bias@0=0.02", "conv1.weight@67=1e-5", "conv1@72=0"),
             },
-            "0.01, divided by 10 after 25, 51 and 79 epochs; own rates: biases, conv1",
+            "0.01, divided by 10 after 25, 51 and 79 epochs; fixed rates for biases, conv1",
         ),
         (
             {"schedule": "plateau", "freeze": ("convolution1", "convolution2")},
             "0.01, divided by 10 after 3 epochs without a lower validation error, up to 3 times; "
-            "2 own rates",
+            "2 fixed rates",
         ),
     ],
 )  # fmt: skip
-def test_the_learning_rate_is_said_in_words(settings: dict[str, Any], words: str) -> None:
+def test_the_banner_describes_the_learning_rate(settings: dict[str, Any], words: str) -> None:
     assert learning_rate_text(TrainConfig(**settings), validated=True, width=100) == words
 
 
-def test_without_validation_images_a_plateau_looks_at_the_training_error() -> None:
-    lines = said(data=Dataset("set", CLASSES[:1], tiny.Many(100)), schedule="plateau")
+def test_without_validation_images_a_plateau_schedule_uses_the_training_error() -> None:
+    lines = banner_lines(data=Dataset("set", CLASSES[:1], tiny.Many(100)), schedule="plateau")
     assert lines["data"] == "set, 1 class, 100 training and no validation images of 256x256"
     assert "without a lower training error" in lines["learning rate"]
 
@@ -177,12 +179,14 @@ def test_without_validation_images_a_plateau_looks_at_the_training_error() -> No
         ),
     ],
 )  # fmt: skip
-def test_the_length_is_said_in_steps_and_epochs(settings: dict[str, Any], words: str) -> None:
-    assert said(**settings)["training"] == words
+def test_the_banner_shows_the_length_in_steps_and_epochs(
+    settings: dict[str, Any], words: str
+) -> None:
+    assert banner_lines(**settings)["training"] == words
 
 
 @pytest.mark.parametrize(
-    ("network", "words", "words_of_devices"),
+    ("network", "options", "words"),
     [
         (
             "cifar10-quick",
@@ -197,17 +201,17 @@ def test_the_length_is_said_in_steps_and_epochs(settings: dict[str, Any], words:
         ),
     ],
 )  # fmt: skip
-def test_several_devices_are_said_with_their_part(
-    network: str, words: dict[str, Any], words_of_devices: str
+def test_the_banner_describes_the_use_of_several_devices(
+    network: str, options: dict[str, Any], words: str
 ) -> None:
-    net = Net(network, classes=10, **words)
-    lines = said(net)
-    assert lines["devices"].startswith(words_of_devices)
+    net = Net(network, classes=10, **options)
+    lines = banner_lines(net)
+    assert lines["devices"].startswith(words)
     assert lines["devices"].endswith(" MiB needed in total")
 
 
-def test_the_precision_and_the_initial_weights_are_said_where_they_are_not_the_usual() -> None:
-    lines = said(tiny.net(precision="bf16"), init="he")
+def test_the_banner_shows_precision_and_initial_weights_that_are_not_the_default() -> None:
+    lines = banner_lines(tiny.net(precision="bf16"), init="he")
     assert lines["network"].endswith(" parameters, bf16, He initial weights")
 
 
@@ -215,7 +219,7 @@ SHORT_NAMES = ("2012", "paper", "one-gpu", "caffe")
 
 
 @pytest.mark.parametrize("recipe", SHORT_NAMES)
-def test_ten_lines_of_at_most_100_columns_also_for_a_recipe_on_few_images(recipe: str) -> None:
+def test_the_banner_of_a_recipe_on_few_images_has_ten_lines_of_100_columns(recipe: str) -> None:
     given = {"data": "demo:4:4", "batch_size": 4, "epochs": 2, "lr": 0.02, "momentum": 0.8}
     setup = set_up(given, read_recipe(recipe))
     lines = list(
@@ -224,14 +228,14 @@ def test_ten_lines_of_at_most_100_columns_also_for_a_recipe_on_few_images(recipe
             out=Path(f"runs/{recipe}-demo-20261127-202542"),
         )
     )  # fmt: skip
-    assert len(lines) <= 9  # before them, a training says what it reads
+    assert len(lines) <= 9  # a run prints one more line before them, while it reads the data
     assert max(map(len, lines)) <= 100
     assert sum(line.startswith("few images: ") for line in lines) == 1
     [line] = [line for line in lines if line.startswith("recipe: ")]
     assert line.startswith(f"recipe: {recipe}, with 4 deviations: epochs")
 
 
-def test_as_many_deviations_are_named_as_fit_in_a_line() -> None:
+def test_the_banner_lists_the_deviations_that_fit_into_one_line() -> None:
     changes = {"net": "cifar10-quick", "data": "demo:4:4", "batch_size": 4, "epochs": 2, "lr": 0.02}
     setup = set_up({**changes, "momentum": 0.8, "mirror": False}, read_recipe("paper"))
     line = by_name(list(banner(setup.net, setup.data, setup.config, setup.followed)))["recipe"]
@@ -250,7 +254,7 @@ def test_as_many_deviations_are_named_as_fit_in_a_line() -> None:
     assert line.endswith(f" and {11 - len(named)} more (see --verbose)") and 90 < len(line) <= 100
 
 
-def test_all_deviations_are_said_in_full_where_there_is_room(
+def test_the_banner_shows_the_values_of_deviations_if_they_fit(
     tmp_path: Path, given: dict[str, Any]
 ) -> None:
     show = Listener()
@@ -263,7 +267,7 @@ def test_all_deviations_are_said_in_full_where_there_is_room(
     )
 
 
-def test_few_images_take_one_line_with_the_options_that_undo_it() -> None:
+def test_the_note_for_few_images_is_one_line_with_the_options_that_undo_it() -> None:
     undo = "few images: quick start; for the network's own start: "
     for changes, note in (
         ({}, f"{undo}--init own --scale 1 --batch-size 128"),
@@ -276,7 +280,7 @@ def test_few_images_take_one_line_with_the_options_that_undo_it() -> None:
         assert [line for line in lines if "few images" in line] == [note] * bool(note)
 
 
-def test_initial_weights_of_a_checkpoint_take_one_line(
+def test_the_banner_has_one_line_about_initial_weights_from_a_checkpoint(
     tmp_path: Path, given: dict[str, Any]
 ) -> None:
     prepare({**given, "steps": 1}, out=tmp_path / "run").trainer.run()
@@ -286,11 +290,12 @@ def test_initial_weights_of_a_checkpoint_take_one_line(
     lines = [line for line in show.lines if line.startswith("initial weights from ")]
     assert len(lines) == 1 and len(show.lines) <= 10
     assert lines[0].endswith(
-        ", of tiny at step 1; new: fc2; not used: fc2; 1 difference (listed by --verbose)"
+        " (tiny, step 1); new: fc2; not used: fc2; 1 difference (listed by --verbose)"
     )
     show = Listener()
     prepare({**given, **more}, out=tmp_path / "all", show=show, verbose=True)
-    assert "  note: pixels were multiplied by 0.02 there, by 0.04 here" in show.lines
+    note = "  note: pixels are multiplied by 0.02 in the checkpoint, by 0.04 here"
+    assert note in show.lines
 
 
 def test_verbose_adds_every_setting(tmp_path: Path, given: dict[str, Any]) -> None:
@@ -305,7 +310,7 @@ def test_verbose_adds_every_setting(tmp_path: Path, given: dict[str, Any]) -> No
     assert "  data.crop = [8, 8] (recipe: [224, 224])" in show.lines
 
 
-def test_a_resumed_training_says_at_which_step(tmp_path: Path, given: dict[str, Any]) -> None:
+def test_the_banner_of_a_resumed_run_shows_the_step(tmp_path: Path, given: dict[str, Any]) -> None:
     prepare({**given, "steps": 7}, out=tmp_path / "run").trainer.run()
     for changes, words in (
         ({}, "7 steps of 8 images (1.4 of 3 epochs); resumed at step 7"),
@@ -317,7 +322,7 @@ def test_a_resumed_training_says_at_which_step(tmp_path: Path, given: dict[str, 
         assert len(show.lines) <= 10
 
 
-def test_a_training_from_python_without_a_folder_names_no_output(
+def test_without_a_run_folder_the_banner_has_no_output_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     fit(tiny.net(), tiny.data(), epochs=1)

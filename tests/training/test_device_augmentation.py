@@ -1,4 +1,4 @@
-"""`augment = "device"`: the same op on the network's devices, with results equal to the bit."""
+"""`augment = "device"`: augmentation on the network's devices equals that on the CPU to the bit."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def part_of(batch: TrainBatch, first: int, last: int) -> _core.Batch:
 
 
 def forward_backward(network: Net, batch: TrainBatch, parts: int) -> float:
-    """The loss; the gradients are added to those of the network."""
+    """Returns the loss; the gradients are added to those of the network."""
     total = len(batch.labels)
     size = -(-total // parts)
     return sum(
@@ -87,14 +87,14 @@ def test_losses_and_gradients_are_those_of_the_cpu(
             np.testing.assert_array_equal(gradients(other)[name], value)
 
 
-def test_parts_of_a_batch_take_their_own_draws() -> None:
+def test_each_part_of_a_batch_uses_its_own_random_draws() -> None:
     one, other = net(), net()
     for here, there in zip(batches(one, "cpu"), batches(other, "device"), strict=True):
         a, b = forward_backward(one, here, 3), forward_backward(other, there, 3)
         assert a == b
 
 
-def test_what_the_device_makes_can_be_made_on_the_cpu() -> None:
+def test_images_augmented_on_the_device_can_be_computed_on_the_cpu() -> None:
     network = net()
     mean = statistics(tiny.data().train).mean
     for here, there in zip(batches(network, "cpu"), batches(network, "device"), strict=True):
@@ -103,7 +103,7 @@ def test_what_the_device_makes_can_be_made_on_the_cpu() -> None:
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_a_training_gives_the_same_weights(precision: str) -> None:
+def test_training_gives_equal_weights(precision: str) -> None:
     nets = []
     for where in ("cpu", "device"):
         network = net(precision=precision)
@@ -114,7 +114,7 @@ def test_a_training_gives_the_same_weights(precision: str) -> None:
 
 
 @pytest.mark.parametrize("replicas", [2, 3])
-def test_replicas_take_the_draws_of_their_own_images(replicas: int) -> None:
+def test_replicas_use_the_random_draws_of_their_own_images(replicas: int) -> None:
     nets = []
     for where in ("cpu", "device"):
         devices = tuple(f"cpu:{index}" for index in range(replicas))
@@ -128,12 +128,12 @@ def test_replicas_take_the_draws_of_their_own_images(replicas: int) -> None:
         assert (nets[0].params[name] != untrained.params[name]).any()
 
 
-def test_a_training_that_diverges_says_where() -> None:
+def test_the_error_of_a_diverged_run_names_the_layer() -> None:
     with pytest.raises(DivergedError, match="the first layer to overflow"):
         fit(net(), tiny.data(), epochs=9, verbose=False, augment="device", lr=1e30)
 
 
-def test_double_precision_is_refused() -> None:
+def test_double_precision_raises_an_error() -> None:
     with pytest.raises(ConfigError, match=r"augment is device.*fp64"):
         TrainConfig(augment="device", precision="fp64")
 
@@ -148,7 +148,7 @@ def test_double_precision_is_refused() -> None:
         ({"color": np.zeros((1, 2), np.float32)}, "color has 2 elements, expected 3"),
     ],
 )
-def test_records_that_do_not_fit_are_refused(change: dict[str, Any], words: str) -> None:
+def test_wrong_records_raise_an_error(change: dict[str, Any], words: str) -> None:
     raw: dict[str, Any] = {
         "records": np.zeros((1, 10, 10, 3), np.uint8),
         "offsets": np.zeros((1, 2), np.int32),

@@ -1,4 +1,4 @@
-"""The plan of a training: counts by hand, sizes against files, and that nothing is written."""
+"""The dry run: counts match values computed by hand, sizes match files, nothing is written."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_the_papers_training_has_900900_steps() -> None:
     assert (whole.epoch_steps, whole.all_steps, whole.steps) == (10_010, 900_900, 900_900)
     assert whole.validations == 90
     assert whole.read_bytes == 90 * 1_281_167 * 256 * 256 * 3
-    assert whole.batch_bytes == 128 * 3 * 8 * 8 * 4  # of the tiny network's input
+    assert whole.batch_bytes == 128 * 3 * 8 * 8 * 4  # the tiny network's input is 3x8x8
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_the_papers_training_has_900900_steps() -> None:
         (0, {"epochs": 2, "steps": 1_000_000}, 20_020, 2, 2 * 1_281_167),
     ],
 )
-def test_the_rest_of_a_training_by_hand(
+def test_the_rest_of_a_run_matches_values_computed_by_hand(
     done: int, settings: dict[str, Any], steps: int, validations: int, images: int
 ) -> None:
     rest = plan(done, **{"epochs": 90, "batch_size": 128, **settings})
@@ -60,25 +60,27 @@ def test_the_rest_of_a_training_by_hand(
     assert rest.read_bytes == images * 256 * 256 * 3
 
 
-def test_time_is_that_of_steps_validations_and_the_end(tmp_path: Path) -> None:
+def test_the_estimated_time_includes_steps_validations_and_the_final_evaluation(
+    tmp_path: Path,
+) -> None:
     measured = StepTime(steps=3, step=0.5, images=128, validation=0.01, decoding=0.0)
-    *_, told, time = plan(epochs=2, batch_size=128, final_views=10).lines(tmp_path, measured)
-    assert told == "measured: 3 steps of 128 images, 0.5 s each: 256 images/s"
-    # 20,020 steps of 0.5 s; 2 times 50,000 images of 0.01 s; 11 times as many at the end.
+    *_, speed, time = plan(epochs=2, batch_size=128, final_views=10).lines(tmp_path, measured)
+    assert speed == "measured: 3 steps of 128 images, 0.5 s each: 256 images/s"
+    # 20,020 steps of 0.5 s; 2 times 50,000 images of 0.01 s; 11 times 50,000 at the end.
     assert time == (
         "estimated time: 4 h 35 min (2 h 46 min for 20,020 steps, 16 min 40 s for 2 validations, "
-        "1 h 31 min for the evaluation at the end), and the writing of files"
+        "1 h 31 min for the final evaluation) without writing files"
     )
 
 
-def test_a_checkpoint_is_as_large_as_planned(tmp_path: Path) -> None:
+def test_a_checkpoint_has_the_estimated_size(tmp_path: Path) -> None:
     net = Net("cifar10-quick")
     rng = np.random.default_rng(0)
     pictures = rng.integers(0, 256, (20, 40, 36, 3), np.uint8), np.arange(20) % 10
     fit(net, pictures, epochs=1, out=tmp_path, verbose=False)
     file = (tmp_path / "checkpoints" / "latest").resolve()
     planned = CostEstimate(net, open_data(pictures), TrainConfig()).checkpoint_bytes
-    assert 0 < file.stat().st_size - planned < 16_384  # the names and settings
+    assert 0 < file.stat().st_size - planned < 16_384  # metadata
 
 
 class Listener(Silent):
@@ -96,7 +98,7 @@ def place(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_dry_run_says_the_plan_and_writes_nothing(place: Path) -> None:
+def test_a_dry_run_prints_the_estimate_and_writes_nothing(place: Path) -> None:
     words = ("--net", "net.toml", "--data", "data.npz", "--batch-size", 8, "--out", "run")
     before = sorted(place.iterdir())
     done = tiny.run("train", "--recipe", "paper", *words, "--dry-run", cwd=place)
@@ -104,32 +106,32 @@ def test_a_dry_run_says_the_plan_and_writes_nothing(place: Path) -> None:
     assert sorted(place.iterdir()) == before
     lines = done.stdout.splitlines()
     assert any(line.startswith("recipe: paper, with 3 deviations: net") for line in lines)
-    start = lines.index("measuring a few steps")
+    start = lines.index("timing a few steps")
     assert [line.split(":")[0] for line in lines[start + 1 :]] == [
         "steps", "pixels read", f"memory of {FIRST.partition(':')[0]}", "memory of the loader",
         "checkpoints", "measured", "estimated time",
     ]  # fmt: skip
     assert lines[start + 1] == (
-        "steps: 90 epochs of 5 steps with 8 images (the last of them with 5); 450 steps in all"
+        "steps: 90 epochs of 5 steps with 8 images (5 in the last step); 450 steps in total"
     )
     assert lines[start + 2] == (
-        "pixels read: 37 pictures of 3x10x10, 10.8 KiB in an epoch, 975.6 KiB in all"
+        "pixels read: 37 images of 3x10x10, 10.8 KiB per epoch, 975.6 KiB in total"
     )
 
 
-def test_a_dry_run_of_a_resumed_training_is_of_the_rest(place: Path) -> None:
+def test_the_dry_run_of_a_resumed_run_estimates_the_rest(place: Path) -> None:
     given = {"net": str(place / "net.toml"), "data": str(place / "data.npz"), "epochs": 2}
     prepare(given, out=place / "run").trainer.run()
     before = {path: path.read_bytes() for path in (place / "run").rglob("*") if path.is_file()}
     show = Listener()
     rest = dry_run({"epochs": 5}, resume=place / "run", show=show)
     assert (rest.done, rest.steps, rest.validations) == (10, 15, 3)
-    assert any("25 steps in all, 10 of them done" in line for line in show.lines)
+    assert any("25 steps in total (10 done)" in line for line in show.lines)
     after = {path: path.read_bytes() for path in (place / "run").rglob("*") if path.is_file()}
     assert after == before
 
 
-def test_what_a_training_would_refuse_its_dry_run_refuses(place: Path) -> None:
+def test_a_dry_run_raises_the_same_errors_as_a_run(place: Path) -> None:
     given = {"net": str(place / "net.toml"), "data": str(place / "data.npz")}
     with pytest.raises(DataError, match="the network's input is 11 x 11 pixels"):
         dry_run({**given, "crop": (11, 11)}, show=Listener())
@@ -140,32 +142,34 @@ def test_what_a_training_would_refuse_its_dry_run_refuses(place: Path) -> None:
             show = Listener()
             with pytest.raises(ConfigError, match=r"step@25,51,79|conv9"):
                 begin({**given, **change}, show=show)
-            assert show.lines == []  # before any picture is read
+            assert show.lines == []  # before any image is read
 
 
-def test_a_plateau_without_validation_images_is_said_to_look_at_the_training(place: Path) -> None:
+def test_the_dry_run_of_a_plateau_without_validation_images_shows_the_training_error(
+    place: Path,
+) -> None:
     images, labels = tiny.arrays(16)
     np.savez(place / "train.npz", images=images, labels=labels)
     net = str(place / "net.toml")
     show = Listener()
     for data in ("train.npz", "data.npz"):
         dry_run({"net": net, "data": str(place / data), "schedule": "plateau"}, show=show)
-    said = [line for line in show.lines if "without a lower training error" in line]
-    assert len(said) == 1 and said[0].startswith("learning rate: ")
+    [line] = [line for line in show.lines if "without a lower training error" in line]
+    assert line.startswith("learning rate: ")
 
 
-def test_a_recipe_on_drawn_pictures_counts_their_memory() -> None:
+def test_the_memory_of_decoded_images_is_included_in_the_estimate() -> None:
     show = Listener()
     dry_run({"data": "demo:12:4", "net": "cifar10-quick", "crop": (32, 32), "batch_size": 4},
             recipe=read_recipe("paper"), show=show)  # fmt: skip
     [pixels] = [line for line in show.lines if line.startswith("pixels read")]
     assert pixels.endswith("decoded once and kept in memory")
     [memory] = [line for line in show.lines if line.startswith("memory of the loader")]
-    assert memory.endswith(f"decoded pictures {size(16 * 256 * 256 * 3)}")
-    assert any("to decode the pictures" in line for line in show.lines)
+    assert memory.endswith(f"decoded images {size(16 * 256 * 256 * 3)}")
+    assert any("to decode the images" in line for line in show.lines)
 
 
-def test_steps_are_measured_with_the_settings_of_the_training() -> None:
+def test_steps_are_timed_with_the_settings_of_the_run() -> None:
     config = TrainConfig(batch_size=8, accumulate=3, crop=(8, 8), freeze=("conv1",), scale=0.02)
     net, data = tiny.net(), tiny.data()
     found = measure_step_time(net, data, config)

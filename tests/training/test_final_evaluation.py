@@ -1,4 +1,4 @@
-"""The evaluation at the end of a training: when there is one, and that it can be interrupted."""
+"""The final evaluation of a run: when it is done, and how it can be interrupted."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def given(folder: Path, **changes: Any) -> dict[str, Any]:
 
 
 class Listener(Silent):
-    """Keeps the lines; sends SIGINT when the evaluation begins, if it is told to."""
+    """Keeps the lines; with `interrupt`, sends SIGINT when the evaluation begins."""
 
     def __init__(self, interrupt: bool = False) -> None:
         self.lines: list[str] = []
@@ -39,7 +39,7 @@ class Listener(Silent):
             os.kill(os.getpid(), signal.SIGINT)
 
 
-def test_an_interrupted_evaluation_is_done_when_the_training_is_resumed(tmp_path: Path) -> None:
+def test_an_interrupted_evaluation_is_done_when_the_run_is_resumed(tmp_path: Path) -> None:
     run, show = tmp_path / "run", Listener(interrupt=True)
     outcome = prepare(given(tmp_path), out=run, show=show).trainer.run()
     assert outcome.interrupted and not outcome.evaluated and outcome.step == 5
@@ -49,7 +49,7 @@ def test_an_interrupted_evaluation_is_done_when_the_training_is_resumed(tmp_path
     assert json.loads((run / "evaluation.json").read_text())["step"] == 5
 
 
-def test_a_training_that_goes_on_is_evaluated_anew(tmp_path: Path) -> None:
+def test_a_run_that_is_continued_is_evaluated_again(tmp_path: Path) -> None:
     run = tmp_path / "run"
     prepare(given(tmp_path), out=run).trainer.run()
     assert not resume(run, {}).trainer.run().evaluated
@@ -59,7 +59,7 @@ def test_a_training_that_goes_on_is_evaluated_anew(tmp_path: Path) -> None:
     assert not (run / "evaluation.json").exists()
 
 
-def test_a_training_that_stops_early_by_steps_is_evaluated_too(tmp_path: Path) -> None:
+def test_a_run_that_ends_early_by_steps_is_evaluated_too(tmp_path: Path) -> None:
     run = prepare(given(tmp_path, steps=3, final_views=1), out=tmp_path / "run")
     assert run.trainer.run().evaluated
     record = json.loads((tmp_path / "run" / "evaluation.json").read_text())
@@ -68,16 +68,18 @@ def test_a_training_that_stops_early_by_steps_is_evaluated_too(tmp_path: Path) -
     assert record["results"][0]["loss"] == pytest.approx(want.loss, rel=1e-12)
 
 
-def test_without_validation_images_it_is_said_that_there_is_none(tmp_path: Path) -> None:
+def test_without_validation_images_a_line_says_that_there_is_no_final_evaluation(
+    tmp_path: Path,
+) -> None:
     images, labels = tiny.arrays(16)
     show = Listener()
     np.savez(tmp_path / "train.npz", images=images, labels=labels)
-    words = given(tmp_path, data=str(tmp_path / "train.npz"))
-    assert not prepare(words, out=tmp_path / "run", show=show).trainer.run().evaluated
-    assert show.lines[-1].startswith("train.npz has no validation images, so there is no eval")
+    settings = given(tmp_path, data=str(tmp_path / "train.npz"))
+    assert not prepare(settings, out=tmp_path / "run", show=show).trainer.run().evaluated
+    assert show.lines[-1] == ("train.npz has no validation images, so there is no final evaluation")
     assert not fit(tiny.net(), (images, labels), epochs=1, final_views=10, verbose=False).evaluated
 
 
-def test_only_one_view_or_ten_can_be_asked_for(tmp_path: Path) -> None:
+def test_final_views_must_be_one_or_ten(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="final_views is 5; it must be 0 or 1 or 10"):
         prepare(given(tmp_path, final_views=5), out=tmp_path / "run")

@@ -1,4 +1,4 @@
-"""Sums, and the log of JSON lines."""
+"""Sums of metrics, and the log files with JSON lines."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_metrics_are_means_over_images_with_errors_as_fractions() -> None:
     }
 
 
-def test_lines_can_be_cut_back(tmp_path: Path) -> None:
+def test_a_log_can_be_truncated_to_a_number_of_lines(tmp_path: Path) -> None:
     log = JsonLines(tmp_path / "log")
     for number in range(5):
         log.append({"n": number, "loss": 0.1 + 0.2})
@@ -39,7 +39,7 @@ def test_lines_can_be_cut_back(tmp_path: Path) -> None:
     assert lines[0]["loss"] == 0.1 + 0.2
 
 
-def test_a_half_line_of_a_killed_process_is_cut_off(tmp_path: Path) -> None:
+def test_a_partial_line_of_a_killed_process_is_removed(tmp_path: Path) -> None:
     log = JsonLines(tmp_path / "log")
     log.append({"n": 1})
     with (tmp_path / "log").open("a") as file:
@@ -48,7 +48,7 @@ def test_a_half_line_of_a_killed_process_is_cut_off(tmp_path: Path) -> None:
     assert (tmp_path / "log").read_text() == '{"n": 1}\n'
 
 
-def test_cutting_back_to_more_lines_than_there_are_is_refused(tmp_path: Path) -> None:
+def test_truncating_to_more_lines_than_exist_raises_an_error(tmp_path: Path) -> None:
     log = JsonLines(tmp_path / "log")
     log.keep(0)
     log.append({"n": 1})
@@ -57,22 +57,22 @@ def test_cutting_back_to_more_lines_than_there_are_is_refused(tmp_path: Path) ->
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
-def test_a_full_disk_is_an_error_with_the_files_name(tmp_path: Path) -> None:
+def test_the_error_for_a_full_disk_names_the_file(tmp_path: Path) -> None:
     (tmp_path / "log").symlink_to("/dev/full")
     with pytest.raises(OSError, match="No space left") as caught:
         JsonLines(tmp_path / "log").append({"n": 1})
     assert caught.value.filename == os.fspath(tmp_path / "log")
 
 
-def test_a_line_that_could_not_be_written_whole_leaves_no_half(
+def test_a_failed_write_leaves_no_partial_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = JsonLines(tmp_path / "log")
     log.append({"n": 1})
     real = Path.open
 
-    def half_full(self: Path, *args: object, **words: object) -> object:
-        file = real(self, *args, **words)  # type: ignore[arg-type]
+    def nearly_full(self: Path, *args: object, **kwargs: object) -> object:
+        file = real(self, *args, **kwargs)  # type: ignore[arg-type]
         write = file.write
 
         def some(text: str) -> None:
@@ -83,7 +83,7 @@ def test_a_line_that_could_not_be_written_whole_leaves_no_half(
         file.write = some
         return file
 
-    monkeypatch.setattr(Path, "open", half_full)
+    monkeypatch.setattr(Path, "open", nearly_full)
     with pytest.raises(OSError, match="No space left"):
         log.append({"n": 2})
     monkeypatch.undo()

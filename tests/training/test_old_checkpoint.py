@@ -1,12 +1,12 @@
-"""A training that commit 02ebf10 began and stopped in its middle ends in the same bits today.
+"""A run that was started and stopped with commit 02ebf10 gives equal bits when resumed today.
 
-The folder ``old`` holds ``run``, as 02ebf10 left it after 17 of 40 steps (without its earlier
-checkpoints), and ``expected.json``, what 02ebf10 gave when nothing stopped it. The network has two
-towers, convolutions, LRN, max pooling and dropout; the training crops, mirrors, color noise,
-accumulation, a plateau schedule that drops the rate before and after step 17, and rates, a frozen
-layer and an end of the color noise that begin after it. Do not make the files again to let this
-test pass: old checkpoints then no longer resume exactly. With 02ebf10 installed in ``env``, they
-were made so:
+The folder ``old`` contains ``run``, the run folder of 02ebf10 after 17 of 40 steps (without earlier
+checkpoints), and ``expected.json``, the result of an uninterrupted run of 02ebf10. The network has
+two towers, convolutions, LRN, max pooling and dropout. The run uses random crops, mirroring, color
+noise, accumulation, and a plateau schedule that lowers the rate before and after step 17. After
+step 17, rates are changed, a layer is frozen and the color noise ends. If this test fails, do not
+write the files again: the failure means that old checkpoints no longer resume exactly. The files
+were written with 02ebf10 installed in ``env``:
 
     mkdir /tmp/old && cp net.toml recipe.toml data.npz /tmp/old && cd /tmp/old
     export ALEXNET_CPU=generic OPENBLAS_CORETYPE=Nehalem
@@ -15,10 +15,10 @@ were made so:
     env/bin/alexnet-native train $options --out run --steps 17
     env/bin/python facts.py whole data.npz run/checkpoints/latest > expected.json
 
-The checkpoint names the data by that folder, so the test gives its own path to ``--data``.
-``data.npz`` holds 27 and 13 pictures of 15 x 14 pixels: uniform noise below 120, brighter by (110,
-60, 20) in the quarter of 7 x 7 pixels that the class names. Both variables fix the order of sums:
-OpenBLAS, which multiplies the matrices, chooses its kernels by the processor as well.
+The settings in the checkpoint contain the path of the data in that folder, so the test gives
+another path with ``--data``. ``data.npz`` contains 27 and 13 images of 15 x 14 pixels: uniform
+noise below 120, brighter by (110, 60, 20) in a square of 7 x 7 pixels whose position is the class.
+The two variables fix the order of sums; OpenBLAS also chooses its kernels by the processor.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ OLD = Path(__file__).parent / "old"
 CHECKPOINT = OLD / "run" / "checkpoints" / "step-00000017.safetensors"
 SAME_BITS = {"ALEXNET_CPU": "generic", "OPENBLAS_CORETYPE": "Nehalem"}
 
-# Sums in another order: another processor's or another library's matrix products.
+# The order of sums differs on other processors and with other BLAS libraries.
 same_sums = pytest.mark.skipif(
     platform.machine() not in ("x86_64", "AMD64")
     or "OpenBLAS" not in _core.devices()[0]["description"],
@@ -60,37 +60,37 @@ def facts(run: Path) -> dict[str, Any]:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    """The stopped run, with the link that git need not keep."""
+    """The stopped run, with the link `latest`, which is not in the repository."""
     folder = shutil.copytree(OLD / "run", tmp_path / "run")
     (folder / "checkpoints" / "latest").symlink_to(CHECKPOINT.name)
     return Path(folder)
 
 
-def go_on(run: Path, *words: object) -> subprocess.CompletedProcess[str]:
-    """On CPUs, whatever devices the tests are for: the checkpoint names cpu:0 and cpu:1."""
+def resume(run: Path, *words: object) -> subprocess.CompletedProcess[str]:
+    """Resumes the run on cpu:0 and cpu:1, the devices in the checkpoint."""
     line = ["train", "--resume", run, "--data", OLD / "data.npz", "--steps", 0, *words]
     command = [sys.executable, "-m", "alexnet_native", *map(str, line)]
     return tiny.spawn(command, cwd=run.parent, env=tiny.environment(**SAME_BITS))
 
 
 @same_sums
-def test_a_checkpoint_of_02ebf10_resumes_to_the_same_bits(run: Path) -> None:
-    done = go_on(run)
+def test_resuming_a_checkpoint_of_02ebf10_gives_equal_bits(run: Path) -> None:
+    done = resume(run)
     assert done.returncode == 0, done.stderr
     assert "resumed at step 17" in done.stdout
     assert facts(run) == json.loads((OLD / "expected.json").read_text())
 
 
 @same_sums
-def test_a_resumed_training_that_differs_is_noticed(run: Path) -> None:
-    assert go_on(run, "--momentum", 0.8999).returncode == 0
+def test_resuming_with_a_different_setting_gives_different_bits(run: Path) -> None:
+    assert resume(run, "--momentum", 0.8999).returncode == 0
     found, wanted = facts(run), json.loads((OLD / "expected.json").read_text())
     for name in ("tensors", "predictions", "metrics", "parameters", "evaluation"):
         assert found[name] != wanted[name], name
     assert found["predictions"]["middle"] == wanted["predictions"]["middle"]
 
 
-# What the files say, by the names of today.
+# The settings in the files, with their current names.
 SETTINGS: dict[str, Any] = {
     "net": "net.toml", "engine": "auto", "init": "own", "precision": "fp32",
     "devices": ("cpu:0", "cpu:1"), "replicas": 1, "communicator": "built-in", "threads": 2,

@@ -1,4 +1,4 @@
-"""`train --profile` on the devices under test: what is recorded is whole steps, one by one."""
+"""`train --profile` on the devices under test: each recorded profile is that of one whole step."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from alexnet_native.training import prepare, profiling
 from alexnet_native.training.progress import Silent
 from placements import APART, FIRST
 
-LIMITS: _core.PeakRates = {"fp32": 1e9, "tf32": 0.0, "bf16": 0.0, "bytes": 1e9}
+RATES: _core.PeakRates = {"fp32": 1e9, "tf32": 0.0, "bf16": 0.0, "bytes": 1e9}
 
 
 @pytest.fixture
 def profiles(monkeypatch: pytest.MonkeyPatch) -> list[Profile]:
-    """Those that are made, without measuring the devices."""
+    """The profiles that a run creates; peak rates are not measured."""
     made: list[Profile] = []
 
     def record(*given: Any, **named: Any) -> Profile:
@@ -26,7 +26,7 @@ def profiles(monkeypatch: pytest.MonkeyPatch) -> list[Profile]:
         return made[-1]
 
     monkeypatch.setattr(profiling, "Profile", record)
-    monkeypatch.setattr(profiling, "peak_rates_of", lambda net: [LIMITS] * len({*net.devices}))
+    monkeypatch.setattr(profiling, "peak_rates_of", lambda net: [RATES] * len({*net.devices}))
     return made
 
 
@@ -49,7 +49,7 @@ def train(folder: Path, **settings: Any) -> None:
         ({"epochs": 1}, 5),
         ({"epochs": 2, "log_every": 1}, 5),
         ({"epochs": 2, "log_every": 2, "checkpoint_every": 2}, 5),
-        ({"epochs": 6, "batch_size": 40}, 5),  # every other step is the first of its epoch
+        ({"epochs": 6, "batch_size": 40}, 5),  # every second step is the first of its epoch
         ({"epochs": 1, "accumulate": 3}, 5),
         ({"epochs": 1, "augment": "device"}, 5),
         ({"epochs": 1, "devices": tuple(dict.fromkeys(APART)), "replicas": len({*APART})}, 5),
@@ -57,7 +57,7 @@ def train(folder: Path, **settings: Any) -> None:
     ],
     ids=str,
 )
-def test_a_record_is_that_of_one_step(
+def test_each_recorded_profile_contains_one_step(
     tmp_path: Path, profiles: list[Profile], settings: dict[str, Any], steps: int
 ) -> None:
     train(tmp_path, **settings)
@@ -66,7 +66,7 @@ def test_a_record_is_that_of_one_step(
     parts = settings.get("accumulate", 1)
     for step in profile.steps:
         tasks = [task for lane in step for task in lane["tasks"]]
-        scores = [task for task in tasks if task["what"] == "download"]
-        assert len(scores) == parts * settings.get("replicas", 1)  # no checkpoint is in it
+        downloads = [task for task in tasks if task["what"] == "download"]
+        assert len(downloads) == parts * settings.get("replicas", 1)  # and none of a checkpoint
         assert {"forward", "backward", "update"} <= {task["phase"] for task in tasks}
     assert "median of" in str(profile)

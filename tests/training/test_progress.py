@@ -1,4 +1,4 @@
-"""What a training shows."""
+"""Progress output of a run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def at(step: int) -> Metrics:
     return Metrics("train", 1, step, 1.25, 0.5, 0.1, 64.4)
 
 
-def test_lines_come_every_ten_seconds_with_speed_loss_error_and_time_left(
+def test_lines_are_printed_every_ten_seconds_with_loss_error_speed_and_remaining_time(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     clock = iter([100.0, 105.0, 112.0, 113.0, 122.5])
@@ -22,14 +22,14 @@ def test_lines_come_every_ten_seconds_with_speed_loss_error_and_time_left(
     lines = progress.Lines()
     for step in range(1, 6):
         lines.step(at(step), 1001)
-    # Two steps took 12 s, so the other 998 take 5988; four took 22.5 s.
+    # 2 steps took 12 s, so the remaining 998 take 5988 s; 4 steps took 22.5 s.
     assert capsys.readouterr().out.splitlines() == [
         "step 3 of 1001: loss 1.250, error 50.0 %, 64 images/s, 1:39:48 left",
         "step 5 of 1001: loss 1.250, error 50.0 %, 64 images/s, 1:33:22 left",
     ]
 
 
-def test_lines_are_for_pipes_and_the_bar_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_bar_is_used_on_terminals_and_lines_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(progress.reporter(), progress.Lines)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     assert isinstance(progress.reporter(), progress.Bar)

@@ -1,4 +1,4 @@
-"""Rates of single parameters, from an epoch on, against tables written by hand."""
+"""Rate events: rates of layers and parameters by epoch match tables written by hand."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from alexnet_native.training.schedule import rate_events, rates_at
 NAMES = ("conv1.weight", "conv1.bias", "fc2.weight", "fc2.bias")
 
 
-def test_the_rates_of_configuration_145_apart_from_its_schedule() -> None:
+def test_the_rate_events_of_configuration_145() -> None:
     events = rate_events(("*.bias@0=0.02", "conv1.weight@67=1e-5", "conv1@72=0"), NAMES)
     biases = {"conv1.bias": 0.02, "fc2.bias": 0.02}
     assert rates_at(events, 0) == rates_at(events, 66) == biases
@@ -24,7 +24,7 @@ def test_the_rates_of_configuration_145_apart_from_its_schedule() -> None:
     }  # fmt: skip
 
 
-def test_a_later_epoch_wins_in_any_order_and_the_later_word_of_one_epoch() -> None:
+def test_later_events_take_precedence_by_epoch_then_by_order() -> None:
     events = rate_events(("conv1@5=0", "conv1@2=1", "fc2@2=3", "fc*@2=4"), NAMES)
     assert rates_at(events, 1) == {}
     assert set(rates_at(events, 2).values()) == {1.0, 4.0}
@@ -32,16 +32,17 @@ def test_a_later_epoch_wins_in_any_order_and_the_later_word_of_one_epoch() -> No
 
 
 @pytest.mark.parametrize(
-    "word", ["conv1", "conv1@3", "conv1@=1", "conv1@a=1", "conv1@3=x", "conv1@3=-1", "@3=1",
-             "conv1@3=nan", "conv1@3=inf", "conv1=1"],
+    "entry", ["conv1", "conv1@3", "conv1@=1", "conv1@a=1", "conv1@3=x", "conv1@3=-1", "@3=1",
+              "conv1@3=nan", "conv1@3=inf", "conv1=1"],
 )  # fmt: skip
-def test_another_form_is_refused_in_a_sentence(word: str) -> None:
-    with pytest.raises(ConfigError, match=r"write a layer or parameter, epochs done and a rate"):
-        rate_events((word,), NAMES)
+def test_the_error_for_a_wrong_form_says_what_to_write(entry: str) -> None:
+    with pytest.raises(ConfigError, match=r"write a layer or parameter, a number of finished ep"):
+        rate_events((entry,), NAMES)
 
 
-def test_a_name_that_nothing_has_is_refused_with_those_that_exist() -> None:
-    with pytest.raises(ConfigError, match=r"called conv9; there are conv1\.weight, conv1\.bias"):
+def test_the_error_for_an_unknown_name_lists_the_parameters() -> None:
+    message = r"called conv9; the parameters are conv1\.weight, conv1\.bias"
+    with pytest.raises(ConfigError, match=message):
         rate_events(("conv9@1=0",), NAMES)
     with pytest.raises(ModelError, match=r"no parameter 'conv9\.bias'"):
         tiny.net().set_rates(0.1, fixed={"conv9.bias": 0.1})
@@ -52,8 +53,8 @@ def train(**settings: object) -> tuple[Net, Outcome]:
     return net, fit(net, tiny.data(), verbose=False, **settings)
 
 
-def test_a_rate_of_its_own_knows_no_multiplier_and_no_schedule() -> None:
-    # conv1's biases have a multiplier of 2: 0.005 of bias_lr, or 0.01 by name, is the same.
+def test_multipliers_and_the_schedule_do_not_apply_to_rate_events() -> None:
+    # The biases of conv1 have a multiplier of 2, so bias_lr = 0.005 equals an event of 0.01.
     one, _ = train(lr=0.03, bias_lr=0.005, schedule="step@1", epochs=2)
     two, _ = train(
         lr=0.03, rates=("conv1.bias@0=0.01", "fc2.bias@0=0.005"), schedule="step@1", epochs=2
@@ -62,7 +63,7 @@ def test_a_rate_of_its_own_knows_no_multiplier_and_no_schedule() -> None:
         assert one.params[name].tobytes() == two.params[name].tobytes()
 
 
-def test_a_rate_of_0_freezes_and_a_frozen_layer_has_none() -> None:
+def test_a_rate_of_0_equals_freezing_and_freezing_takes_precedence_over_events() -> None:
     by_freeze, _ = train(lr=0.03, freeze=("conv1@1",))
     by_rate, _ = train(lr=0.03, rates=("conv1@1=0",))
     both, _ = train(lr=0.03, rates=("conv1@1=0.5",), freeze=("conv1@1",))
@@ -71,7 +72,7 @@ def test_a_rate_of_0_freezes_and_a_frozen_layer_has_none() -> None:
         assert by_rate.params[name].tobytes() == both.params[name].tobytes() == want
 
 
-def test_changes_of_rates_are_said_when_they_begin(
+def test_a_line_is_printed_when_a_rate_changes(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     lines: list[str] = []
@@ -80,11 +81,11 @@ def test_changes_of_rates_are_said_when_they_begin(
         tiny.net(), tiny.data(), out=tmp_path, epochs=4, schedule="step@1,2", color_off=3,
         rates=("*.bias@0=0.02", "conv1.weight@2=1e-5"), freeze=("conv1@3",),
     )  # fmt: skip
-    said = [line for line in lines if not line.startswith(("epoch ", "step "))]
-    assert said[-5:] == [
-        "the rate goes from 0.01 to 0.001",
-        "the rate goes from 0.001 to 0.0001",
-        "conv1.weight learns at 1e-05 from here on",
-        "conv1 is frozen from here on",
-        "no color noise from here on",
+    changes = [line for line in lines if not line.startswith(("epoch ", "step "))]
+    assert changes[-5:] == [
+        "learning rate changes from 0.01 to 0.001",
+        "learning rate changes from 0.001 to 0.0001",
+        "learning rate of conv1.weight is now 1e-05",
+        "conv1 is now frozen",
+        "color noise is now off",
     ]

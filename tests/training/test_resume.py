@@ -1,4 +1,4 @@
-"""N steps are k steps, an end of any kind, a resume and N - k steps: byte for byte."""
+"""A run that was stopped, interrupted or killed and then resumed equals an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from alexnet_native.training import Outcome, prepare, resume
 from alexnet_native.training.progress import Silent
 from safetensors.numpy import load_file
 
-# 37 images in batches of 8: 5 steps an epoch, the last of 5 images. A schedule with a state, noise
-# that ends, rates that change and dropout, so that everything that could be forgotten is in use.
+# 37 images in batches of 8: 5 steps per epoch, the last with 5 images. A schedule with a state,
+# color noise that ends, rates that change and dropout, so that all parts of the state matter.
 SETTINGS: dict[str, Any] = {
     "epochs": 3,
     "schedule": "plateau",
@@ -46,13 +46,13 @@ def begin(folder: Path, out: Path, **changes: Any) -> Path:
     return out
 
 
-def go_on(path: Path, folder: Path, **changes: Any) -> Outcome:
+def resumed(path: Path, folder: Path, **changes: Any) -> Outcome:
     data = str(tiny.write_npz(folder / "data.npz"))
     return resume(path, {"data": data, **changes}).trainer.run()
 
 
 def require_equal(run: Path, whole: Path) -> None:
-    """Weights, momentum, position and logs; the checkpoint but for the path of the data."""
+    """Compares tensors, logs and the name of the last checkpoint."""
     for name in ("metrics.jsonl", "parameters.jsonl"):
         assert tiny.timeless(tiny.lines(run / name)) == tiny.timeless(tiny.lines(whole / name))
     ours, theirs = (load_file(folder / "checkpoints" / "latest") for folder in (run, whole))
@@ -64,17 +64,17 @@ def require_equal(run: Path, whole: Path) -> None:
 
 
 @pytest.mark.parametrize("k", [1, 3, 5, 7, 10, 14])
-def test_a_training_stopped_after_k_steps_goes_on_bit_by_bit(
+def test_a_run_stopped_after_k_steps_and_resumed_equals_an_uninterrupted_one(
     tmp_path: Path, whole: Path, k: int
 ) -> None:
     run = begin(tmp_path, tmp_path / "run", steps=k)
     assert tiny.lines(run / "metrics.jsonl")[-1]["step"] == k
-    outcome = go_on(run, tmp_path, steps=0)
+    outcome = resumed(run, tmp_path, steps=0)
     assert outcome.step == STEPS
     require_equal(run, whole)
 
 
-def test_an_equal_training_writes_equal_files(tmp_path: Path) -> None:
+def test_equal_runs_write_equal_files(tmp_path: Path) -> None:
     data = str(tiny.write_npz(tmp_path / "data.npz"))
     net = str(tiny.write_net(tmp_path / "net.toml"))
     files = []
@@ -86,15 +86,13 @@ def test_an_equal_training_writes_equal_files(tmp_path: Path) -> None:
     assert files[0] == files[1]
 
 
-def test_any_earlier_checkpoint_of_the_run_can_be_resumed(tmp_path: Path, whole: Path) -> None:
+def test_a_run_can_be_resumed_from_an_earlier_checkpoint(tmp_path: Path, whole: Path) -> None:
     run = begin(tmp_path, tmp_path / "run")
-    go_on(run / "checkpoints" / "step-00000004.safetensors", tmp_path)
+    resumed(run / "checkpoints" / "step-00000004.safetensors", tmp_path)
     require_equal(run, whole)
 
 
-def test_a_training_resumed_into_another_folder_ends_in_the_same_weights(
-    tmp_path: Path, whole: Path
-) -> None:
+def test_a_run_resumed_into_another_folder_gives_equal_weights(tmp_path: Path, whole: Path) -> None:
     run = begin(tmp_path, tmp_path / "run", steps=8)
     before = (run / "metrics.jsonl").read_bytes()
     data = str(tmp_path / "data.npz")
@@ -106,8 +104,7 @@ def test_a_training_resumed_into_another_folder_ends_in_the_same_weights(
     assert rest == tiny.timeless(tiny.lines(whole / "metrics.jsonl"))[-len(rest) :]
 
 
-# The process kills itself at the given step of the training, or in the middle of writing a
-# checkpoint: SIGKILL leaves it no time to do anything more.
+# The process kills itself with SIGKILL at a step, or while it writes a checkpoint.
 DRIVER = """
 import os, signal, sys
 from pathlib import Path
@@ -139,7 +136,7 @@ prepare(given, out=out, show=Killer()).trainer.run()
 
 
 @pytest.mark.parametrize(("when", "step"), [("step", 3), ("step", 8), ("write", 5), ("write", 12)])
-def test_a_killed_training_goes_on_bit_by_bit(
+def test_a_killed_and_resumed_run_equals_an_uninterrupted_one(
     tmp_path: Path, whole: Path, when: str, step: int
 ) -> None:
     run = tmp_path / "run"
@@ -153,16 +150,16 @@ def test_a_killed_training_goes_on_bit_by_bit(
     assert killed.returncode == -signal.SIGKILL
     last = (run / "checkpoints" / "latest").readlink().name
     assert last == f"step-{step - 1:08d}.safetensors"
-    go_on(run, tmp_path)
+    resumed(run, tmp_path)
     require_equal(run, whole)
     assert not list(run.glob("**/.*"))
 
 
 class Interrupter(Silent):
-    """Presses Ctrl-C (or sends another signal) at a step; again at the next when `twice`."""
+    """Sends a signal at a step; with `twice`, sends it again at once."""
 
     def __init__(self, step: int, number: int = signal.SIGINT, twice: bool = False) -> None:
-        self.at, self.number, self.twice, self.said = step, number, twice, [""]
+        self.at, self.number, self.twice, self.lines = step, number, twice, [""]
 
     def step(self, now: Any, last_step: int) -> None:
         if now.step == self.at:
@@ -170,12 +167,12 @@ class Interrupter(Silent):
                 os.kill(os.getpid(), self.number)
 
     def line(self, text: str) -> None:
-        self.said.append(text)
+        self.lines.append(text)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("step", [2, 5])  # the second is the last of its epoch
-def test_an_interrupted_training_saves_and_goes_on_bit_by_bit(
+def test_an_interrupted_and_resumed_run_equals_an_uninterrupted_one(
     tmp_path: Path, whole: Path, step: int, number: int
 ) -> None:
     run = tmp_path / "run"
@@ -186,13 +183,13 @@ def test_an_interrupted_training_saves_and_goes_on_bit_by_bit(
     outcome = prepare(given, out=run, show=show).trainer.run()
     assert outcome.interrupted and outcome.step == step
     assert signal.getsignal(number) is handler
-    assert f"{signal.Signals(number).name}: stopping after this step" in show.said[-1]
+    assert f"{signal.Signals(number).name}: stopping after this step" in show.lines[-1]
     assert outcome.checkpoint == run / "checkpoints" / f"step-{step:08d}.safetensors"
-    go_on(run, tmp_path, checkpoint_every=1)
+    resumed(run, tmp_path, checkpoint_every=1)
     require_equal(run, whole)
 
 
-def test_a_second_ctrl_c_stops_at_once_and_the_last_checkpoint_stays(tmp_path: Path) -> None:
+def test_a_second_ctrl_c_stops_immediately_and_keeps_the_last_checkpoint(tmp_path: Path) -> None:
     run = tmp_path / "run"
     given = {**SETTINGS, "net": str(tiny.write_net(tmp_path / "net.toml"))}
     given["data"] = str(tiny.write_npz(tmp_path / "data.npz"))
@@ -201,42 +198,42 @@ def test_a_second_ctrl_c_stops_at_once_and_the_last_checkpoint_stays(tmp_path: P
     assert (run / "checkpoints" / "latest").readlink().name == "step-00000003.safetensors"
 
 
-def test_more_epochs_can_be_added_to_a_finished_training(tmp_path: Path) -> None:
+def test_more_epochs_can_be_added_to_a_finished_run(tmp_path: Path) -> None:
     run = begin(tmp_path, tmp_path / "run", epochs=1)
-    assert go_on(run, tmp_path).step == 5
-    assert go_on(run, tmp_path, epochs=2).step == 10
+    assert resumed(run, tmp_path).step == 5
+    assert resumed(run, tmp_path, epochs=2).step == 10
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"classes": 5}, "classes was 4 when this training began and cannot become 5"),
+        ({"classes": 5}, "classes was 4 when this run began and cannot be changed to 5"),
         ({"batch_size": 4}, "batch_size was 8"),
         ({"seed": 4}, "seed was 0"),
         ({"nothing": 4}, "no setting nothing"),
-        ({"data": "demo:20:10"}, "demo:20:10 is not the data .* then there were 37 of 4"),
+        ({"data": "demo:20:10"}, "demo:20:10 is not the data .* the original had 37 in 4"),
         ({"freeze": ("conv9",)}, "no layer conv9"),
     ],
 )
-def test_what_cannot_change_on_resuming_is_refused_and_the_run_stays(
+def test_changing_a_fixed_setting_on_resuming_raises_an_error_and_keeps_the_run(
     tmp_path: Path, changes: dict[str, Any], message: str
 ) -> None:
     run = begin(tmp_path, tmp_path / "run", epochs=1)
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
     with pytest.raises(ConfigError, match=message):
-        go_on(run, tmp_path, **changes)
+        resumed(run, tmp_path, **changes)
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
 
 
-def test_a_network_saved_from_python_is_no_training_to_resume(tmp_path: Path) -> None:
+def test_a_checkpoint_of_net_save_cannot_be_resumed(tmp_path: Path) -> None:
     tiny.net().save(tmp_path / "f")
-    with pytest.raises(CheckpointError, match="no training to resume"):
+    with pytest.raises(CheckpointError, match="no training run to resume"):
         resume(tmp_path / "f", {})
 
 
-def test_a_checkpoint_outside_a_run_folder_needs_a_place_for_the_rest(tmp_path: Path) -> None:
+def test_resuming_a_checkpoint_outside_a_run_folder_requires_out(tmp_path: Path) -> None:
     run = begin(tmp_path, tmp_path / "run", epochs=1)
     moved = tmp_path / "moved.safetensors"
     moved.write_bytes((run / "checkpoints" / "latest").read_bytes())
     with pytest.raises(ConfigError, match="--out"):
-        go_on(moved, tmp_path)
+        resumed(moved, tmp_path)

@@ -1,4 +1,4 @@
-"""The folder of a run: what is kept, what is refused."""
+"""The run folder: which checkpoints are kept, and what happens to an existing run."""
 
 from __future__ import annotations
 
@@ -35,7 +35,9 @@ def test_the_last_checkpoints_and_the_best_are_kept(tmp_path: Path) -> None:
     assert (folder.checkpoints / "best").read_text() == "2"
 
 
-def test_the_older_best_goes_when_there_is_a_better(tmp_path: Path) -> None:
+def test_the_previous_best_checkpoint_is_deleted_when_there_is_a_better_one(
+    tmp_path: Path,
+) -> None:
     folder = start(tmp_path / "run", keep=1)
     for step in (1, 2, 3, 4):
         save(folder, step, best=step in (1, 3))
@@ -57,12 +59,12 @@ def test_a_failed_save_changes_nothing(tmp_path: Path) -> None:
     assert (folder.checkpoints / "latest").read_text() == "1"
 
 
-def test_a_folder_that_holds_a_run_is_refused_unless_it_may_be_replaced(tmp_path: Path) -> None:
+def test_a_folder_with_a_run_raises_an_error_without_overwrite(tmp_path: Path) -> None:
     first = start(tmp_path / "run")
     first.metrics.append({"n": 1})
     save(first, 3, best=True)
     (tmp_path / "run" / "notes.txt").write_text("mine")
-    with pytest.raises(ConfigError, match=r"already holds a run.*--out.*--resume.*--overwrite"):
+    with pytest.raises(ConfigError, match=r"already contains a run.*--out.*--resume.*--overwrite"):
         start(tmp_path / "run")
     RunFolder(tmp_path / "run", 2).start("new", "net", overwrite=True)
     assert names(first) == []
@@ -72,7 +74,7 @@ def test_a_folder_that_holds_a_run_is_refused_unless_it_may_be_replaced(tmp_path
     assert (tmp_path / "run" / "config.toml").read_text() == "new"
 
 
-def test_going_on_drops_what_came_after_the_checkpoint(tmp_path: Path) -> None:
+def test_continuing_a_run_deletes_later_lines_and_checkpoints(tmp_path: Path) -> None:
     folder = start(tmp_path / "run", keep=5)
     for step in (1, 2, 3):
         folder.metrics.append({"n": step})
@@ -90,6 +92,6 @@ def test_going_on_drops_what_came_after_the_checkpoint(tmp_path: Path) -> None:
     assert (tmp_path / "run" / "metrics.jsonl").read_text() == '{"n": 1}\n{"n": 2}\n'
 
 
-def test_a_checkpoint_knows_the_run_folder_that_it_lies_in(tmp_path: Path) -> None:
+def test_holding_returns_the_run_folder_of_a_checkpoint(tmp_path: Path) -> None:
     assert RunFolder.holding(tmp_path / "run" / "checkpoints" / "f") == tmp_path / "run"
     assert RunFolder.holding(tmp_path / "elsewhere" / "f") is None

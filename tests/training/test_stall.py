@@ -1,4 +1,4 @@
-"""The warning about a network that does not learn."""
+"""The warning about a loss that stays at that of random guessing."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from alexnet_native.training.trainer import StallWatch
 
 def warnings(losses: list[float], *, classes: int = 10, after: int = 20) -> list[tuple[int, str]]:
     watch = StallWatch(classes, after)
-    said = [(step, watch.observe(step, loss)) for step, loss in enumerate(losses, start=1)]
-    return [(step, text) for step, text in said if text]
+    texts = [(step, watch.observe(step, loss)) for step, loss in enumerate(losses, start=1)]
+    return [(step, text) for step, text in texts if text]
 
 
-def test_a_loss_at_ln_classes_is_reported_once_at_the_stated_step() -> None:
+def test_a_loss_of_ln_classes_is_reported_once_at_the_given_step() -> None:
     [(step, text)] = warnings([math.log(10)] * 60)
     assert step == 20
     for words in ("2.303", "labels", "learning rate", "initial weights", "0..255"):
@@ -31,12 +31,12 @@ def test_a_falling_loss_is_not_reported(last: float) -> None:
     assert warnings([2.3 + fall * step for step in range(20)]) == []
 
 
-def test_nothing_is_reported_before_its_time_when_switched_off_or_with_one_class() -> None:
+def test_nothing_is_reported_before_the_given_step_or_if_disabled_or_with_one_class() -> None:
     assert warnings([2.303] * 19) == []
     assert warnings([2.303] * 60, after=0) == []
     assert warnings([0.0] * 60, classes=1) == []
 
 
-def test_a_resumed_training_that_is_past_that_step_is_left_alone() -> None:
+def test_nothing_is_reported_for_a_run_resumed_after_the_given_step() -> None:
     watch = StallWatch(10, 20)
     assert [watch.observe(step, 2.303) for step in range(21, 60)] == [None] * 39

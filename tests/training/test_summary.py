@@ -1,4 +1,4 @@
-"""The last lines of a training: errors with their epochs, the checkpoint, and the next command."""
+"""The last lines of a run: errors with their epochs, the checkpoint, and the next command."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def ended(run: Run) -> list[str]:
 
 
 def write_errors(run: Path, *errors: float) -> None:
-    """Validation errors of as many epochs, in place of those that were measured."""
+    """Replaces the measured validation errors, one for each epoch."""
     rows = [
         {"split": "val", "epoch": epoch, "step": 5 * epoch, "top1_error": error}
         for epoch, error in enumerate(errors, start=1)
@@ -53,7 +53,7 @@ def write_errors(run: Path, *errors: float) -> None:
         ((0.25, 0.25, 0.25), "validation error 25.00 % (epoch 3), lowest 25.00 % (epoch 1)"),
     ],
 )
-def test_the_last_and_the_lowest_error_are_said_with_their_epochs(
+def test_the_summary_shows_the_last_and_the_lowest_error_with_their_epochs(
     tmp_path: Path, given: dict[str, Any], errors: tuple[float, ...], words: str
 ) -> None:
     run = prepare(given, out=tmp_path / "run")
@@ -63,14 +63,14 @@ def test_the_last_and_the_lowest_error_are_said_with_their_epochs(
     assert next(summary(run, outcome)) == f"done after 15 steps: {words}"
 
 
-def test_the_lowest_error_may_be_of_before_a_resume_into_another_folder(
+def test_the_lowest_error_can_be_from_before_resuming_into_another_folder(
     tmp_path: Path, given: dict[str, Any]
 ) -> None:
     prepare({**given, "steps": 5, "lr": 1e-9}, out=tmp_path / "run").trainer.run()
     run = resume(tmp_path / "run", {"steps": 0}, out=tmp_path / "rest")
     run.trainer.state.best_error = 0.0
     head = ended(run)[0]
-    assert head.endswith(" % (epoch 3), lowest 0.00 % (before it was resumed)")
+    assert head.endswith(" % (epoch 3), lowest 0.00 % (before resuming)")
 
 
 def test_an_error_within_an_epoch_is_not_compared_with_those_of_whole_epochs(
@@ -82,14 +82,14 @@ def test_an_error_within_an_epoch_is_not_compared_with_those_of_whole_epochs(
     assert checkpoint == f"checkpoint: {tmp_path / 'run' / 'checkpoints' / 'latest'}"
 
 
-def test_the_best_checkpoint_is_named_where_it_is_not_the_last(
+def test_the_summary_shows_the_best_checkpoint_if_it_is_not_the_last(
     tmp_path: Path, given: dict[str, Any]
 ) -> None:
     run = prepare(given, out=tmp_path / "run")
     outcome = run.trainer.run()
     saved = tmp_path / "run" / "checkpoints"
     for file, words in (
-        (saved / "step-00000010.safetensors", f"; of the best epoch: {saved / 'best'}"),
+        (saved / "step-00000010.safetensors", f"; best epoch: {saved / 'best'}"),
         (saved / "step-00000015.safetensors", ""),
     ):
         (saved / "best").unlink()
@@ -99,7 +99,7 @@ def test_the_best_checkpoint_is_named_where_it_is_not_the_last(
         assert (saved / "latest").exists() and file.exists()
 
 
-def test_without_validation_images_the_training_error_is_said(
+def test_without_validation_images_the_summary_shows_the_training_error(
     tmp_path: Path, given: dict[str, Any]
 ) -> None:
     images, labels = tiny.arrays(16)
@@ -108,19 +108,19 @@ def test_without_validation_images_the_training_error_is_said(
     head, _, last = ended(prepare({**given, "data": data, "log_every": 1}, out=tmp_path / "run"))
     assert head.startswith("done after 6 steps: training error ")
     assert head.endswith(" % in the last step (no validation images)")
-    # Nothing to evaluate: a picture is classified.
-    start = "next, with a picture of yours: alexnet-native predict "
+    # There are no images to evaluate, so the next command is predict.
+    start = "next, with your own image: alexnet-native predict "
     assert last.startswith(start) and " photo.jpg" in last
 
 
-def test_what_was_measured_with_ten_views_already_is_not_measured_again(
+def test_after_a_final_evaluation_the_next_command_is_predict(
     tmp_path: Path, given: dict[str, Any]
 ) -> None:
     *_, last = ended(prepare({**given, "final_views": 10}, out=tmp_path / "run"))
-    assert last.startswith("next, with a picture of yours: alexnet-native predict ")
+    assert last.startswith("next, with your own image: alexnet-native predict ")
 
 
-def test_on_gpus_the_next_command_names_those_of_one_replica(
+def test_on_gpus_the_next_command_uses_the_devices_of_one_replica(
     tmp_path: Path, given: dict[str, Any]
 ) -> None:
     run = prepare({**given, "steps": 1}, out=tmp_path / "run")
@@ -142,7 +142,7 @@ def runs(line: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return tiny.spawn(["sh", "-c", f"{program} {command}"], cwd=cwd, timeout=120)
 
 
-def test_the_commands_that_are_printed_run_also_with_a_space_in_the_folder(tmp_path: Path) -> None:
+def test_the_printed_commands_work_with_a_space_in_the_path(tmp_path: Path) -> None:
     folder = tmp_path / "my photos"
     folder.mkdir()
     tiny.write_net(folder / "net.toml")
@@ -170,7 +170,7 @@ def test_the_commands_that_are_printed_run_also_with_a_space_in_the_folder(tmp_p
 
 
 @pytest.mark.parametrize("steps", [7, 15])
-def test_a_run_limited_by_steps_is_trained_longer_by_the_command_that_is_printed(
+def test_the_printed_command_trains_a_run_limited_by_steps_longer(
     tmp_path: Path, steps: int
 ) -> None:
     tiny.write_net(tmp_path / "net.toml")
@@ -199,7 +199,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-def test_a_stopped_run_ends_with_the_command_that_continues_it(tmp_path: Path) -> None:
+def test_the_last_line_of_a_stopped_run_is_the_command_that_continues_it(tmp_path: Path) -> None:
     folder = tmp_path / "a b"
     folder.mkdir()
     tiny.write_net(folder / "net.toml")
@@ -210,7 +210,7 @@ def test_a_stopped_run_ends_with_the_command_that_continues_it(tmp_path: Path) -
     head, checkpoint, last = done.stdout.splitlines()[-3:]
     assert head.startswith("stopped after 7 of 15 steps: validation error ")
     saved = "my run/checkpoints"
-    assert checkpoint == f"checkpoint: {saved}/latest; of the best epoch: {saved}/best"
+    assert checkpoint == f"checkpoint: {saved}/latest; best epoch: {saved}/best"
     assert last == "continue with: alexnet-native train --resume 'my run'"
     rest = runs(last, folder)
     assert rest.returncode == 0 and "done after 15 steps: " in rest.stdout

@@ -1,4 +1,4 @@
-"""Checkpoints of networks and trainings."""
+"""Checkpoints of networks and training runs."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""Checkpoints: all that a network and its training need to continue, in one safetensors file.
+"""Checkpoints: the state of a network and its training run in one safetensors file.
 
 Tensors: ``value/conv1.weight`` and ``momentum/conv1.weight`` for each parameter,
-``value/bn1.running_mean`` for the state of a layer, and
-``preprocess/mean``, ``preprocess/pca_std``, ``preprocess/pca_vectors`` for uint8 pictures.
-Metadata: ``format``, ``description`` (TOML), ``config`` (TOML, of a training), ``network`` and
-``progress`` (JSON), ``recipe`` (JSON, of a training by recipe). Nothing depends on the clock: equal
-trainings write equal bytes.
+``value/bn1.running_mean`` for the state of a layer, and ``preprocess/mean``,
+``preprocess/pca_std``, ``preprocess/pca_vectors`` for uint8 images.
+Metadata: ``format``; ``description`` of the network (TOML); ``config``, the settings of the run
+(TOML); ``network`` and ``progress`` (JSON); ``recipe`` (JSON) if the run follows one. The file
+contains no time stamps: equal runs write equal bytes.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _STATISTICS = ("mean", "pca_std", "pca_vectors")
 
 
 class SavedNet(Protocol):
-    """What a checkpoint holds of a network: the attributes of `BaseNet`."""
+    """The attributes of `BaseNet` that a checkpoint stores."""
 
     native: _core.Network
     description: Description
@@ -52,18 +52,18 @@ class SavedNet(Protocol):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """An open checkpoint; the tensors stay in the file until `restore` reads them."""
+    """An open checkpoint. The tensors of parameters are read later, by `restore`."""
 
     file: TensorFile
     description: Description
     seed: int
     precision: str
-    step: int  # updates done
+    step: int  # number of updates
     class_names: tuple[str, ...] | None
     preprocess: Preprocess | None
-    config: str  # TOML; empty when no training run wrote the file
-    progress: Mapping[str, Any]  # of the training run; empty likewise
-    followed: FollowedRecipe | None  # the recipe of the training run, if it had one
+    config: str  # settings of the run, TOML; empty if the file was written by `Net.save`
+    progress: Mapping[str, Any]  # state of the run; empty if the file was written by `Net.save`
+    followed: FollowedRecipe | None  # recipe of the run, if any
 
     @property
     def path(self) -> Path:
@@ -79,15 +79,15 @@ def save(
     recipe: Mapping[str, Any] | None = None,
     engines: Mapping[str, str] | None = None,
 ) -> None:
-    """Writes the network with its momentum; the file is whole or not there.
+    """Writes a checkpoint atomically: on an error, no partial file remains.
 
     Args:
-        path: the file; an older one is replaced.
+        path: the file; an existing file is replaced.
         net: its weights, momentum, step, class names, preprocessing and description are stored.
-        config: the settings of the training, as TOML.
-        progress: what the training needs to continue, JSON values only.
-        recipe: what the training follows and where it deviates: `FollowedRecipe.to_json`.
-        engines: layer -> convolution engine in use; for the reader, never used again.
+        config: settings of the run, TOML.
+        progress: state of the run; JSON values only.
+        recipe: the recipe and the deviations from it: `FollowedRecipe.to_json`.
+        engines: convolution engine by layer; stored for information only.
 
     Raises:
         OSError: full disk, no permission, no such folder.
@@ -134,37 +134,43 @@ def _stored(net: SavedNet) -> Iterator[tuple[Literal["value", "momentum"], str]]
 
 
 def find(path: str | Path) -> Path:
-    """The checkpoint file meant by a file, ``checkpoints/latest``, a checkpoints or a run folder.
+    """Returns the checkpoint file for a path.
+
+    Args:
+        path: a checkpoint, ``checkpoints/latest``, a checkpoints folder or a run folder.
 
     Raises:
-        CheckpointError: there is none.
+        CheckpointError: there is no checkpoint.
     """
     path = Path(path)
-    for place in (path, path / LATEST, path / "checkpoints" / LATEST):
-        if place.is_file():
-            return place.parent / place.readlink() if place.is_symlink() else place
-        if place.is_symlink():
+    for candidate in (path, path / LATEST, path / "checkpoints" / LATEST):
+        if candidate.is_file():
+            return candidate.parent / candidate.readlink() if candidate.is_symlink() else candidate
+        if candidate.is_symlink():
             raise CheckpointError(
-                f"{place} points to {place.readlink()}, which does not exist; name another "
-                "checkpoint of that folder"
+                f"{candidate} points to {candidate.readlink()}, which does not exist; choose "
+                "another checkpoint in that folder"
             )
     if path.is_dir():
-        raise CheckpointError(f"the folder {path} holds no checkpoint ({LATEST} is missing)")
+        raise CheckpointError(f"the folder {path} contains no checkpoint ({LATEST} is missing)")
     raise CheckpointError(f"there is no checkpoint {path}")
 
 
 def load(path: str | Path) -> Checkpoint:
-    """Opens a checkpoint and reads everything but the weights.
+    """Opens a checkpoint and reads everything except weights and momentum.
+
+    Args:
+        path: see `find`.
 
     Raises:
-        CheckpointError: missing, damaged, or not written by this project.
+        CheckpointError: the file is missing, damaged, or not a checkpoint of alexnet-native.
     """
     file = TensorFile(find(path))
     if file.metadata.get("format") != FORMAT:
         found = file.metadata.get("format", "none")
         raise CheckpointError(
-            f"{file.path} is no checkpoint that this version reads (format: {found}; "
-            f"expected: {FORMAT})"
+            f"{file.path} is not a checkpoint of alexnet-native that this version can read "
+            f"(format: {found}; expected: {FORMAT})"
         )
     try:
         network = json.loads(file.metadata["network"])
@@ -190,16 +196,16 @@ def _followed(text: str | None) -> FollowedRecipe | None:
     return FollowedRecipe.from_json(json.loads(text)) if text else None
 
 
-def _preprocess(file: TensorFile, plain: Mapping[str, Any] | None) -> Preprocess | None:
-    if plain is None:
+def _preprocess(file: TensorFile, settings: Mapping[str, Any] | None) -> Preprocess | None:
+    if settings is None:
         return None
     statistics = Statistics(**{name: file.read(f"preprocess/{name}") for name in _STATISTICS})
-    height, width = plain["crop"]
+    height, width = settings["crop"]
     return Preprocess(
         statistics=statistics,
         crop=(int(height), int(width)),
-        mean=plain["mean"],
-        scale=float(plain["scale"]),
+        mean=settings["mean"],
+        scale=float(settings["scale"]),
     )
 
 
@@ -207,8 +213,8 @@ def restore(net: SavedNet, saved: Checkpoint) -> None:
     """Sets weights, momentum, step, class names and preprocessing of a network.
 
     Raises:
-        CheckpointError: the checkpoint belongs to another network (names the first difference; the
-            network is then unchanged), or a tensor is damaged.
+        CheckpointError: the network of the checkpoint is different (the message names the first
+            difference, and `net` is unchanged), or a tensor is damaged.
     """
     _require_same_network(net, saved.file, saved.description)
     dtype = "float64" if net.precision == "fp64" else "float32"
@@ -220,48 +226,56 @@ def restore(net: SavedNet, saved: Checkpoint) -> None:
 
 
 def _require_same_network(net: SavedNet, file: TensorFile, saved: Description) -> None:
-    """Compares names and shapes of the parameters, then every word of the description.
+    """Compares names and shapes of the parameters, then the attributes of the layers.
 
     Args:
-        net: the network here.
+        net: the network.
         file: the checkpoint's tensors.
         saved: the checkpoint's description.
 
     Raises:
-        CheckpointError: they differ; the message names the first tensor or word that does.
+        CheckpointError: the networks differ; the message names the first difference.
     """
-    # Through TOML, lists and tuples, whole numbers and floats are spelt alike.
+    # The conversion to TOML and back makes lists and tuples, integers and floats comparable.
     here = Description.from_toml(net.description.to_toml())
-    name = "another network" if here.name == saved.name else f"{saved.name}, not of {here.name}"
-    for difference in chain(_tensors(net, file), _words(here, saved)):
-        raise CheckpointError(f"checkpoint {file.path} is of {name}: {difference}")
+    names = f"network {here.name}"
+    if here.name != saved.name:
+        names = f"network {saved.name}, the current network is {here.name}"
+    for difference in chain(_parameter_differences(net, file), _layer_differences(here, saved)):
+        raise CheckpointError(
+            f"checkpoint {file.path} does not fit the current network: it holds {names}: "
+            f"{difference}"
+        )
 
 
-def _tensors(net: SavedNet, file: TensorFile) -> Iterator[str]:
+def _parameter_differences(net: SavedNet, file: TensorFile) -> Iterator[str]:
     here = {name: tuple(net.native.param_shape(name)) for name in net.params}
     names = [name.removeprefix("value/") for name in file.names if name.startswith("value/")]
     there = {name: file.shape(f"value/{name}") for name in names}
     for name, shape in here.items():
         if name not in there:
-            yield f"it has no {name}"
+            yield f"the checkpoint has no {name}"
         elif there[name] != shape:
-            yield f"{name} is {_times(there[name])} there and {_times(shape)} here"
+            yield f"{name} is {_times(there[name])} in the checkpoint, {_times(shape)} here"
     for name in [name for name in there if name not in here]:
-        yield f"it has {name}, which this network has not"
+        yield f"the checkpoint has {name}, the current network does not"
 
 
-def _words(here: Description, there: Description) -> Iterator[str]:
+def _layer_differences(here: Description, there: Description) -> Iterator[str]:
     for mine, theirs in zip(here.layers, there.layers, strict=False):
-        for word in sorted({*mine, *theirs}):
-            if mine.get(word) != theirs.get(word):
+        for attribute in sorted({*mine, *theirs}):
+            if mine.get(attribute) != theirs.get(attribute):
                 yield (
-                    f"layer {theirs['name']} has {word} = {theirs.get(word)!r} there and "
-                    f"{mine.get(word)!r} here"
+                    f"layer {theirs['name']} has {attribute} = {theirs.get(attribute)!r} in the "
+                    f"checkpoint, {mine.get(attribute)!r} here"
                 )
     if len(here.layers) != len(there.layers):
-        yield f"it has {len(there.layers)} layers there and {len(here.layers)} here"
+        yield f"there are {len(there.layers)} layers in the checkpoint, {len(here.layers)} here"
     if here.input_shape != there.input_shape:
-        yield f"its input is {_times(there.input_shape)} there and {_times(here.input_shape)} here"
+        yield (
+            f"the input is {_times(there.input_shape)} in the checkpoint, "
+            f"{_times(here.input_shape)} here"
+        )
 
 
 def _times(shape: tuple[int, ...]) -> str:

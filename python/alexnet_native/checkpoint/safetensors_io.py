@@ -1,8 +1,8 @@
-"""The safetensors container: named tensors and string metadata, with a checksum per tensor.
+"""Reads and writes safetensors files: named tensors and string metadata, checksums added.
 
-Written here, not by ``safetensors.numpy.save_file``: one tensor at a time is in memory, and a full
-disk is an ``OSError``. Layout (https://github.com/huggingface/safetensors#format): 8 bytes of
-header length, the header as JSON padded with blanks, then the data without gaps.
+The writer replaces ``safetensors.numpy.save_file``: it keeps only one tensor at a time in memory,
+and a full disk raises ``OSError``. Layout (https://github.com/huggingface/safetensors#format): the
+length of the header in 8 bytes, the header as JSON padded with spaces, then the data without gaps.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ __all__ = ["Entry", "TensorFile", "write"]
 
 _NAMES = {"float32": "F32", "float64": "F64"}
 _CHECKSUMS = "crc32"
-_ALIGNMENT = 64  # of the data, so that a memory map of it is aligned
+_ALIGNMENT = 64  # bytes; alignment of the data, so that a memory map of it is aligned
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A tensor to write; `read` is called once, when its turn comes."""
+    """A tensor to write. `read` is called once, just before the tensor is written."""
 
     shape: tuple[int, ...]
     dtype: str  # "float32" or "float64"
@@ -46,10 +46,10 @@ class Entry:
 
 
 def write(path: Path, tensors: Mapping[str, Entry], metadata: Mapping[str, str]) -> None:
-    """Writes a file that is whole or not there.
+    """Writes a file atomically.
 
     Raises:
-        OSError: full disk, no permission, no such folder; the file of before stays.
+        OSError: full disk, no permission, no such folder; an existing file is unchanged.
     """
     checksums = dict.fromkeys(tensors, 0)
     with replacing(path) as file:
@@ -59,12 +59,13 @@ def write(path: Path, tensors: Mapping[str, Entry], metadata: Mapping[str, str])
                 entry.read(), dtype=np.dtype(entry.dtype).newbyteorder("<")
             )
             if array.shape != entry.shape:
-                raise ValueError(f"{name} has shape {array.shape}, announced was {entry.shape}")
+                raise ValueError(f"{name} has shape {array.shape}, expected {entry.shape}")
             data = array.reshape(-1).view(np.uint8)
             checksums[name] = zlib.crc32(data.data)
             file.write(data.data)
         file.seek(0)
-        file.write(_header(tensors, metadata, checksums))  # as long as before: fixed-width sums
+        # The header has the same length as before, because checksums have a fixed width.
+        file.write(_header(tensors, metadata, checksums))
 
 
 def _header(
@@ -87,10 +88,10 @@ def _header(
 
 
 class TensorFile:
-    """A safetensors file for reading; tensors are read, and their checksums compared, on demand.
+    """A safetensors file opened for reading. `read` reads a tensor and compares its checksum.
 
     Raises:
-        CheckpointError: the file is missing, no safetensors file, or cut short.
+        CheckpointError: the file is missing, not a safetensors file, or truncated.
     """
 
     def __init__(self, path: Path) -> None:
@@ -118,17 +119,17 @@ class TensorFile:
         """Returns a copy of the tensor.
 
         Raises:
-            CheckpointError: the tensor is not in the file, or differs from its checksum.
+            CheckpointError: the tensor is not in the file, or does not match its checksum.
         """
         if name not in self.names:
             raise self._damaged(f"the tensor {name} is missing")
         array: NDArray[Any] = np.ascontiguousarray(self._file.get_tensor(name))
         found = f"{zlib.crc32(array.reshape(-1).view(np.uint8).data):08x}"
         if self._checksums.get(name, found) != found:
-            raise self._damaged(f"the tensor {name} differs from its checksum")
+            raise self._damaged(f"the tensor {name} does not match its checksum")
         return array
 
     def _damaged(self, why: str) -> CheckpointError:
         return CheckpointError(
-            f"checkpoint {self.path} is damaged ({why}); take an earlier one from the same folder"
+            f"checkpoint {self.path} is damaged ({why}); use an earlier one from the same folder"
         )

@@ -43,7 +43,7 @@ def _numbers(text: str) -> list[float]:
 
 
 def _run(args: argparse.Namespace) -> None:
-    from alexnet_native.net.metrics import score
+    from alexnet_native.net.metrics import batch_sums
     from alexnet_native.recipes import ENSEMBLES
     from alexnet_native.reports.error_table import ensemble_table
     from alexnet_native.reports.per_class import PerClass
@@ -53,8 +53,8 @@ def _run(args: argparse.Namespace) -> None:
     names = [str(path) for path in args.files]
     mean = average(parts, args.weights, names=names)
     labels = parts[0].labels
-    alone = [score(part.probabilities, labels) for part in parts]
-    together = score(mean, labels)
+    alone = [batch_sums(part.probabilities, labels) for part in parts]
+    together = batch_sums(mean, labels)
     if args.csv:
         per_class = PerClass(parts[0].classes)
         per_class.add(mean, labels)

@@ -98,7 +98,7 @@ def _run(args: argparse.Namespace) -> None:
         views=args.views,
         per_class=PerClass(_names(net)) if args.csv else None,
         keep=args.save_probabilities is not None,
-        tell=progress_lines(log.line, len(source)) if not args.json else lambda done: None,
+        on_progress=progress_lines(log.line, len(source)) if not args.json else lambda done: None,
     )
     assert found is not None  # only an interrupted evaluation returns None
     if args.save_probabilities:

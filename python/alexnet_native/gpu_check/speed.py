@@ -28,7 +28,7 @@ from alexnet_native.gpu_check.contestants import (
 )
 from alexnet_native.gpu_check.rows import CheckRow, Settings, row
 from alexnet_native.net import BaseNet
-from alexnet_native.reports.roofline import Floor, direct_floor
+from alexnet_native.reports.roofline import StepRoofline, step_roofline
 
 __all__ = ["COMPILED", "TARGET", "speed"]
 
@@ -111,7 +111,7 @@ class _Cells:
             yield row(str(cell), None, str(error))
             return
         batch = self._batch(cell)
-        floor = direct_floor(net, cell.batch, [self._limits])
+        floor = step_roofline(net, cell.batch, [self._limits])
         try:
             own = ours(net, batch)
             for peers in groups:
@@ -150,7 +150,7 @@ def _row(
     batch: int,
     contestants: dict[str, Contestant],
     failed: dict[str, str],
-    floor: Floor | None,
+    floor: StepRoofline | None,
 ) -> CheckRow:
     rates = {name: batch / seconds for name, seconds in _medians(contestants).items()}
     numbers = dict(rates)

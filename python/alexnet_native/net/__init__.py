@@ -1,4 +1,4 @@
-"""A network that can be trained and evaluated: the Python face of the native core."""
+"""A network that can be trained and evaluated: the Python interface of the native core."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images and labels as callers have them -> as the native core takes them, or a sentence."""
+"""Converts images and labels to the arrays of the native core, and checks them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from alexnet_native.errors import DataError
 
 __all__ = ["as_batch", "as_labels", "checked_images", "in_parts", "neutral_preprocess"]
 
-_AT_A_TIME = 128  # images computed in one go where the caller gives more
+_MAX_BATCH = 128  # larger inputs are computed in parts of this number of images
 
-# Subtracted where no mean image is known: the middle of 0..255.
+# Subtracted if there is no mean image: the middle of 0..255.
 _MID_GREY = 128.0
 
 
@@ -26,48 +26,53 @@ def as_batch(
     preprocess: Preprocess,
     views: int = 1,
 ) -> NDArray[np.floating[Any]]:
-    """(N * views, C, H, W) of `dtype`, C-contiguous; an array that already is one is not copied.
+    """Returns the images as a C-contiguous array (N * views, C, H, W) of `dtype`.
+
+    An array that already has this form is returned without a copy.
 
     Args:
         images: see `checked_images`.
         shape: the network's input: channels, height, width.
-        preprocess: for uint8 images.
-        views: 1, or 10: four corners and the centre, plain and mirrored. uint8 images only.
+        dtype: float32 or float64.
+        preprocess: applied to uint8 images.
+        views: 1, or 10 (four corners and the centre, and their mirror images) for uint8 images.
 
     Raises:
-        DataError: another type or shape, or no images.
+        DataError: the type or shape is wrong, or there are no images.
     """
     array = checked_images(images, shape)
     if array.dtype == np.uint8:
         return np.ascontiguousarray(preprocess.views(array, views), dtype)
     if views != 1:
-        raise DataError("views are cut from uint8 images; floats are taken as they are")
+        raise DataError(
+            "views are cut from uint8 images; float images are not cropped: use views = 1"
+        )
     return np.ascontiguousarray(array, dtype)
 
 
 def checked_images(images: ArrayLike, shape: tuple[int, int, int]) -> NDArray[Any]:
-    """The images as an array, if they are of a kind that the network takes.
+    """Returns the images as an array after checking their type and shape.
 
     Args:
         images: uint8 (N, H, W, C), not smaller than the network's input, or floats (N, C, H, W) of
-            exactly its size, which are taken as they are.
+            exactly its size, which are not preprocessed.
         shape: the network's input: channels, height, width.
 
     Raises:
-        DataError: another type or shape, or no images.
+        DataError: the type or shape is wrong, or there are no images.
     """
     array = np.asarray(images)
     channels, height, width = shape
     if array.ndim == 4 and len(array) == 0:
         raise DataError("the batch is empty: at least one image is needed")
-    bytes_fit = array.dtype == np.uint8 and array.ndim == 4 and array.shape[3] == channels
-    floats_fit = array.dtype.kind == "f" and array.shape[1:] == shape
-    if not bytes_fit and not floats_fit:
+    is_uint8 = array.dtype == np.uint8 and array.ndim == 4 and array.shape[3] == channels
+    is_float = array.dtype.kind == "f" and array.shape[1:] == shape
+    if not is_uint8 and not is_float:
         raise DataError(
             f"images must be uint8 (N, H, W, {channels}) of at least {height} x {width} pixels, or "
             f"floats (N, {channels}, {height}, {width}), not {array.dtype} of shape {array.shape}"
         )
-    if bytes_fit and (array.shape[1] < height or array.shape[2] < width):
+    if is_uint8 and (array.shape[1] < height or array.shape[2] < width):
         raise DataError(
             f"images of {array.shape[1]} x {array.shape[2]} pixels are smaller than the "
             f"network's input of {height} x {width}"
@@ -76,28 +81,39 @@ def checked_images(images: ArrayLike, shape: tuple[int, int, int]) -> NDArray[An
 
 
 def as_labels(labels: ArrayLike, images: int, classes: int) -> NDArray[np.int32]:
-    """int32 (N,), one for each image, each below `classes`.
+    """Returns the labels as int32 (N,) after checking type, number and range.
+
+    Args:
+        labels: integers in [0, classes).
+        images: number of images.
+        classes: number of classes.
 
     Raises:
-        DataError: another type, length or range; names the first wrong label.
+        DataError: the type, number or range is wrong; names the first wrong label.
     """
     array = np.asarray(labels)
     if array.ndim != 1 or array.dtype.kind not in "iu":
-        raise DataError(f"labels must be whole numbers (N,), not {array.dtype} of {array.shape}")
+        raise DataError(f"labels must be integers (N,), not {array.dtype} of shape {array.shape}")
     if len(array) != images:
         raise DataError(f"there are {images} images but {len(array)} labels")
     wrong = np.flatnonzero((array < 0) | (array >= classes))
     if len(wrong):
         first = int(wrong[0])
         raise DataError(
-            f"label {array[first]} of image {first} is outside 0..{classes - 1}, "
-            f"the network's {classes} classes"
+            f"label {array[first]} of image {first} is outside 0..{classes - 1}: "
+            f"the network has {classes} classes"
         )
     return np.ascontiguousarray(array, np.int32)
 
 
 def neutral_preprocess(images: ArrayLike, shape: tuple[int, int, int], scale: float) -> Preprocess:
-    """Centre crop minus mid-grey, for images of these dimensions when no mean image is known."""
+    """Returns a centre crop with mid-grey (128) subtracted, for networks without a mean image.
+
+    Args:
+        images: their height and width are used.
+        shape: the network's input: channels, height, width.
+        scale: factor of the pixels.
+    """
     array = np.asarray(images)
     channels, height, width = shape
     size = array.shape[1:3] if array.ndim == 4 else (height, width)
@@ -110,6 +126,6 @@ def neutral_preprocess(images: ArrayLike, shape: tuple[int, int, int], scale: fl
 
 
 def in_parts(images: NDArray[Any], views: int = 1) -> list[NDArray[Any]]:
-    """A bounded number of images, or views of images, at a time."""
-    size = max(1, _AT_A_TIME // max(views, 1))
+    """Splits the images so that each part has at most 128 images, or views of images."""
+    size = max(1, _MAX_BATCH // max(views, 1))
     return [images[i : i + size] for i in range(0, len(images), size)]

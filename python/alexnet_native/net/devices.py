@@ -1,4 +1,4 @@
-"""A network on the devices of its replicas."""
+"""Creates the native network on its devices."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ def native_network(
     threads: int,
     communicator: str,
 ) -> _core.Network:
-    """Builds the network of a description; see `Net` for the arguments.
+    """Builds the network of a description; `Net` describes the arguments.
 
     Raises:
-        ModelError: a description, a seed or devices that cannot be used.
-        UnavailableError: a device or the communicator does not exist here.
+        ModelError: the description, the seed or the devices are invalid.
+        UnavailableError: a device or the communicator is not available on this machine.
     """
     if not 0 <= seed < 2**64:
         raise ModelError(f"seed is {seed}; it must be in 0..2**64 - 1")
-    _require_own_devices(devices, replicas)
+    _require_distinct_devices(devices, replicas)
     try:
         native = _core.Network(
             description.native_layers(),
@@ -51,8 +51,8 @@ def native_network(
     return native
 
 
-def _require_own_devices(devices: Sequence[str], replicas: int) -> None:
-    """Two replicas on one device would only wait for each other."""
+def _require_distinct_devices(devices: Sequence[str], replicas: int) -> None:
+    """Raises ModelError if two replicas share a device, where they would wait for each other."""
     if replicas < 2 or len(devices) % replicas:
         return
     size = len(devices) // replicas
@@ -60,11 +60,12 @@ def _require_own_devices(devices: Sequence[str], replicas: int) -> None:
     for index, device in enumerate(devices):
         if owner.setdefault(device, index // size) != index // size:
             raise ModelError(
-                f"{device} is named for two replicas; each needs devices of its own, as cpu:0,cpu:1"
+                f"{device} is given for two replicas; replicas cannot share a device: "
+                "write for example cpu:0,cpu:1"
             )
 
 
 def device_text(devices: Sequence[str], replicas: int) -> str:
-    """For people: "cpu:0, cpu:1 (2 replicas)"."""
+    """Returns the devices as text: "cpu:0, cpu:1 (2 replicas)"."""
     where = ", ".join(devices)
     return f"{where} ({replicas} replicas)" if replicas > 1 else where

@@ -1,4 +1,4 @@
-"""What a training step and an evaluation measure."""
+"""Metrics of training steps and evaluations: loss, top-1 and top-5 error."""
 
 from __future__ import annotations
 
@@ -11,12 +11,19 @@ from numpy.typing import NDArray
 
 from alexnet_native import _core
 
-__all__ = ["Evaluation", "Progress", "Sums", "score", "top_k_accuracy"]
+__all__ = ["Evaluation", "Progress", "Sums", "batch_sums", "top_k_accuracy"]
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Means over images; errors are fractions. `views` of each image were averaged."""
+    """Means over the images. Errors are fractions.
+
+    Attributes:
+        images: number of images.
+        views: number of views of each image whose probabilities were averaged.
+        loss: nats per image.
+        top1_error, top5_error: from 0 to 1.
+    """
 
     images: int
     views: int
@@ -27,12 +34,13 @@ class Evaluation:
 
 @dataclass
 class Sums:
-    """Sums over images, and the means that they give; errors are fractions.
+    """Sums over images, and the means computed from them. Errors are fractions.
 
     Attributes:
-        loss: nats.
-        top1, top5: images whose label is among the first one or five; a tie that contains the
-            label counts as a fraction (`top_k_accuracy`).
+        loss: sum of the losses, in nats.
+        top1, top5: number of images whose label is among the one or five most probable classes; a
+            tie that contains the label counts as a fraction (`top_k_accuracy`).
+        images: number of images.
     """
 
     loss: float = 0.0
@@ -63,9 +71,9 @@ class Sums:
 
 
 class Progress:
-    """One training step.
+    """The result of one training step.
 
-    Where the step was not waited for, reading anything but `step` waits for its result, and may
+    After ``train_step(..., wait=False)`` all attributes except `step` wait for the device, and may
     raise DivergedError.
 
     Attributes:
@@ -75,7 +83,7 @@ class Progress:
     def __init__(self, step: int, read: Callable[[Progress], Sums]) -> None:
         self.step = step
         self._read = read
-        self.result: tuple[Sums, bool]  # sums before the update; whether it was made
+        self.result: tuple[Sums, bool]  # sums before the update; whether the update was applied
 
     def complete(self, result: _core.StepResult) -> None:
         sums = Sums()
@@ -89,12 +97,12 @@ class Progress:
 
     @property
     def loss(self) -> float:
-        """Mean over the batch, nats, before the update."""
+        """Mean loss over the batch, in nats, before the update."""
         return self.sums.mean_loss
 
     @property
     def correct(self) -> float:
-        """Number of top-1 hits in the batch; a tie that contains the label counts 1/ties."""
+        """Number of correct images (top-1); a tie of n classes with the label counts 1/n."""
         return self.sums.top1
 
     def __eq__(self, other: object) -> bool:
@@ -109,10 +117,10 @@ class Progress:
         return f"Progress(step={self.step}, loss={self.loss}, correct={self.correct})"
 
 
-def score(probabilities: NDArray[Any], labels: NDArray[np.int32]) -> Sums:
-    """Loss and hits of averaged probabilities (N, classes)."""
+def batch_sums(probabilities: NDArray[Any], labels: NDArray[np.int32]) -> Sums:
+    """Returns the sums of loss and top-k accuracy for probabilities (N, classes)."""
     own = probabilities[np.arange(len(labels)), labels].astype(np.float64)
-    smallest = np.finfo(probabilities.dtype).tiny  # the loss of a probability that underflowed
+    smallest = np.finfo(probabilities.dtype).tiny  # keeps the loss finite on underflow
     return Sums(
         loss=float(-np.log(np.maximum(own, smallest)).sum()),
         top1=float(top_k_accuracy(probabilities, labels, 1).sum()),
@@ -124,14 +132,16 @@ def score(probabilities: NDArray[Any], labels: NDArray[np.int32]) -> Sums:
 def top_k_accuracy(
     probabilities: NDArray[Any], labels: NDArray[np.int32], k: int
 ) -> NDArray[np.float64]:
-    """Whether the label of each image is among the `k` most probable classes, 0 to 1.
+    """Returns for each image whether its label is among the `k` most probable classes, (N,).
 
-    A tie that contains the label counts as a fraction, the remaining places over the number of
-    ties, as in the 2012 source: a constant predictor scores exactly k / classes.
+    1 is correct, 0 is wrong. If the label ties with other classes, and the tie extends beyond rank
+    k, the value is the fraction of the tied classes that fit within rank k, as in the 2012 source:
+    the accuracy of a constant predictor is exactly k / classes.
 
     Args:
         probabilities: (N, classes).
         labels: (N,).
+        k: number of classes.
     """
     own = probabilities[np.arange(len(labels)), labels][:, None]
     better = (probabilities > own).sum(axis=1)

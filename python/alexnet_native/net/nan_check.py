@@ -1,4 +1,4 @@
-"""Where numbers stopped being finite, so that a diverged training can be explained."""
+"""Finds the first layer with NaN or infinite values, for the error message of a diverged run."""
 
 from __future__ import annotations
 
@@ -15,10 +15,14 @@ __all__ = ["diverged", "first_nonfinite"]
 
 
 def first_nonfinite(native: _core.Network, batch: NDArray[np.floating[Any]] | None) -> str | None:
-    """The first layer whose parameters, or outputs for `batch` in inference mode, are not finite.
+    """Returns the first layer with parameters or outputs that are not finite.
+
+    Args:
+        batch: images for which the outputs are computed, in inference mode; None checks the
+            parameters only.
 
     Returns:
-        Its name, "data" when the images themselves are not finite, or None.
+        The layer's name, "data" if the images are not finite, or None.
     """
     if batch is not None and not np.isfinite(batch).all():
         return "data"
@@ -40,13 +44,13 @@ def diverged(
     lr: float,
     updated: bool,
 ) -> DivergedError:
-    """The error of a step whose loss is not finite; the accumulated gradients are set to zero.
+    """Returns the error for a step whose loss is not finite, and sets the gradients to zero.
 
     Args:
-        batch: the images of the step, if they are at hand.
-        step: number of updates, including that of the step.
+        batch: the images of the step; None if they are no longer available.
+        step: number of updates, including the one of this step.
         lr: the learning rate of the step.
-        updated: the parameters have been updated in spite of it.
+        updated: whether the update has been applied.
     """
     zero_gradients(native)
     if updated:

@@ -1,4 +1,4 @@
-"""A network by name: its training step, its predictions, its parameters, its checkpoints."""
+"""The class BaseNet: training steps, predictions, parameters and checkpoints of a network."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from alexnet_native.net.batch import (
     neutral_preprocess,
 )
 from alexnet_native.net.devices import device_text, native_network
-from alexnet_native.net.metrics import Evaluation, Progress, Sums, score
+from alexnet_native.net.metrics import Evaluation, Progress, Sums, batch_sums
 from alexnet_native.net.nan_check import diverged, first_nonfinite
 from alexnet_native.net.parameter_groups import rates
 from alexnet_native.net.params import Params
@@ -37,36 +37,39 @@ __all__ = ["BaseNet"]
 
 
 class BaseNet:
-    """A network on its devices; `alexnet_native.Net` adds `fit` and `describe`.
+    """A network on one or more devices; `alexnet_native.Net` adds `fit` and `describe`.
 
-    Images are uint8 RGB (N, H, W, C), centre-cropped to the network's input, with the mean of
-    `preprocess` subtracted; or floats (N, C, H, W) of exactly the input's size, taken as they are
-    and borrowed where contiguous; a GPU takes them without a copy from :func:`pinned_empty`'s.
+    Images are either uint8 RGB (N, H, W, C) or floats (N, C, H, W). uint8 images are cropped at the
+    centre to the size of the network's input, and the mean of `preprocess` is subtracted. Float
+    images must have the size of the input; they are not preprocessed, and not copied if they are
+    contiguous. Arrays of :func:`pinned_empty` are uploaded to a GPU without a copy on the host.
 
-    A call computes with the GIL released. Calls on one Net from several threads run one after the
-    other; Nets are independent of each other. `native` is not guarded.
+    Calls release the GIL while they compute. Calls on one Net from several threads run one after
+    the other; different Nets are independent. Direct calls on `native` are not synchronized.
 
     Args:
         model: a name ("alexnet"), the path of a TOML file, or a Description.
-        classes: outputs; None keeps the network's own number.
-        devices: one, or two for the towers of a two-tower network: ("cpu:0", "cpu:1"); as many for
-            each replica, one replica after the other.
-        seed: key of the initial weights and of every dropout mask.
+        classes: number of classes (default: that of the description).
+        devices: one device, or two for the towers of a two-tower network: ("cpu:0", "cpu:1"). With
+            replicas, the devices of each replica in turn.
+        seed: seed of the initial weights and of the dropout masks.
         precision: "fp32", "tf32", "bf16" (docs/numerics.md), or "fp64" for gradient checks.
-        threads: CPU threads in all; 0 takes those that this process may use.
-        replicas: copies of the network that share every batch (docs/distributed.md).
-        communicator: what sums their gradients: "built-in", or "nccl" between GPUs.
-        options: of the named network, as ``activation="tanh"`` of figure1.
+        threads: total number of CPU threads; 0 uses all that are available to the process.
+        replicas: number of copies of the network that share every batch (docs/distributed.md).
+        communicator: sums the gradients of the replicas: "built-in", or "nccl" between GPUs.
+        options: options of the named network, for example ``activation="tanh"`` of figure1.
 
     Attributes:
-        native: the core's network. description: what it was built from. params: the parameters.
-        step: updates done; it selects the dropout masks.
-        preprocess: for uint8 images; None subtracts mid-grey (128).
-        class_names: of the data, or None.
+        native: the network of the C++ core.
+        description: the layers from which the network was built.
+        params: the parameters, a mapping from names to arrays.
+        step: number of updates; selects the dropout masks.
+        preprocess: preprocessing of uint8 images; None subtracts mid-grey (128).
+        class_names: names of the classes, or None.
 
     Raises:
-        ModelError: the description cannot be built; the message names the layer and the field.
-        UnavailableError: a device or the communicator does not exist here.
+        ModelError: the description is invalid; the message names the layer and the field.
+        UnavailableError: a device or the communicator is not available on this machine.
     """
 
     def __init__(
@@ -102,7 +105,7 @@ class BaseNet:
         self.class_names: tuple[str, ...] | None = None
         self._lock = threading.RLock()
         self._waiting: deque[Progress] = deque()  # steps whose results have not been read
-        self._mean: NDArray[np.float32] | None = None  # that devices subtract
+        self._mean: NDArray[np.float32] | None = None  # subtracted on the devices
         self._lr = 0.0
 
     @property
@@ -116,7 +119,7 @@ class BaseNet:
 
     @property
     def steps_ahead(self) -> int:
-        """How many steps may begin before the result of one is read, without making it slower."""
+        """Number of further steps to begin before a result is read, for the best speed."""
         return 1 if self.native.overlaps and not self.native.is_profiled else 0
 
     def train_step(
@@ -135,23 +138,24 @@ class BaseNet:
         """Trains on one batch: v <- momentum v - weight_decay lr w - lr g, then w <- w + v.
 
         Args:
-            images: see the class; or what a loader gives: images that the device augments, or a
-                whole batch with its labels.
+            images: see the class; or the output of a loader: images to be augmented on the
+                device, or a whole batch with its labels.
             labels: (N,) integers in [0, classes).
-            lr, momentum, weight_decay, bias_lr, frozen: see `set_rates`. Without `lr` the rates
-                that `set_rates` has set are kept.
-            parts: the batch is computed in this number of parts, to save memory; the result is
+            lr, momentum, weight_decay, bias_lr, frozen: see `set_rates`. Without `lr`, the rates of
+                the last call of `set_rates` apply.
+            parts: number of parts in which the batch is computed, to save memory; the gradient is
                 that of the whole batch.
-            wait: False lets a GPU compute this step while the caller prepares the next one: read
-                the result after the next step has begun. At most two steps may be waiting, arrays
-                of `pinned_empty` must not be written to before the result is read, and the update
-                is made even if the loss is not finite. On a CPU it makes no difference.
+            wait: False returns before a GPU has computed the step, so that the caller can prepare
+                the next one; read the result after the next step has begun. At most two steps may
+                be pending. Do not write to arrays of `pinned_empty` before the result has been
+                read. The update is applied even if the loss is not finite. On a CPU, `wait` has no
+                effect.
 
         Returns:
-            The mean loss and the hits before the update.
+            The mean loss and the number of correct images, before the update.
 
         Raises:
-            DataError: images or labels do not fit the network.
+            DataError: the images or labels do not fit the network.
             DivergedError: the loss is not finite; nothing has been updated.
         """
         given, targets = (
@@ -173,14 +177,14 @@ class BaseNet:
             return progress
 
     def _read(self, progress: Progress, images: ArrayLike | RawImages | None = None) -> Sums:
-        """Reads the results of all steps up to that of `progress`, in their order."""
+        """Reads the results of all pending steps up to `progress`, in order."""
         with self._lock:
             while any(progress is step for step in self._waiting):
                 result = self.native.next_result()
                 self._waiting.popleft().complete(result)
             sums, updated = progress.result
             if not math.isfinite(sums.loss):
-                batch = None if updated or images is None else self._diagnosed(images)
+                batch = None if updated or images is None else self._input_of_step(images)
                 raise diverged(self.native, batch, step=progress.step, lr=self._lr, updated=updated)
             return sums
 
@@ -194,18 +198,20 @@ class BaseNet:
         frozen: Collection[str] = (),
         fixed: Mapping[str, float] | None = None,
     ) -> None:
-        """Sets the rule of the updates to come, with each layer's multipliers and own decays.
+        """Sets the learning rate, momentum and weight decay of each parameter for later updates.
+
+        The multipliers and weight decays in the description of a layer apply too.
 
         Args:
-            lr: learning rate.
-            bias_lr: of the biases; None: `lr`.
-            momentum: of every parameter.
-            weight_decay: of weights whose layer has no decay of its own.
-            frozen: layers whose parameters stay.
-            fixed: rates of single parameters, which no multiplier changes.
+            lr: learning rate of the weights.
+            bias_lr: learning rate of the biases (default: `lr`).
+            momentum: momentum of all parameters.
+            weight_decay: weight decay of the weights, unless their layer sets its own.
+            frozen: names of layers that are not updated.
+            fixed: learning rates by name of the parameter; multipliers do not apply to them.
 
         Raises:
-            ModelError: a frozen layer or a fixed parameter does not exist.
+            ModelError: a layer in `frozen` or a parameter in `fixed` does not exist.
         """
         found = rates(
             self.native.param_names(),
@@ -222,29 +228,36 @@ class BaseNet:
                 self.native.set_update(name, rate, momentum, decay)
 
     def predict(self, images: ArrayLike, *, views: int = 1) -> NDArray[np.floating[Any]]:
-        """Class probabilities, (N, classes), averaged over the views.
+        """Returns class probabilities, (N, classes), averaged over the views.
 
         Args:
             images: see the class.
-            views: 1, or 10 of each uint8 image: corners and centre, and their mirror images.
+            views: 1, or for uint8 images 10: corners and centre, and their mirror images.
+
+        Raises:
+            DataError: the images do not fit the network.
         """
         parts = []
         for part in in_parts(checked_images(images, self.input_shape), views):
             with self._lock:
-                scores = self.native.predict(self._batch(part, views))
-            parts.append(scores.reshape(len(part), views, -1).mean(axis=1, dtype=scores.dtype))
+                p = self.native.predict(self._batch(part, views))
+            parts.append(p.reshape(len(part), views, -1).mean(axis=1, dtype=p.dtype))
         return np.concatenate(parts)
 
     def evaluate(self, images: ArrayLike, labels: ArrayLike, views: int = 1) -> Evaluation:
-        """Loss, top-1 and top-5 error of the averaged probabilities.
+        """Returns loss, top-1 and top-5 error of the probabilities that `predict` returns.
+
+        Args:
+            images, views: see `predict`.
+            labels: (N,) integers in [0, classes).
 
         Raises:
-            DataError: images or labels do not fit the network.
+            DataError: the images or labels do not fit the network.
         """
         return self.measure(images, labels, views).evaluation(views)
 
     def measure(self, images: ArrayLike, labels: ArrayLike, views: int = 1) -> Sums:
-        """The sums whose means `evaluate` gives; those of several parts can be added."""
+        """Like `evaluate`, but returns sums, which can be added over several calls."""
         array = checked_images(images, self.input_shape)
         targets = as_labels(labels, len(array), self.classes)
         total = Sums()
@@ -254,18 +267,18 @@ class BaseNet:
                 with self._lock:
                     total.add(self.native.evaluate(self._batch(part), own))
             else:
-                total.add(score(self.predict(part, views=views), own))
+                total.add(batch_sums(self.predict(part, views=views), own))
         return total
 
     def features(self, images: ArrayLike, layer: str) -> NDArray[np.floating[Any]]:
-        """The output of a layer in inference mode, (N, C, H, W).
+        """Returns the output of a layer in inference mode, (N, C, H, W).
 
         Raises:
             ModelError: there is no such layer.
         """
         names = self.native.layer_names()
         if layer not in names:
-            raise ModelError(f"there is no layer {layer!r}; there is {', '.join(names)}")
+            raise ModelError(f"there is no layer {layer!r}; the layers are {', '.join(names)}")
         parts = []
         for part in in_parts(checked_images(images, self.input_shape)):
             with self._lock:
@@ -273,16 +286,23 @@ class BaseNet:
         return np.concatenate(parts)
 
     def find_nonfinite(self, images: ArrayLike | None = None) -> str | None:
-        """The first layer whose parameters, or outputs for `images`, are not finite; or "data"."""
+        """Returns the first layer with parameters or outputs that are not finite.
+
+        Args:
+            images: images for which the outputs are computed; None checks the parameters only.
+
+        Returns:
+            The layer's name, "data" if the images are not finite, or None.
+        """
         batch = None if images is None else self._batch(images)
         with self._lock:
             return first_nonfinite(self.native, batch)
 
     def save(self, path: str | Path) -> None:
-        """Writes weights, momentum, step, description and preprocessing as one checkpoint.
+        """Writes weights, momentum, step, description and preprocessing to a checkpoint file.
 
         Raises:
-            OSError: full disk, no permission, no such folder; an older file stays whole.
+            OSError: full disk, no permission, no such folder; an existing file is unchanged.
         """
         with self._lock:
             checkpoint.save(path, self)
@@ -297,10 +317,15 @@ class BaseNet:
         precision: str | None = None,
         replicas: int = 1,
     ) -> Self:
-        """Builds the network of a checkpoint, in the precision it was saved in (tf32: in fp32).
+        """Builds the network of a checkpoint.
+
+        Args:
+            path: a checkpoint, ``checkpoints/latest``, a checkpoints folder or a run folder.
+            devices, threads, replicas: see the class.
+            precision: see the class (default: that of the checkpoint, but fp32 instead of tf32).
 
         Raises:
-            CheckpointError: the file is missing, damaged, or no checkpoint.
+            CheckpointError: the file is missing, damaged, or not a checkpoint.
         """
         saved = checkpoint.load(path)
         net = cls(
@@ -320,21 +345,25 @@ class BaseNet:
         return f"<Net {self.description.name}: {size} to {self.classes} classes, on {where}>"
 
     def set_mean(self, mean: NDArray[np.float32] | None) -> None:
-        """Sets what the devices subtract where they augment: (C, H, W) or (C, h, w), or None."""
+        """Sets the mean that is subtracted from images augmented on the device.
+
+        Args:
+            mean: (C, H, W), the size of the records, or (C, h, w), the size of the crops; or None.
+        """
         with self._lock:
             self._mean = mean
             self.native.set_mean(mean)
 
     def _native_batch(self, images: ArrayLike | RawImages, labels: ArrayLike | None) -> _core.Batch:
         if labels is None:
-            raise DataError("labels are missing: give one for each image")
+            raise DataError("labels are missing: give one label for each image")
         if isinstance(images, RawImages):
             return images.native(as_labels(labels, len(images.records), self.classes))
         batch = self._batch(images)
         return _core.Batch(batch, as_labels(labels, len(batch), self.classes))
 
-    def _diagnosed(self, images: ArrayLike | RawImages) -> NDArray[np.floating[Any]]:
-        """The images of a step, as the first layer reads them."""
+    def _input_of_step(self, images: ArrayLike | RawImages) -> NDArray[np.floating[Any]]:
+        """Returns the images of a step as the first layer reads them."""
         if isinstance(images, RawImages):
             _, *crop = self.input_shape
             images = images.augmented((crop[0], crop[1]), self._mean)

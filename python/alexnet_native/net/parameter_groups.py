@@ -1,4 +1,4 @@
-"""The rate and the decay of every parameter, from a run's settings and the description's rules."""
+"""Learning rate and weight decay of each parameter."""
 
 from __future__ import annotations
 
@@ -20,13 +20,19 @@ def rates(
     frozen: Collection[str],
     fixed: Mapping[str, float],
 ) -> dict[str, tuple[float, float]]:
-    """Learning rate and decay by parameter; the rate of a frozen layer is 0.
+    """Returns learning rate and weight decay by name of the parameter.
 
     Args:
-        fixed: rates of single parameters, in place of what `lr`, `bias_lr` and rules give.
+        parameters: names, "layer.weight" and "layer.bias".
+        rules: by layer: multipliers of the learning rates, and weight decays.
+        lr, bias_lr: learning rates of weights and biases.
+        weight_decay: weight decay of weights whose rule does not set one.
+        frozen: layers whose learning rate is 0.
+        fixed: learning rates by parameter, used instead of `lr`, `bias_lr` and multipliers.
 
     Raises:
-        ModelError: a frozen layer does not exist or has no parameters; a fixed one does not exist.
+        ModelError: a layer in `frozen` does not exist or has no parameters, or a parameter in
+            `fixed` does not exist.
     """
     names = [name.rpartition(".") for name in parameters]
     layers = list(dict.fromkeys(layer for layer, _, _ in names))
@@ -38,7 +44,7 @@ def rates(
     found = {}
     for name in fixed:
         if name not in ["".join(parts) for parts in names]:
-            raise ModelError(f"there is no parameter {name!r} to set a rate of")
+            raise ModelError(f"there is no parameter {name!r}, so its rate cannot be set")
     for layer, dot, kind in names:
         rule = rules[layer]
         if kind == "bias":

@@ -15,18 +15,19 @@ __all__ = ["Params", "zero_gradients"]
 
 
 class Params(MutableMapping[str, NDArray[Any]]):
-    """Reads and writes parameters by "layer.weight" and "layer.bias", whole also in two towers.
+    """Reads and writes parameters by name: "layer.weight" and "layer.bias".
 
-    After the parameters come those values of layers that training changes without a gradient, as
+    After the parameters come the values that training changes without a gradient, such as
     "bn1.running_mean" and "bn1.running_var" of batch normalisation.
 
-    Reading gives a copy: assign it back to change the network, ``params["conv1.bias"] = b``. The
-    set of names is fixed.
+    Reading returns a copy: assign it back to change the network, ``params["conv1.bias"] = b``. A
+    parameter that is split over two towers is read and written as one array. Parameters cannot be
+    added or deleted.
 
     Raises:
-        KeyError: there is no such parameter; the message names those that are close.
-        ValueError: the array has another shape.
-        TypeError: a parameter is to be deleted.
+        KeyError: there is no such parameter; the message lists similar names.
+        ValueError: the array has the wrong shape.
+        TypeError: an attempt to delete a parameter.
     """
 
     def __init__(self, native: _core.Network, dtype: type[np.floating[Any]]) -> None:
@@ -44,11 +45,11 @@ class Params(MutableMapping[str, NDArray[Any]]):
         if array.shape != shape:
             raise ValueError(f"parameter {name!r} has shape {shape}, the array {array.shape}")
         if array.dtype.kind not in "fiu":
-            raise ValueError(f"parameter {name!r} takes numbers, not {array.dtype}")
+            raise ValueError(f"parameter {name!r} must be set to numbers, not {array.dtype}")
         self._native.set(name, "value", np.ascontiguousarray(array, self._dtype))
 
     def __delitem__(self, name: str) -> None:
-        raise TypeError(f"parameter {name!r} cannot be deleted: the network needs it")
+        raise TypeError(f"parameter {name!r} cannot be deleted")
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
@@ -62,8 +63,11 @@ class Params(MutableMapping[str, NDArray[Any]]):
 
     def _require(self, name: str) -> None:
         if name not in self._names:
-            near = difflib.get_close_matches(str(name), self._names, n=3) or self._names
-            raise KeyError(f"there is no parameter {name!r}; there is {', '.join(near)}")
+            near = difflib.get_close_matches(str(name), self._names, n=3)
+            if not near:
+                names = ", ".join(self._names)
+                raise KeyError(f"there is no parameter {name!r}; the parameters are {names}")
+            raise KeyError(f"there is no parameter {name!r}; did you mean {' or '.join(near)}?")
 
 
 def zero_gradients(native: _core.Network) -> None:

@@ -1,4 +1,4 @@
-"""Arrays in host memory that a GPU copies from without a detour."""
+"""NumPy arrays in pinned (page-locked) host memory."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ __all__ = ["pinned_empty", "pinned_like"]
 def pinned_empty(
     shape: int | Sequence[int], dtype: DTypeLike = np.float32, *, device: str
 ) -> NDArray[Any]:
-    """An array like `numpy.empty`'s, in memory that uploads to `device` read where it lies.
+    """Returns an uninitialized array in pinned memory, like `numpy.empty`.
 
-    A batch in such arrays, or in contiguous parts of them, is not copied on the host: use them
-    again and again, as pinning memory takes long. A step that is not waited for
-    (``Net.train_step`` with ``wait=False``) reads them while it runs: do not write to them before
-    its result has been read.
+    A batch in such an array, or in a contiguous part of one, is uploaded without a copy on the
+    host. Allocating pinned memory is slow, so reuse the arrays. After ``Net.train_step`` with
+    ``wait=False`` do not write to them before the result has been read: the device may still be
+    reading them.
 
-    The memory is that of all GPUs, and stays as long as an array lies in it, also without any Net.
-    Where the machine can pin no more, it is ordinary memory, which is copied, and one line on
-    stderr says so.
+    The memory is pinned for all GPUs, and is freed when no array uses it. If the system cannot pin
+    more memory, pageable memory is allocated instead, which is copied on upload, and a message is
+    printed to stderr.
 
     Args:
-        shape, dtype: of the array; it holds whatever was there before.
-        device: that will work on it ("cuda:0", or one of ``net.devices``). Of a CPU: ordinary
-            memory, aligned to 64 bytes.
+        shape, dtype: shape and type of the array.
+        device: the device that reads the array ("cuda:0", or one of ``net.devices``). For a CPU the
+            memory is pageable and aligned to 64 bytes.
 
     Raises:
-        ValueError: the shape or the dtype is none of an array of numbers.
-        UnavailableError: there is no such device here.
-        DeviceError: the host has no memory left.
+        ValueError: a size is negative, or the dtype is not numeric.
+        UnavailableError: the device does not exist on this machine.
+        DeviceError: the host is out of memory.
     """
     kind = np.dtype(dtype)
     if kind.hasobject:
-        raise ValueError(f"an array of {kind} cannot lie in pinned memory: use a numeric dtype")
+        raise ValueError(f"an array of {kind} cannot be in pinned memory: use a numeric dtype")
     sizes = (shape,) if isinstance(shape, int | np.integer) else tuple(shape)
     if any(size < 0 for size in sizes):
         raise ValueError(f"a shape must not be negative, got {sizes}")
@@ -49,7 +49,7 @@ def pinned_empty(
 
 
 def pinned_like(array: NDArray[Any], devices: Sequence[str]) -> NDArray[Any]:
-    """A copy that the first GPU of `devices` reaches; the array itself where there is none."""
+    """Returns a copy in pinned memory of the first GPU in `devices`, or `array` without a GPU."""
     gpu = next((name for name in devices if name.startswith("cuda")), None)
     if gpu is None:
         return array

@@ -1,3 +1,3 @@
-"""What a network is and whether it is right, for people and for programs."""
+"""Reports as text and as JSON: layers, gradient check, profile, benchmark, error tables."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`bench`: images per second of training and prediction on this machine, the floor beside them."""
+"""`bench`: images per second of training and prediction on this machine, and the roofline."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from alexnet_native.models import Description
 from alexnet_native.net import BaseNet, Progress, pinned_like
 from alexnet_native.reports.describe import table
 from alexnet_native.reports.profile import Profile, profile_steps
-from alexnet_native.reports.roofline import direct_floor, peak_rates_of
+from alexnet_native.reports.roofline import peak_rates_of, step_roofline
 
 __all__ = ["RepeatedStep", "bench_table", "measure", "profile", "step_of"]
 
@@ -24,15 +24,15 @@ _RULE = {"lr": 0.01, "momentum": 0.9, "decay": 5e-4}
 
 
 class RepeatedStep:
-    """Steps on one batch as the trainer makes them: a GPU's result is read one step late.
+    """Repeats training steps on one batch as the trainer does: GPU results are read one step late.
 
     Args:
-        net: trained in place, with the rates that it has.
-        images, labels: as the network takes them; for a GPU they are copied to pinned memory, where
-            the batches of a loader are.
+        net: trained in place, with its current learning rates.
+        images, labels: the batch; for a GPU it is copied to pinned memory, like the batches of a
+            loader.
 
     Attributes:
-        losses: sums over the images, of the steps that are complete.
+        losses: of the completed steps, summed over the images.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class RepeatedStep:
         self._read(self._net.steps_ahead)
 
     def finish(self) -> None:
-        """Waits for the steps that are not complete."""
+        """Waits for the pending steps."""
         self._read(0)
 
     def _read(self, ahead: int) -> None:
@@ -57,7 +57,7 @@ class RepeatedStep:
 
 
 def step_of(net: BaseNet, batch: int, *, training: bool) -> Callable[[], object]:
-    """One step on random images, to be called again and again."""
+    """Returns a function that computes one step on a fixed batch of random images."""
     rng = np.random.default_rng(1)
     dtype = np.float64 if net.precision == "fp64" else np.float32
     images = rng.standard_normal((batch, *net.input_shape)).astype(dtype)
@@ -82,13 +82,21 @@ def measure(
     precision: str = "fp32",
     repeats: int = 5,
 ) -> Iterator[dict[str, Any]]:
-    """A row for each net, task and batch: the median of `repeats` steps after some of warm-up.
+    """Yields a row for each net, task and batch size.
 
-    Keys: ``net``, ``task``, ``batch``, ``precision``, ``images_per_second``, ``spread`` ((slowest -
-    fastest) / median), and where the limits are known ``floor`` and ``floor_padding_skipped``, both
-    in images per second.
+    The keys of a row are ``net``, ``task``, ``batch``, ``precision``, ``images_per_second`` (by the
+    median time of `repeats` steps after the warm-up) and ``spread`` ((slowest - fastest) / median
+    time). If the peak rates are known, ``floor`` and ``floor_padding_skipped`` are the roofline in
+    images per second, with and without the operations in the padding.
+
+    Args:
+        nets: names, paths of TOML files, or descriptions.
+        batches: numbers of images in a step.
+        tasks: "train" or "predict".
+        devices, threads, replicas, communicator, precision: as for `Net`.
+        repeats: number of timed steps.
     """
-    limits: list[_core.PeakRates] | None = None
+    peak_rates: list[_core.PeakRates] | None = None
     for model in nets:
         for task in tasks:
             net = BaseNet(
@@ -99,7 +107,7 @@ def measure(
                 communicator=communicator,
                 precision=precision,
             )
-            limits = limits or peak_rates_of(net)
+            peak_rates = peak_rates or peak_rates_of(net)
             for batch in batches:
                 step = step_of(net, batch, training=task == "train")
                 times = _times(step, repeats, warm_up=4 if net.native.overlaps else 1)
@@ -112,14 +120,14 @@ def measure(
                     "images_per_second": batch / seconds,
                     "spread": (max(times) - min(times)) / seconds,
                 }
-                if floor := direct_floor(net, batch, limits, training=task == "train"):
-                    row["floor"] = batch / floor.all_taps
-                    row["floor_padding_skipped"] = batch / floor.padding_skipped
+                if bound := step_roofline(net, batch, peak_rates, training=task == "train"):
+                    row["floor"] = batch / bound.all_taps
+                    row["floor_padding_skipped"] = batch / bound.padding_skipped
                 yield row
 
 
 def _times(step: Callable[[], object], repeats: int, warm_up: int) -> list[float]:
-    for _ in range(warm_up):  # on GPUs the third step is the first that is played as a graph
+    for _ in range(warm_up):  # on GPUs the third step is the first that runs as a CUDA graph
         step()
     times = []
     for _ in range(repeats):
@@ -130,14 +138,17 @@ def _times(step: Callable[[], object], repeats: int, warm_up: int) -> list[float
 
 
 def profile(net: str | Description, batch: int, *, training: bool, **where: Any) -> Profile:
-    """The profile of five steps on random images; `where`: keywords of `Net`."""
+    """Profiles five steps on random images. `where`: keyword arguments of `Net`."""
     model = BaseNet(net, **where)
     step = step_of(model, batch, training=training)
     return profile_steps(model, step, 5, batch, training=training)
 
 
 def bench_table(rows: Sequence[dict[str, Any]]) -> str:
-    head = ("net", "task", "batch", "images/s", "spread", "floor", "padding skipped", "of floor")
+    """Returns the rows of `measure` as a table."""
+    head = (
+        "net", "task", "batch", "images/s", "spread", "roofline", "without padding", "of roofline",
+    )  # fmt: skip
     lines = [
         (
             row["net"],

@@ -1,4 +1,4 @@
-"""`describe`: the layers of a network with their sizes, costs and places, and the totals."""
+"""`describe`: the layers of a network with their sizes, costs and devices, and the totals."""
 
 from __future__ import annotations
 
@@ -7,21 +7,24 @@ from typing import Any
 
 from alexnet_native.net import BaseNet
 
-__all__ = ["Summary", "edge_table", "summarise", "table", "timed"]
+__all__ = ["NetSummary", "edge_table", "summarise", "table", "timed"]
 
 _MIB = 2**20
 
 
-class Summary(dict[str, Any]):
-    """A dictionary for programs (JSON values only) whose text is a table for people.
+class NetSummary(dict[str, Any]):
+    """A dictionary of JSON values that prints as a table.
 
-    Keys: ``name``, ``input``, ``classes``, ``batch``, ``training``, ``devices``, ``layers``,
-    ``parameters``, ``multiply_adds`` (forward, one image), ``cross_edges`` (with milliseconds where
-    they were measured: `timed`), ``bytes_per_step`` (over all cross edges, forward and backward),
-    ``memory`` (of the whole batch, in bytes),
-    ``reduction`` (``replicas``, and the ``bytes`` of gradients that they sum in each step, in
-    ``buckets``, by which ``communicator``). With replicas the layers are those of the first one,
-    for its share of the batch.
+    With several replicas, ``layers`` describes the first replica and its share of the batch.
+
+    Keys:
+        name, input, classes, batch, training, devices, layers, parameters: of the network.
+        multiply_adds: of the forward pass of one image.
+        cross_edges: copies between devices; with milliseconds if they were measured (`timed`).
+        bytes_per_step: of all cross edges, forward and backward.
+        memory: of each device, in bytes, for the whole batch.
+        reduction: the sum of the gradients in each step: number of ``replicas``, ``bytes``, number
+            of ``buckets``, name of the ``communicator``.
     """
 
     def __str__(self) -> str:
@@ -30,15 +33,15 @@ class Summary(dict[str, Any]):
     __repr__ = __str__
 
 
-def summarise(net: BaseNet, batch: int, *, training: bool = True) -> Summary:
-    """What the native core plans for steps of `batch` images.
+def summarise(net: BaseNet, batch: int, *, training: bool = True) -> NetSummary:
+    """Returns the native core's plan for steps of `batch` images.
 
     Raises:
         ValueError: `batch` is below 1.
     """
     plan = net.native.plan(batch, training)
     edges = plan["cross_edges"]
-    return Summary(
+    return NetSummary(
         name=net.description.name,
         input=list(net.input_shape),
         classes=net.classes,
@@ -55,10 +58,10 @@ def summarise(net: BaseNet, batch: int, *, training: bool = True) -> Summary:
     )
 
 
-def _text(s: Summary) -> str:
+def _text(s: NetSummary) -> str:
     size = _times(s["input"])
-    use = "training" if s["training"] else "prediction"
-    head = f"{s['name']}: {size} to {s['classes']} classes, {use} with {s['batch']} images"
+    task = "training" if s["training"] else "prediction"
+    head = f"{s['name']}: {size} to {s['classes']} classes, {task} with {s['batch']} images"
     parts = [head, _layers(s)]
     if s["cross_edges"]:
         parts.append(_cross_edges(s))
@@ -68,7 +71,7 @@ def _text(s: Summary) -> str:
     return "\n\n".join(parts)
 
 
-def _layers(s: Summary) -> str:
+def _layers(s: NetSummary) -> str:
     head = (
         "layer",
         "type",
@@ -102,7 +105,7 @@ def _layers(s: Summary) -> str:
 def timed(
     edges: Sequence[Mapping[str, Any]], milliseconds: Sequence[tuple[float, float]]
 ) -> list[dict[str, Any]]:
-    """Cross edges with ``forward_ms`` and ``backward_ms``, which a profile has measured."""
+    """Returns the cross edges with ``forward_ms`` and ``backward_ms`` from a profile."""
     return [
         {**edge, "forward_ms": forward, "backward_ms": backward}
         for edge, (forward, backward) in zip(edges, milliseconds, strict=True)
@@ -110,12 +113,12 @@ def timed(
 
 
 def edge_table(edges: Sequence[Mapping[str, Any]]) -> str:
-    """A row for each cross edge: MiB in each direction, and milliseconds where they are known."""
+    """Returns a table of the cross edges: MiB and, if measured, milliseconds per direction."""
     head = ("copy", "from", "to", "forward MiB", "ms", "backward MiB", "ms ")
 
-    def cells(edge: Mapping[str, Any], way: str) -> tuple[str, str]:
-        ms = edge.get(f"{way}_ms")
-        return f"{edge[f'{way}_bytes'] / _MIB:.2f}", "" if ms is None else f"{ms:.3f}"
+    def cells(edge: Mapping[str, Any], direction: str) -> tuple[str, str]:
+        ms = edge.get(f"{direction}_ms")
+        return f"{edge[f'{direction}_bytes'] / _MIB:.2f}", "" if ms is None else f"{ms:.3f}"
 
     rows = [
         (e["value"], e["source"], e["target"], *cells(e, "forward"), *cells(e, "backward"))
@@ -124,7 +127,7 @@ def edge_table(edges: Sequence[Mapping[str, Any]]) -> str:
     return table(head, rows, right={3, 4, 5, 6})
 
 
-def _cross_edges(s: Summary) -> str:
+def _cross_edges(s: NetSummary) -> str:
     edges = s["cross_edges"]
     total = f"{s['bytes_per_step'] / _MIB:.2f} MiB between devices in each step"
     if "forward_ms" in edges[0]:
@@ -134,16 +137,16 @@ def _cross_edges(s: Summary) -> str:
     return f"{edge_table(edges)}\n{total}"
 
 
-def _reduction(s: Summary) -> str:
-    own = s["reduction"]
+def _reduction(s: NetSummary) -> str:
+    r = s["reduction"]
     return (
-        f"{own['bytes'] / _MIB:.2f} MiB of gradients, in {own['buckets']} buckets, are summed over "
-        f"{own['replicas']} replicas in each step\nby the communicator {own['communicator']}"
+        f"{r['bytes'] / _MIB:.2f} MiB of gradients, in {r['buckets']} buckets, are summed over "
+        f"{r['replicas']} replicas in each step\nby the communicator {r['communicator']}"
     )
 
 
-def _memory(s: Summary) -> str:
-    head = ("memory", "parameters MiB", "activations MiB", "reduction MiB", "in all MiB")
+def _memory(s: NetSummary) -> str:
+    head = ("memory", "parameters MiB", "activations MiB", "reduction MiB", "total MiB")
     rows = [
         (
             memory["device"],
@@ -164,10 +167,17 @@ def table(
     right: set[int],
     total: tuple[str, ...] | None = None,
 ) -> str:
-    """Columns as wide as their widest cell, two spaces apart; an empty column is left out."""
-    every = [*rows, total] if total else rows
-    used = [i for i in range(len(head)) if any(row[i] for row in every)]
-    width = {i: max(len(row[i]) for row in [head, *every]) for i in used}
+    """Formats a table; columns without any value are omitted.
+
+    Args:
+        head: titles of the columns.
+        rows: cells of each row.
+        right: indices of right-aligned columns.
+        total: cells of the last row, below a line.
+    """
+    body = [*rows, total] if total else rows
+    used = [i for i in range(len(head)) if any(row[i] for row in body)]
+    width = {i: max(len(row[i]) for row in [head, *body]) for i in used}
 
     def line(row: tuple[str, ...]) -> str:
         cells = [row[i].rjust(width[i]) if i in right else row[i].ljust(width[i]) for i in used]

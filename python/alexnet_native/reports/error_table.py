@@ -1,4 +1,4 @@
-"""Errors side by side: one view and ten, those measured here and those that were published."""
+"""Tables of top-1 and top-5 errors: measured and published, with one view and with ten."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ __all__ = ["ErrorRow", "compared", "ensemble_table", "error_table", "measured_ro
 
 @dataclass(frozen=True)
 class ErrorRow:
-    """Errors under one name, as text, by number of views: (top-1, top-5)."""
+    """A row of the table: errors as text, (top-1, top-5), by number of views."""
 
     name: str
     errors: Mapping[int, tuple[str, str]]
 
 
 def measured_row(name: str, sums: Mapping[int, Sums]) -> ErrorRow:
-    """`sums` by number of views."""
+    """Returns the row of a measurement. `sums`: by number of views."""
     return ErrorRow(
         name,
         {views: _percent(part) for views, part in sums.items()},
@@ -30,7 +30,7 @@ def measured_row(name: str, sums: Mapping[int, Sums]) -> ErrorRow:
 
 
 def _published_rows(figures: Sequence[ReferenceResult]) -> list[ErrorRow]:
-    """One for each set, with all views that were published."""
+    """Returns a row for each data set, with all published numbers of views."""
     return [
         ErrorRow(
             f"published: {name}",
@@ -45,7 +45,7 @@ def _published_rows(figures: Sequence[ReferenceResult]) -> list[ErrorRow]:
 
 
 def error_table(rows: Sequence[ErrorRow]) -> str:
-    """Errors in percent; a column of each kind that any row has."""
+    """Returns a table of errors in percent, with the columns that occur in any row."""
     views = sorted({view for row in rows for view in row.errors})
     head = ["errors in %"]
     head += [text for view in views for text in (f"{_views_word(view)}: top 1", "top 5")]
@@ -59,13 +59,13 @@ def error_table(rows: Sequence[ErrorRow]) -> str:
 def compared(
     row: ErrorRow, net: str, followed: FollowedRecipe | None, config: TrainConfig | None
 ) -> Iterator[str]:
-    """What was measured above what the net's recipe is known for, and on which sets that was.
+    """Yields a table of measured and published errors, then a line about the published ones.
 
     Args:
-        row: what was measured.
-        net: the network's name; used where the training followed no recipe.
-        followed: the recipe of the training.
-        config: its settings.
+        row: the measured errors.
+        net: name of the network; selects the published errors if the run followed no recipe.
+        followed: the recipe of the run.
+        config: settings of the run.
     """
     recipe = followed.recipe if followed else find_for_net(net)
     figures = figures_for(net, recipe)
@@ -87,10 +87,13 @@ def ensemble_table(
     together: Sums,
     published: Sequence[ReferenceResult],
 ) -> str:
-    """Each network, their average, and the rows that were published.
+    """Returns a table of the errors of each network, of their average, and published errors.
 
     Args:
-        nets: a name, the network and the views of each.
+        nets: for each network: name, network, number of views.
+        alone: sums of each network.
+        together: sums of the averaged probabilities.
+        published: published errors of ensembles.
     """
     rows = [
         (name, f"{net}, {_views_word(views)}", *_percent(sums))

@@ -1,13 +1,14 @@
-"""Backward against central differences of the loss, through a whole network in float64.
+"""Gradient check: compares the gradient of a network with central differences, in float64.
 
-For a sample of entries of every parameter, (L(w + h) - L(w - h)) / 2h is compared with the
-gradient. Dropout stays on: its masks are functions of (seed, step), so L is one function. Where
-the two differ, a ReLU or a maximum may have switched within h, a kink of L: estimates with h and
-with h/2 then disagree, whatever the backward pass says. A smaller h is tried; entries without an h
-that agrees are counted and left out, up to a limit.
+For some entries of every parameter, (L(w + h) - L(w - h)) / 2h is compared with the gradient of the
+loss L. Dropout stays enabled: its masks depend on (seed, step) only, so L is a fixed function. If
+the two values differ, a ReLU or a max pooling may have switched between w - h and w + h (a kink of
+L). In that case the estimates with h and h/2 differ too, even if the gradient is right, and a
+smaller h is tried. Entries for which no h works are excluded; the check fails if there are too many
+of them.
 
-A bias before a batch normalisation has no effect on the loss. Its gradient is zero up to rounding,
-and so must the differences be.
+A bias before a batch normalisation has no effect on the loss: its gradient is zero up to rounding,
+and the differences must be zero, too.
 """
 
 from __future__ import annotations
@@ -30,29 +31,29 @@ from alexnet_native.net.params import zero_gradients
 __all__ = ["GradientCheck", "ParameterCheck", "check_gradients", "gradcheck"]
 
 _STEP = 0  # selects the dropout masks
-# The changes of L to aim at, in turn: the rounding of L, some 1e-15, is a small part of the last.
+# Target changes of L, tried in this order. The rounding error of L is about 1e-15.
 _LOSS_CHANGES = (1e-6, 1e-7, 1e-8, 1e-9)
 _LARGEST_STEP = 1e-3
-_FOLLOWING = 30  # steps: 0.9^30 of the initial running means is left
-_CANDIDATES = 32  # entries looked at for each one that is checked
-_ZERO = 1e-11  # of the network's largest gradient: what is smaller is rounding
-_ZERO_DIFFERENCE = 1e-8  # of the same: what the differences may be then
-_KINK = 2e-6  # the two estimates differ by more, relative to the largest gradient
+_FOLLOWING = 30  # number of steps; 0.9^30 of the initial running means remains
+_CANDIDATES = 32  # size of the pool of entries, per checked entry
+_ZERO = 1e-11  # gradients below this part of the network's largest gradient are rounding errors
+_ZERO_DIFFERENCE = 1e-8  # largest difference that is accepted for them, relative to the same
+_KINK = 2e-6  # at a kink the two estimates differ by more, relative to the largest gradient
 
 
 @dataclass(frozen=True)
 class ParameterCheck:
-    """One parameter. Errors are relative to the largest gradient among the checked entries.
+    """Result for one parameter. Errors are relative to the largest gradient of checked entries.
 
     Where the gradient is zero up to rounding, they are relative to the largest of the network.
 
     Attributes:
-        name: "conv1.weight".
-        checked: entries that were compared.
-        kinks: entries left out because the loss has no derivative there.
-        error: the largest difference; nan when nothing was compared.
-        scale: the largest gradient; 0 means that the loss does not depend on what was checked.
-        passed: the error is within the tolerance, the scale above 0 and kinks are few.
+        name: for example "conv1.weight".
+        checked: number of compared entries.
+        kinks: number of excluded entries, where the loss has no derivative.
+        error: the largest difference; nan if no entry was compared.
+        scale: the largest gradient; 0 if the loss does not depend on the checked entries.
+        passed: the error is within the tolerance, the scale is above 0, and kinks are few.
     """
 
     name: str
@@ -65,7 +66,7 @@ class ParameterCheck:
 
 @dataclass(frozen=True)
 class GradientCheck:
-    """All parameters of a network; the text is a table."""
+    """Results for all parameters of a network; prints as a table."""
 
     network: str
     tolerance: float
@@ -77,11 +78,11 @@ class GradientCheck:
 
     @property
     def error(self) -> float:
-        """The largest error of any parameter; nan when one could not be compared."""
+        """The largest error of any parameter; nan if a parameter could not be compared."""
         return float(np.max([parameter.error for parameter in self.parameters]))
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON, which knows no nan: an error that could not be measured is None."""
+        """Returns the result as JSON values; nan, which JSON does not have, becomes None."""
         found = {**asdict(self), "error": self.error, "passed": self.passed}
         for entry in (found, *found["parameters"]):
             entry["error"] = None if math.isnan(entry["error"]) else entry["error"]
@@ -116,19 +117,20 @@ def gradcheck(
     report: Callable[[ParameterCheck], None] | None = None,
     **options: Any,
 ) -> GradientCheck:
-    """Checks a network on random images, with random weights under which every term counts.
+    """Checks a network on random images with random weights.
 
-    A network's own initial weights may be as small as 1e-4: thousands of units are then within a
-    hair of their kinks, and layers below hardly matter. Here every signal has a size: weights are
-    He's, biases a tenth of the signal, and the last layer gives scores of order 1.
+    The network's initial weights are not used: with values as small as 1e-4 thousands of units are
+    close to a kink, and the first layers hardly affect the loss. Instead, weights are drawn with
+    He's standard deviation, biases with a tenth of the standard deviation of the layer's output,
+    and the last layer is scaled so that the logits are of order 1.
 
     Args:
         model, classes, devices, threads, replicas, options: as for `Net`.
-        images: in the batch.
-        samples: entries of each parameter.
-        seed: of weights, images, labels, masks and of the choice of entries.
-        tolerance: relative to each parameter's largest gradient.
-        report: called after each parameter, for progress.
+        images: number of images in the batch.
+        samples: number of checked entries of each parameter.
+        seed: seed of weights, images, labels, dropout masks and the choice of entries.
+        tolerance: relative to the largest gradient of each parameter.
+        report: called with the result of each parameter.
 
     Raises:
         ModelError: the network cannot be built, or its loss is not finite.
@@ -144,7 +146,7 @@ def gradcheck(
         **options,
     )
     rng = np.random.default_rng(seed)
-    # As pixels 0..255 minus a mean: their SD is about 60.
+    # Like pixels of 0..255 minus their mean, with a standard deviation of about 60.
     batch = rng.normal(
         0.0, 60.0 * net.description.default_config["scale"], (images, *net.input_shape)
     )
@@ -173,10 +175,10 @@ def _spread_weights(
         elif kind == "bias":
             signal = float(net.native.features(images, layer).std())
             net.params[name] = rng.normal(0.0, 0.1 * signal, shape)
-    scores = float(net.native.features(images, layer).std())
+    logits = float(net.native.features(images, layer).std())
     for name in net.native.param_names():
         if name.rpartition(".")[0] == layer:
-            net.params[name] /= scores
+            net.params[name] /= logits
 
 
 def _follow_batch(net: BaseNet, images: NDArray[np.float64], labels: NDArray[np.int32]) -> None:
@@ -202,19 +204,22 @@ def check_gradients(
     most_kinks: float = 0.34,
     report: Callable[[ParameterCheck], None] | None = None,
 ) -> GradientCheck:
-    """Checks a network as it is; its parameters are the same afterwards.
+    """Checks a network with its current parameters, which are unchanged afterwards.
 
     Args:
-        net: of precision "fp64".
-        images: (N, C, H, W). labels: (N,).
+        net: a network of precision "fp64".
+        images: (N, C, H, W).
+        labels: (N,).
         samples, seed, tolerance, report: as for `gradcheck`.
-        most_kinks: the share of a parameter's entries that may be left out.
+        most_kinks: largest fraction of a parameter's entries that may be excluded.
 
     Raises:
-        ModelError: another precision, or a loss that is not finite.
+        ModelError: the precision is not "fp64", or the loss is not finite.
     """
     if net.precision != "fp64":
-        raise ModelError("a gradient check needs precision 'fp64': float32 loses half the digits")
+        raise ModelError(
+            "a gradient check needs precision 'fp64': differences in float32 are too inaccurate"
+        )
 
     if not net.native.param_names():
         raise ModelError(f"network {net.description.name} has no parameters to check")
@@ -245,11 +250,11 @@ def check_gradients(
 def _choose(
     gradient: NDArray[np.floating[Any]], samples: int, rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Half of the entries at random, half with the largest gradients of a larger random draw."""
+    """Chooses half of the entries at random, and half by the largest gradients in a random pool."""
     pool = rng.choice(gradient.size, min(gradient.size, samples * _CANDIDATES), replace=False)
-    blind, rest = pool[: samples // 2], pool[samples // 2 :]
-    best = rest[np.argsort(-np.abs(gradient[rest]), kind="stable")][: samples - len(blind)]
-    return np.concatenate([blind, best])
+    uniform, rest = pool[: samples // 2], pool[samples // 2 :]
+    largest = rest[np.argsort(-np.abs(gradient[rest]), kind="stable")][: samples - len(uniform)]
+    return np.concatenate([uniform, largest])
 
 
 def _check(

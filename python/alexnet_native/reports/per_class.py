@@ -1,4 +1,4 @@
-"""Errors class by class, and which class is taken for which: two CSV files."""
+"""Errors by class and the confusion matrix, as CSV."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ __all__ = ["PerClass"]
 
 
 class PerClass:
-    """Sums for each true class, over all images that are added.
+    """Accumulates errors by class and the confusion matrix.
 
     Args:
-        names: of the classes.
+        names: names of the classes.
     """
 
     def __init__(self, names: Sequence[str]) -> None:
@@ -28,12 +28,12 @@ class PerClass:
         self.images = np.zeros(classes, np.int64)
         self._top1 = np.zeros(classes)
         self._top5 = np.zeros(classes)
-        self.confusion = np.zeros((classes, classes))  # of row's images, those taken for column's
+        self.confusion = np.zeros((classes, classes))  # images: [true class, predicted class]
 
     def add(self, probabilities: NDArray[Any], labels: NDArray[np.int32]) -> None:
-        """Takes (N, classes) probabilities and the labels (N,).
+        """Adds probabilities (N, classes) and labels (N,).
 
-        Where several classes are first, each gets its share of the image.
+        If n classes tie for the largest probability, each counts as 1/n of the image.
         """
         self.images += np.bincount(labels, minlength=len(self._names))
         np.add.at(self._top1, labels, top_k_accuracy(probabilities, labels, 1))
@@ -42,9 +42,9 @@ class PerClass:
         np.add.at(self.confusion, labels, first / first.sum(axis=1, keepdims=True))
 
     def table(self) -> str:
-        """CSV: class, images, errors (fractions), the class it is most often taken for, its share.
+        """Returns CSV: class, images, errors (fractions), most frequent wrong class, its fraction.
 
-        A class without images has empty fields.
+        The fields of a class without images are empty.
         """
         rows: list[list[str]] = [
             ["class", "images", "top1_error", "top5_error", "most_taken_for", "share"]
@@ -65,7 +65,7 @@ class PerClass:
         return [*errors, self._names[other], _number(others[other] / images)]
 
     def matrix(self) -> str:
-        """CSV: a row for each true class, a column for each class that it is taken for; images."""
+        """Returns the confusion matrix as CSV: a row per true class, a column per predicted one."""
         rows = [["class", *self._names]]
         rows += [
             [name, *map(_number, row)]
@@ -81,4 +81,5 @@ def _number(value: float) -> str:
 def _csv(rows: Sequence[Sequence[str]]) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue().encode(errors="backslashreplace").decode()  # names of any bytes
+    # Names of classes can contain bytes that are not valid UTF-8.
+    return text.getvalue().encode(errors="backslashreplace").decode()

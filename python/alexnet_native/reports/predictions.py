@@ -1,4 +1,4 @@
-"""Probabilities of a network for a list of images, in a file: what ensembles are averaged from."""
+"""Files with a network's probabilities for a list of images, and their average (ensembles)."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ FORMAT = "alexnet-native probabilities 1"
 
 @dataclass(frozen=True)
 class Predictions:
-    """Probabilities with all that says what they are of.
+    """Probabilities of one network, with the images, classes and settings they belong to.
 
     Attributes:
         probabilities: float32 (N, classes), averaged over the views.
         labels: int32 (N,).
         items: names of the images, (N,).
-        classes: names.
-        net, recipe, data: by name; empty where there is none.
-        views: that were averaged.
+        classes: names of the classes.
+        net, recipe, data: names; empty if there is none.
+        views: number of averaged views.
     """
 
     probabilities: NDArray[np.float32]
@@ -46,13 +46,13 @@ class Predictions:
 
     @property
     def checksum(self) -> str:
-        """Of the list: names, labels, classes, in their order."""
+        """SHA-256 of the list of images: names, labels and classes, in order."""
         text = "\0".join([*self.items, "", *self.classes])
         labels = np.ascontiguousarray(self.labels, "<i4").tobytes()
         return hashlib.sha256(text.encode(errors="surrogatepass") + b"\0" + labels).hexdigest()
 
     def save(self, path: Path) -> None:
-        """Writes an .npz file that is whole or not there.
+        """Writes an .npz file atomically.
 
         Raises:
             OSError: full disk, no permission, no such folder.
@@ -72,7 +72,11 @@ class Predictions:
 
     @classmethod
     def load(cls, path: Path) -> Predictions:
-        """Raises DataError: missing, damaged, or not written by `save`."""
+        """Reads a file written by `save`.
+
+        Raises:
+            DataError: the file is missing, damaged, or not written by `save`.
+        """
         try:
             with path.open("rb") as stream, zipfile.ZipFile(stream):
                 stream.seek(0)
@@ -84,7 +88,8 @@ class Predictions:
             raise DataError(f"{path} cannot be read as probabilities: {error}") from error
         if str(found.get("format", "")) != FORMAT:
             raise DataError(
-                f"{path} holds no probabilities; write it with evaluate --save-probabilities"
+                f"{path} is not a file of probabilities; write one with "
+                "evaluate --save-probabilities"
             )
         probabilities, labels = found["probabilities"], found["labels"]
         read = cls(
@@ -103,27 +108,28 @@ class Predictions:
             or labels.shape != shape[:1]
             or read.checksum != str(found["checksum"])
         ):
-            raise DataError(f"{path} is damaged: its list differs from its checksum")
+            raise DataError(f"{path} is damaged: the list of images does not match its checksum")
         return read
 
 
 def average(
     parts: Sequence[Predictions], weights: Sequence[float] | None = None, *, names: Sequence[str]
 ) -> NDArray[np.float64]:
-    """(N, classes): the weighted mean of the probabilities.
+    """Returns the weighted mean of the probabilities, (N, classes).
 
     Args:
-        parts: of one list of images.
-        weights: above 0, one for each; None: equal ones.
-        names: of the parts, for messages.
+        parts: probabilities for the same list of images.
+        weights: one for each part, above 0 (default: equal weights).
+        names: names of the parts, for error messages.
 
     Raises:
-        DataError: the lists differ; names the first difference. Or weights that do not fit.
+        DataError: the lists differ (the message names the first difference), or the number of
+            weights or a weight is wrong.
     """
     for part, name in zip(parts[1:], names[1:], strict=True):
         if part.checksum != parts[0].checksum:
             raise DataError(
-                f"{name} is of another list of images than {names[0]}: "
+                f"{name} and {names[0]} are for different lists of images: in {name}, "
                 f"{_difference(parts[0], part)}"
             )
     shares = np.ones(len(parts)) if weights is None else np.array(weights, np.float64)
@@ -140,12 +146,12 @@ def average(
 
 def _difference(one: Predictions, other: Predictions) -> str:
     if len(one.items) != len(other.items):
-        return f"it has {len(other.items)} images, not {len(one.items)}"
+        return f"there are {len(other.items)} images, not {len(one.items)}"
     if one.classes != other.classes:
-        for here, there in zip(one.classes, other.classes, strict=False):
+        for index, (here, there) in enumerate(zip(one.classes, other.classes, strict=False)):
             if here != there:
-                return f"it has the class {there} where {here} should be"
-        return f"it has {len(other.classes)} classes, not {len(one.classes)}"
+                return f"class {index} is {there}, not {here}"
+        return f"there are {len(other.classes)} classes, not {len(one.classes)}"
     for index, (here, there) in enumerate(zip(one.items, other.items, strict=True)):
         if here != there:
             return f"image {index} is {there}, not {here}"
@@ -154,9 +160,9 @@ def _difference(one: Predictions, other: Predictions) -> str:
 
 
 def item_names(source: Source) -> tuple[str, ...]:
-    """The names of all images, without the folder that all of them lie in."""
+    """Returns the names of all images, without the path of their common folder."""
     names = [source.item_name(index) for index in range(len(source))]
-    first, last = min(names), max(names)  # what these two share, all share
+    first, last = min(names), max(names)  # a common prefix of these two is common to all names
     shared = 0
     for here, there in zip(first, last, strict=False):
         if here != there:

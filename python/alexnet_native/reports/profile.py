@@ -1,4 +1,4 @@
-"""`--profile`: where a step's time goes, beside what the device could do at best (floors.py)."""
+"""`--profile`: the time of each layer, compared with the roofline of the device."""
 
 from __future__ import annotations
 
@@ -12,7 +12,13 @@ from alexnet_native import _core
 from alexnet_native.atomic import write_text
 from alexnet_native.net import BaseNet
 from alexnet_native.reports.describe import edge_table, table, timed
-from alexnet_native.reports.roofline import Row, best_peak_rates, direct_floor, peak, peak_rates_of
+from alexnet_native.reports.roofline import (
+    LayerTime,
+    best_peak_rates,
+    peak,
+    peak_rates_of,
+    step_roofline,
+)
 
 __all__ = ["Profile", "profile_steps"]
 
@@ -21,15 +27,15 @@ _PRODUCTS = ("conv", "dense", "local")
 
 
 class Profile:
-    """The profile of some steps: its text is a table, `write_trace` a file for chrome://tracing.
+    """The profile of some steps. Prints as a table; `write_trace` writes a Chrome trace.
 
     Args:
-        net: what was profiled.
+        net: the profiled network.
         steps: the lanes of each step, from `native.take_profile()`.
-        batch: images of a step.
-        limits: of each device, see `peak_rates_of`.
+        batch: number of images in a step.
+        peak_rates: of each device, from `peak_rates_of`.
         training: whether the steps were training steps.
-        parts: in which the batch was computed.
+        parts: number of parts in which the batch was computed.
     """
 
     def __init__(
@@ -37,14 +43,14 @@ class Profile:
         net: BaseNet,
         steps: Sequence[list[_core.Lane]],
         batch: int,
-        limits: Sequence[_core.PeakRates],
+        peak_rates: Sequence[_core.PeakRates],
         *,
         training: bool = True,
         parts: int = 1,
     ) -> None:
         self.steps, self.batch, self.training = list(steps), batch, training
-        self.name, self.limits = net.description.name, list(limits)
-        self.floor = direct_floor(net, batch, limits, training=training)
+        self.name, self.peak_rates = net.description.name, list(peak_rates)
+        self.roofline = step_roofline(net, batch, peak_rates, training=training)
         costs = net.native.costs(-(-batch // parts), training)
         plan = net.native.plan(batch, training)
         self.edges, self.reduction = plan["cross_edges"], plan["reduction"]
@@ -52,7 +58,7 @@ class Profile:
         self.seconds = median(self._span(step) for step in self.steps)
 
     def _keys(self) -> list[tuple[int, str, str]]:
-        """(lane, layer, phase) in the order of the first step."""
+        """Returns (lane, layer, phase) of each row, in the order of the first step."""
         return list(
             dict.fromkeys(
                 (index, _layer(task), task["phase"])
@@ -63,14 +69,15 @@ class Profile:
 
     def _row(
         self, net: BaseNet, key: tuple[int, str, str], costs: list[_core.Cost], parts: int
-    ) -> Row:
+    ) -> LayerTime:
         lane, layer, phase = key
         own = [c for c in costs if (c["lane"], _layer(c), c["phase"]) == key]
         if (layer, phase) == ("update", "update"):
             own = [c for c in costs if (c["lane"], c["phase"]) == (lane, phase)]
         times = parts if phase != "update" else 1
-        limits = self.limits[lane % len(self.limits)]  # a device's second lane sums gradients
-        return Row(
+        # A device's second lane sums gradients.
+        rates = self.peak_rates[lane % len(self.peak_rates)]
+        return LayerTime(
             device=self.steps[0][lane]["device"],
             layer=layer,
             type=own[0]["type"] if own and layer == own[0]["layer"] else "",
@@ -80,20 +87,20 @@ class Profile:
                 for step in self.steps
             ),
             flops=2 * times * sum(c["multiply_adds"] for c in own),
-            needless_flops=2 * times * sum(c["padding_multiply_adds"] for c in own),
+            padding_flops=2 * times * sum(c["padding_multiply_adds"] for c in own),
             bytes=times * sum(c["bytes"] for c in own),
-            peak=peak(limits, net.precision),
-            memory_rate=limits["bytes"],
+            peak=peak(rates, net.precision),
+            bandwidth=rates["bytes"],
         )
 
     @staticmethod
     def _span(step: list[_core.Lane]) -> float:
-        """Seconds from the first task of a step to the end of the last."""
+        """Returns the seconds from the start of a step's first task to the end of its last."""
         tasks = [task for lane in step for task in lane["tasks"]]
         return (max(t["end_ns"] for t in tasks) - min(t["start_ns"] for t in tasks)) / 1e9
 
     def share_of_products(self) -> float:
-        """The part of the devices' busy time that convolutions and dense layers compute in."""
+        """Returns the fraction of the devices' busy time spent in convolutions and dense layers."""
         work = [row for row in self.rows if row.phase in _PHASES]
         products = [r for r in work if r.type in _PRODUCTS and r.phase != "update"]
         busy = sum(row.seconds for row in work)
@@ -113,34 +120,35 @@ class Profile:
     def _table(self) -> str:
         head = (
             "layer", "direction", "device", "ms", "share", "GFLOP/s", "of peak", "GB/s",
-            "floor ms", "bound by", "without padding",
+            "roofline ms", "bound by", "without padding",
         )  # fmt: skip
         rows = []
         for r in self.rows:
             seconds = max(r.seconds, 1e-9)
-            padded = r.needless_flops and r.floor_without_padding < r.floor
+            padded = r.padding_flops and r.roofline_without_padding < r.roofline
             rows.append(
                 (
                     r.layer,
                     r.phase,
-                    r.device if len(self.limits) > 1 else "",
+                    r.device if len(self.peak_rates) > 1 else "",
                     f"{1e3 * r.seconds:.2f}",
                     f"{r.seconds / self.seconds:.1%}",
                     f"{r.flops / seconds / 1e9:.1f}" if r.flops else "",
-                    f"{r.arithmetic_floor / seconds:.0%}" if r.arithmetic_floor else "",
+                    f"{r.compute_time / seconds:.0%}" if r.compute_time else "",
                     f"{r.bytes / seconds / 1e9:.1f}" if r.bytes else "",
-                    f"{1e3 * r.floor:.2f}" if r.floor else "",
+                    f"{1e3 * r.roofline:.2f}" if r.roofline else "",
                     r.bound,
-                    f"{1e3 * r.floor_without_padding:.2f}" if padded else "",
+                    f"{1e3 * r.roofline_without_padding:.2f}" if padded else "",
                 )
             )
         return table(head, rows, right={3, 4, 5, 6, 7, 8, 10})
 
     def edge_ms(self) -> list[tuple[float, float]]:
-        """Milliseconds of a step's copies over each of `edges`: forward, backward."""
+        """Returns the milliseconds per step of each copy in `edges`: (forward, backward)."""
         found = []
         for edge in self.edges:
-            ms = {  # forward on the source's stream, backward on the target's
+            # Forward copies run on the source's stream, backward copies on the target's.
+            ms = {
                 r.phase: 1e3 * r.seconds
                 for r in self.rows
                 if r.layer.startswith(f"{edge['value']}->")
@@ -154,34 +162,35 @@ class Profile:
         lines = [f"step: {1e3 * self.seconds:.1f} ms, {rate:.2f} images/s"]
         products = self.share_of_products()
         lines.append(
-            f"convolutions and dense layers: {products:.1%} of the busy time; the rest, the update "
-            f"among it: {1 - products:.1%}"
+            f"convolutions and dense layers: {products:.1%} of the busy time; other layers and the "
+            f"update: {1 - products:.1%}"
         )
         if self.reduction["bytes"]:
             waits = [r.seconds for r in self.rows if (r.layer, r.phase) == ("gradients", "wait")]
             lines.append(
                 f"gradients: {self.reduction['bytes'] / 2**20:.2f} MiB summed over "
                 f"{self.reduction['replicas']} replicas (communicator: "
-                f"{self.reduction['communicator']}); a device stood still for them for at most "
+                f"{self.reduction['communicator']}); longest wait of a device: "
                 f"{1e3 * max(waits, default=0.0):.2f} ms"
             )
-        if self.floor:
+        if bound := self.roofline:
             lines.append(
-                f"direct floor: {self.batch / self.floor.all_taps:.2f} images/s, with the padding "
-                f"skipped {self.batch / self.floor.padding_skipped:.2f}; this is "
-                f"{self.floor.all_taps / self.seconds:.0%} and "
-                f"{self.floor.padding_skipped / self.seconds:.0%} of them"
+                f"roofline: {self.batch / bound.all_taps:.2f} images/s "
+                f"({bound.all_taps / self.seconds:.0%} reached), without padding "
+                f"{self.batch / bound.padding_skipped:.2f} "
+                f"({bound.padding_skipped / self.seconds:.0%} reached)"
             )
-        for index, one in enumerate(self.limits):
+        for index, rates in enumerate(self.peak_rates):
             lines.append(
-                f"{self.steps[0][index]['device']}, measured: fp32 {one['fp32'] / 1e9:.0f} GFLOP/s"
-                + (f", bf16 {one['bf16'] / 1e9:.0f} GFLOP/s" if one["bf16"] else "")
-                + f", memory {one['bytes'] / 1e9:.0f} GB/s"
+                f"{self.steps[0][index]['device']}, measured: "
+                f"fp32 {rates['fp32'] / 1e9:.0f} GFLOP/s"
+                + (f", bf16 {rates['bf16'] / 1e9:.0f} GFLOP/s" if rates["bf16"] else "")
+                + f", memory {rates['bytes'] / 1e9:.0f} GB/s"
             )
         return "\n".join(lines)
 
     def trace(self) -> dict[str, Any]:
-        """Chrome's trace format: a lane for each device, times in microseconds."""
+        """Returns the profile in Chrome's trace format: a row per lane, times in microseconds."""
         first = min(t["start_ns"] for step in self.steps for lane in step for t in lane["tasks"])
         events: list[dict[str, Any]] = []
         for index, lane in enumerate(self.steps[0]):
@@ -205,31 +214,35 @@ class Profile:
         return {"traceEvents": events, "displayTimeUnit": "ms"}
 
     def write_trace(self, path: Path) -> None:
-        """Raises OSError: the file cannot be written; an older one stays whole."""
+        """Writes the profile for chrome://tracing.
+
+        Raises:
+            OSError: the file cannot be written; an existing file is unchanged.
+        """
         write_text(path, json.dumps(self.trace()))
 
 
 def profile_steps(
     net: BaseNet, step: Callable[[], object], steps: int, batch: int, *, training: bool
 ) -> Profile:
-    """Profiles `steps` calls of `step`, after one that is not counted."""
+    """Profiles `steps` calls of `step`, after one call for warm-up."""
     step()
     before = peak_rates_of(net)
-    taken = []
+    lanes_of_steps = []
     net.native.take_profile()
     net.native.profile(True)
     try:
         for _ in range(steps):
             step()
-            taken.append(net.native.take_profile())
+            lanes_of_steps.append(net.native.take_profile())
     finally:
         net.native.profile(False)
-    limits = [best_peak_rates(*pair) for pair in zip(before, peak_rates_of(net), strict=True)]
-    return Profile(net, taken, batch, limits, training=training)
+    rates = [best_peak_rates(*pair) for pair in zip(before, peak_rates_of(net), strict=True)]
+    return Profile(net, lanes_of_steps, batch, rates, training=training)
 
 
 def _layer(task: _core.Task | _core.Cost) -> str:
-    """Its layer; an update of all parameters at once is of no layer, and named as it is."""
+    """Returns the layer of a task; the label of an update of all parameters is kept."""
     label = task["label"]
     return label.rpartition(".")[0] or label if task["phase"] == "update" else label
 

@@ -1,4 +1,4 @@
-"""Training: the loop, schedules, run folders, and what is printed."""
+"""Training: the loop, schedules, run folders and progress output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a training prints before its first step, and after its last."""
+"""Text printed before the first step of a run (the banner) and after its last (the summary)."""
 
 from __future__ import annotations
 
@@ -30,21 +30,23 @@ def banner(
     config: TrainConfig,
     followed: FollowedRecipe | None = None,
     *,
-    taken: Pretrained | None = None,
+    pretrained: Pretrained | None = None,
     note: str = "",
     out: Path | str | None = None,
     resumed: bool = False,
 ) -> Iterator[str]:
-    """The lines that are shown before the first step, at most nine: one more says what is read.
+    """Yields at most nine lines; a run prints one more before them, while it reads the data.
 
     Args:
-        taken: what the network took from another checkpoint.
-        note: what was chosen for few images, or "".
-        out: the run's folder, or what is said in its place; None: not mentioned.
-        resumed: the network is that of a checkpoint of this training.
+        net, data, config: of the run.
+        followed: the recipe of the run.
+        pretrained: the initial weights that came from a checkpoint.
+        note: about settings chosen for few images, or "".
+        out: the run folder, or a text printed instead; None omits the line.
+        resumed: whether the run is resumed.
     """
-    if taken:
-        yield taken.in_a_line()
+    if pretrained:
+        yield pretrained.short()
     yield _network(net, config)
     yield _devices(net, config)
     yield _data(data)
@@ -54,17 +56,19 @@ def banner(
     yield f"learning rate: {rate}"
     if followed:
         yield _recipe(followed, config)
-    # The advice on initial weights does not fit a training that takes them from a checkpoint.
-    if note and not (taken and followed):
+    # The note is about initial weights, so it does not apply if they come from a checkpoint.
+    if note and not (pretrained and followed):
         yield note
     if out is not None:
         yield f"output: {out}" + (" (all settings: config.toml)" if isinstance(out, Path) else "")
 
 
 def every_setting(
-    config: TrainConfig, followed: FollowedRecipe | None = None, taken: Pretrained | None = None
+    config: TrainConfig,
+    followed: FollowedRecipe | None = None,
+    pretrained: Pretrained | None = None,
 ) -> Iterator[str]:
-    """A line for each section of the settings, then all of what is shortened above."""
+    """Yields a line for each section of settings, then in full what `banner` abbreviates."""
     sections: dict[str, list[str]] = {}
     for name, value in config.values().items():
         if value is not None:
@@ -73,8 +77,8 @@ def every_setting(
         yield f"{section}: {' '.join(settings)}"
     if followed:
         yield from followed.lines(config)
-    if taken:
-        yield from taken.lines
+    if pretrained:
+        yield from pretrained.lines
 
 
 def _network(net: BaseNet, config: TrainConfig) -> str:
@@ -89,7 +93,7 @@ def _network(net: BaseNet, config: TrainConfig) -> str:
 
 
 def _devices(net: BaseNet, config: TrainConfig) -> str:
-    """ "devices: cpu:0 and cpu:1, one tower each, 1,234 MiB needed in total"."""
+    """For example "devices: cpu:0 and cpu:1, one tower each, 1,234 MiB needed in total"."""
     plan = net.native.plan(
         -(-config.batch_size // config.accumulate), accumulates=config.accumulate > 1
     )
@@ -121,31 +125,31 @@ def _data(data: Dataset) -> str:
 
 
 def _images(data: Dataset, config: TrainConfig) -> str:
-    """Crop and augmentation."""
+    """Describes crop and augmentation."""
     crop = _times(*config.crop)
-    varied = []
+    parts = []
     if config.crop == data.train.image_shape[:2]:
-        varied.append("whole images")
+        parts.append("whole images")
     elif config.random_crop:
-        varied.append(f"random {crop} crops")
+        parts.append(f"random {crop} crops")
     else:
-        varied.append(f"central {crop} crops")
+        parts.append(f"central {crop} crops")
     if config.mirror:
-        varied.append("half mirrored")
-    if config.draw_group > 1 and (config.mirror or varied[0].startswith("random")):
-        varied[-1] += f" (in groups of {config.draw_group})"
+        parts.append("half mirrored")
+    if config.draw_group > 1 and (config.mirror or parts[0].startswith("random")):
+        parts[-1] += f" (in groups of {config.draw_group})"
     if config.color_std and config.color_off != 0:
         until = "" if config.color_off is None else f" for {_epochs(config.color_off)}"
-        varied.append(f"PCA color noise {config.color_std:g}{until}")
-    if len(varied) == 1 and not varied[0].startswith("random"):
-        varied.append("no augmentation")
+        parts.append(f"PCA color noise {config.color_std:g}{until}")
+    if len(parts) == 1 and not parts[0].startswith("random"):
+        parts.append("no augmentation")
     if config.mean == "none":
-        varied.append("no mean subtracted")
+        parts.append("no mean subtracted")
     if config.scale != 1:
-        varied.append(f"pixels {_factor(config.scale)}")
+        parts.append(f"pixels {_factor(config.scale)}")
     if config.augment == "device":
-        varied.append("computed on the device")
-    return ", ".join(varied)
+        parts.append("computed on the device")
+    return ", ".join(parts)
 
 
 def _length(net: BaseNet, data: Dataset, config: TrainConfig, resumed: bool) -> str:
@@ -165,7 +169,7 @@ def _length(net: BaseNet, data: Dataset, config: TrainConfig, resumed: bool) -> 
 
 
 def _recipe(followed: FollowedRecipe, config: TrainConfig) -> str:
-    """The recipe and its deviations: whole if there is room, else as many of their names as fit."""
+    """The recipe and its deviations: with values if they fit into the line, else names only."""
     found = followed.deviations(config)
     recipe = Path(followed.recipe.name).name
     if not found:
@@ -173,16 +177,16 @@ def _recipe(followed: FollowedRecipe, config: TrainConfig) -> str:
     count = _count(len(found), "deviation")
     head = f"recipe: {recipe}, with {count}: "
     names = [deviation.name.rpartition(".")[2] for deviation in found]
-    whole = head + "; ".join(
+    full = head + "; ".join(
         f"{name} {_value_text(deviation.value)} instead of {_value_text(deviation.wanted)}"
         for name, deviation in zip(names, found, strict=True)
     )
-    if len(whole) <= WIDTH:
-        return whole
-    for kept in range(len(names), 0, -1):
-        rest = len(names) - kept
+    if len(full) <= WIDTH:
+        return full
+    for shown in range(len(names), 0, -1):
+        rest = len(names) - shown
         text = (
-            head + ", ".join(names[:kept]) + (f" and {rest} more (see --verbose)" if rest else "")
+            head + ", ".join(names[:shown]) + (f" and {rest} more (see --verbose)" if rest else "")
         )
         if len(text) <= WIDTH:
             break
@@ -190,7 +194,7 @@ def _recipe(followed: FollowedRecipe, config: TrainConfig) -> str:
 
 
 def _factor(scale: float) -> str:
-    """ "divided by 64", or "multiplied by 0.3"."""
+    """For example "divided by 64" or "multiplied by 0.3"."""
     divisor = 1 / scale
     if divisor > 1 and math.isclose(divisor, round(divisor), rel_tol=1e-6):
         return f"divided by {round(divisor)}"
@@ -209,8 +213,8 @@ def _times(*sides: int) -> str:
     return "x".join(map(str, sides))
 
 
-def _and(words: tuple[str, ...]) -> str:
-    return f"{', '.join(words[:-1])} and {words[-1]}"
+def _and(names: tuple[str, ...]) -> str:
+    return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _value_text(value: object) -> str:
@@ -224,24 +228,24 @@ def _value_text(value: object) -> str:
 
 
 def learning_rate_text(config: TrainConfig, *, validated: bool, width: int) -> str:
-    """ "0.01, divided by 10 after 25 and 51 epochs; conv1 frozen after 72 epochs".
+    """For example "0.01, divided by 10 after 25 and 51 epochs; conv1 frozen after 72 epochs".
 
     Args:
-        validated: there are validation images, so that a plateau looks at their error.
-        width: columns of a line; rates outside the schedule are only named where it is too short.
+        validated: whether there are validation images, whose error a plateau schedule uses.
+        width: columns of a line; fixed rates that do not fit are only named, or only counted.
     """
     text = f"{config.lr:g}, {_schedule_text(config, validated)}"
-    own = dict(_own_rates(config))
-    if not own:
+    fixed = dict(_fixed_rates(config))
+    if not fixed:
         return text
-    whole = "; ".join([text, *own.values()])
-    if len(f"learning rate: {whole}") <= width:
-        return whole
-    layers = list(dict.fromkeys(_layer(name) for name in own))
-    short = f"{text}; own rates: {', '.join(layers)}"
+    full = "; ".join([text, *fixed.values()])
+    if len(f"learning rate: {full}") <= width:
+        return full
+    layers = list(dict.fromkeys(_layer(event) for event in fixed))
+    short = f"{text}; fixed rates for {', '.join(layers)}"
     if len(f"learning rate: {short}") <= width:
         return short
-    return f"{text}; {len(own)} own rates"
+    return f"{text}; {_count(len(fixed), 'fixed rate')}"
 
 
 def _schedule_text(config: TrainConfig, validated: bool) -> str:
@@ -260,18 +264,18 @@ def _schedule_text(config: TrainConfig, validated: bool) -> str:
     return "constant"
 
 
-def _own_rates(config: TrainConfig) -> Iterator[tuple[str, str]]:
-    """What the schedule does not govern: what it is about, and the words for it."""
+def _fixed_rates(config: TrainConfig) -> Iterator[tuple[str, str]]:
+    """Yields the rates outside the schedule: (as in the settings, as text)."""
     if config.bias_lr is not None:
         yield "*.bias", f"biases {config.bias_lr:g}"
-    for word in config.rates:
-        name, _, rest = word.partition("@")
+    for event in config.rates:
+        name, _, rest = event.partition("@")
         epoch, _, rate = rest.partition("=")
         change = "frozen" if float(rate) == 0 else f"{float(rate):g}"
-        yield word, f"{_whole(name)} {change}{_after(int(epoch))}"
-    for word in config.freeze:
-        name, _, epoch = word.partition("@")
-        yield word, f"{name} frozen{_after(int(epoch or 0))}"
+        yield event, f"{_readable(name)} {change}{_after(int(epoch))}"
+    for event in config.freeze:
+        name, _, epoch = event.partition("@")
+        yield event, f"{name} frozen{_after(int(epoch or 0))}"
 
 
 def _after(epoch: int) -> str:
@@ -280,14 +284,14 @@ def _after(epoch: int) -> str:
     return f" after {epoch} epoch{'' if epoch == 1 else 's'}"
 
 
-def _whole(name: str) -> str:
+def _readable(name: str) -> str:
     return {"*.bias": "biases", "*.weight": "weights"}.get(name, name)
 
 
-def _layer(word: str) -> str:
-    name = word.partition("@")[0]
-    whole = _whole(name)
-    return whole if whole != name else name.partition(".")[0]
+def _layer(event: str) -> str:
+    name = event.partition("@")[0]
+    readable = _readable(name)
+    return readable if readable != name else name.partition(".")[0]
 
 
 def _drop(factor: float) -> str:
@@ -298,29 +302,29 @@ def _drop(factor: float) -> str:
 
 
 def summary(run: Run, outcome: Outcome) -> Iterator[str]:
-    """The last lines of a training that has a folder; the last one names a command to run next."""
+    """Yields the last lines of a run with a folder; the last one is a command to run next."""
     assert run.folder is not None
-    place = run.folder.path
+    folder = run.folder.path
     if outcome.interrupted:
-        whole = CostEstimate(run.net, run.data, run.config).all_steps
-        head = f"stopped after {outcome.step:,} of {_steps(whole)}:"
-        last = f"continue with: {_command('train', '--resume', place)}"
+        total = CostEstimate(run.net, run.data, run.config).all_steps
+        head = f"stopped after {outcome.step:,} of {_steps(total)}:"
+        last = f"continue with: {_command('train', '--resume', folder)}"
     elif outcome.updates == 0 and not outcome.evaluated:
         head = f"nothing to do: all {_steps(outcome.step)} are done;"
-        last = f"train longer with: {_longer(run, place)}"
+        last = f"train longer with: {_train_longer(run, folder)}"
     else:
         head = f"done after {_steps(outcome.step)}:"
-        last = _look(run, outcome, place)
+        last = _next_command(run, outcome, folder)
     errors = _errors(run, outcome)
     yield f"{head} {errors}" if errors else head[:-1]
-    latest, best = (place / "checkpoints" / name for name in (LATEST, BEST))
+    latest, best = (folder / "checkpoints" / name for name in (LATEST, BEST))
     other = best.exists() and best.resolve() != latest.resolve()
-    yield f"checkpoint: {latest}" + (f"; of the best epoch: {best}" if other else "")
+    yield f"checkpoint: {latest}" + (f"; best epoch: {best}" if other else "")
     yield last
 
 
 def _errors(run: Run, outcome: Outcome) -> str:
-    """ "validation error 12.30 % (epoch 10), lowest 11.20 % (epoch 7)"."""
+    """For example "validation error 12.30 % (epoch 10), lowest 11.20 % (epoch 7)"."""
     assert run.folder is not None
     found = [line for line in run.folder.metrics.read() if line["split"] == "val"]
     if not found:
@@ -328,55 +332,55 @@ def _errors(run: Run, outcome: Outcome) -> str:
         if train is None:
             return ""
         error = _percent(train.top1_error)
-        return f"training error {error} in the last {_span(run)} (no validation images)"
+        return f"training error {error} in the last {_interval(run)} (no validation images)"
     last = found[-1]
     text = f"validation error {_percent(last['top1_error'])} (epoch {last['epoch']})"
-    # A validation within an epoch, where the steps ended, is not compared with those of whole ones.
-    each = CostEstimate(run.net, run.data, run.config).epoch_steps
+    # A validation within an epoch (at the end of --steps) is not compared with those after epochs.
+    epoch_steps = CostEstimate(run.net, run.data, run.config).epoch_steps
     first = run.trainer.state.first_step
-    whole = [line for line in found if (line["step"] - first) % each == 0]
-    best = min(whole, key=lambda line: line["top1_error"], default=None)
+    of_epochs = [line for line in found if (line["step"] - first) % epoch_steps == 0]
+    best = min(of_epochs, key=lambda line: line["top1_error"], default=None)
     known = run.trainer.state.best_error
     if known is not None and (best is None or known < best["top1_error"]):
-        return f"{text}, lowest {_percent(known)} (before it was resumed)"
+        return f"{text}, lowest {_percent(known)} (before resuming)"
     if best is None:
         return text
     if best is last:
-        return f"{text}, the lowest so far" if len(whole) > 1 else text
+        return f"{text}, the lowest so far" if len(of_epochs) > 1 else text
     return f"{text}, lowest {_percent(best['top1_error'])} (epoch {best['epoch']})"
 
 
-def _look(run: Run, outcome: Outcome, place: Path) -> str:
-    """Ten views, which the training has not measured; else a picture of the reader's own."""
+def _next_command(run: Run, outcome: Outcome, folder: Path) -> str:
+    """A command that evaluates with ten views if the run has not done so, or else classifies."""
     first = run.config.devices[: len(run.config.devices) // run.config.replicas]
     devices = [] if first[0].startswith("cpu") else ["--devices", ",".join(first)]
     if run.data.val is not None and not outcome.evaluated:
-        return f"next: {_command('evaluate', place, '--views', 10, *devices)}"
-    return f"next, with a picture of yours: {_command('predict', place, 'photo.jpg', *devices)}"
+        return f"next: {_command('evaluate', folder, '--views', 10, *devices)}"
+    return f"next, with your own image: {_command('predict', folder, 'photo.jpg', *devices)}"
 
 
-def _longer(run: Run, place: Path) -> str:
+def _train_longer(run: Run, folder: Path) -> str:
     plan = CostEstimate(run.net, run.data, run.config)
     if plan.all_steps < plan.epoch_steps * run.config.epochs:
-        return _command("train", "--resume", place, "--steps", 2 * run.config.steps)
-    # Where --steps was as many as the epochs have, more epochs alone would not be trained.
-    more = ["--steps", 0] if run.config.steps else []
-    return _command("train", "--resume", place, "--epochs", 2 * run.config.epochs, *more)
+        return _command("train", "--resume", folder, "--steps", 2 * run.config.steps)
+    # --steps still limits the run if it equals the number of steps of all epochs.
+    unlimited = ["--steps", 0] if run.config.steps else []
+    return _command("train", "--resume", folder, "--epochs", 2 * run.config.epochs, *unlimited)
 
 
-def _command(command: str, *words: object) -> str:
-    """As it is typed; a path that begins with a dash is no option."""
-    shown = [f"./{word}" if _looks_like_an_option(word) else str(word) for word in words]
+def _command(command: str, *arguments: object) -> str:
+    """Returns the command for a shell; a path that starts with a dash gets the prefix "./"."""
+    shown = [f"./{a}" if _looks_like_an_option(a) else str(a) for a in arguments]
     return shlex.join(["alexnet-native", command, *shown])
 
 
-def _looks_like_an_option(word: object) -> bool:
-    return isinstance(word, Path) and str(word).startswith("-")
+def _looks_like_an_option(argument: object) -> bool:
+    return isinstance(argument, Path) and str(argument).startswith("-")
 
 
-def _span(run: Run) -> str:
-    every = run.config.log_every
-    return "step" if every == 1 else f"steps (at most {every})"
+def _interval(run: Run) -> str:
+    log_every = run.config.log_every
+    return "step" if log_every == 1 else f"steps (at most {log_every})"
 
 
 def _steps(count: int) -> str:

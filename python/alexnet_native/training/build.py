@@ -1,4 +1,4 @@
-"""From settings to a training that is ready to run: new, resumed, or of a network that exists."""
+"""Builds a run from settings: a new one, a resumed one, or one for an existing network."""
 
 from __future__ import annotations
 
@@ -33,24 +33,25 @@ __all__ = [
     "begin",
     "class_names",
     "fit",
-    "place_of",
     "prepare",
     "reopen",
     "resume",
+    "run_path",
     "set_up",
 ]
 
-_OF_THE_NET = (
+_NET_SETTINGS = (  # fixed when a Net is created
     "net", "classes", "activation", "engine", "init", "precision", "devices", "crop", "data",
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Setup:
-    """Parts of a training that fit together.
+    """The network, data and settings of a run, checked against each other.
 
     Attributes:
-        note: what was chosen for few images, or "".
+        followed: the recipe of the run.
+        note: about settings chosen for few images, or "".
     """
 
     net: BaseNet
@@ -62,7 +63,7 @@ class Setup:
 
 @dataclass(frozen=True)
 class Resumed:
-    """A training as a checkpoint left it."""
+    """A run restored from a checkpoint."""
 
     setup: Setup
     saved: Checkpoint
@@ -74,16 +75,16 @@ def set_up(given: Mapping[str, Any], recipe: Recipe | None = None) -> Setup:
 
     Args:
         given: settings, by the names of `TrainConfig`; the others have defaults.
-        recipe: its settings come after the given ones, and before the network's and the data's.
+        recipe: its settings are overridden by `given`, and override the defaults.
 
     Raises:
-        UserError: a setting, the data or the network cannot be used.
+        UserError: a setting, the data or the network is invalid.
     """
     given = {**(recipe.values if recipe else {}), **given}
     spec = str(given.get("data", "demo"))
     data = open_data(spec)
     network = choose_network(given, data)
-    names = {"net": given.get("net", network.name), "data": _lasting(spec)}
+    names = {"net": given.get("net", network.name), "data": _absolute(spec)}
     few = quick_start(given, network, data)
     start = {} if recipe else few
     if given.get("init_from"):
@@ -109,32 +110,33 @@ def set_up(given: Mapping[str, Any], recipe: Recipe | None = None) -> Setup:
 
 
 def reopen(path: str | Path, given: Mapping[str, Any], data: Dataset | None = None) -> Resumed:
-    """The training that wrote a checkpoint, with its network as it was.
+    """Restores the run that wrote a checkpoint.
 
     Args:
         path: a checkpoint, ``checkpoints/latest``, a checkpoints folder or a run folder.
-        given: settings to change from here on; only those that `Setting.on_resume` allows.
-        data: the data set, where its settings cannot name it (arrays).
+        given: settings to change; only those with `Setting.on_resume`.
+        data: the data set (default: the one in the settings of the run, which cannot name arrays).
 
     Raises:
-        UserError: the checkpoint, a setting or the data cannot be used.
+        UserError: the checkpoint, a setting or the data is invalid.
     """
     saved = checkpoint.load(path)
     if not saved.config:
         raise CheckpointError(
-            f"{saved.path} holds a network but no training to resume; it was saved from Python"
+            f"{saved.path} contains a network but no training run to resume: it was written by "
+            "Net.save"
         )
     before = TrainConfig.from_toml(saved.config, str(saved.path))
     if "data" in given:
-        given = {**given, "data": _lasting(str(given["data"]))}
+        given = {**given, "data": _absolute(str(given["data"]))}
     config = _changed(before, given)
     state = RunState.from_json(saved.progress)
     data = open_data(config.data if data is None else data)
     if len(data.train) != state.train_images or class_names(config, data) != saved.class_names:
         raise ConfigError(
             f"{config.data} is not the data that {saved.path} was trained on: it has "
-            f"{len(data.train)} training images of {len(data.classes)} classes, then there were "
-            f"{state.train_images} of {len(saved.class_names or ())}; name the same with --data"
+            f"{len(data.train)} training images in {len(data.classes)} classes, the original had "
+            f"{state.train_images} in {len(saved.class_names or ())}; give the original with --data"
         )
     net = BaseNet(
         saved.description,
@@ -151,7 +153,7 @@ def reopen(path: str | Path, given: Mapping[str, Any], data: Dataset | None = No
 
 
 def _check_rates(net: BaseNet, config: TrainConfig) -> None:
-    """Raises ConfigError for a schedule, a rate or a frozen layer that does not exist."""
+    """Raises ConfigError if the schedule or a layer in `rates` or `freeze` does not exist."""
     make_schedule(config)
     ParameterGroups(net, config)
 
@@ -162,17 +164,17 @@ def _changed(before: TrainConfig, given: Mapping[str, Any]) -> TrainConfig:
         if name not in SETTINGS:
             raise ConfigError(f"there is no setting {name}")
         if value != values[name] and not SETTINGS[name].on_resume:
-            free = ", ".join(known for known, setting in SETTINGS.items() if setting.on_resume)
+            free = ", ".join(other for other, setting in SETTINGS.items() if setting.on_resume)
             raise ConfigError(
-                f"{name} was {values[name]} when this training began and cannot become {value} on "
-                f"resuming; what may change: {free}"
+                f"{name} was {values[name]} when this run began and cannot be changed to {value} "
+                f"on resuming; settings that can be changed: {free}"
             )
         values[name] = value
     return TrainConfig(**values)
 
 
-def _lasting(spec: str) -> str:
-    """A name of the data that is understood from any working folder."""
+def _absolute(spec: str) -> str:
+    """Returns the name of the data with an absolute path, valid in any working directory."""
     path = Path(spec).expanduser()
     return str(path.absolute()) if path.exists() else spec
 
@@ -186,18 +188,18 @@ def _few_images_note(
     few: Mapping[str, Any],
     start: Mapping[str, Any],
     given: Mapping[str, Any],
-    own: Mapping[str, Any],
+    defaults: Mapping[str, Any],
 ) -> str:
-    """What was chosen for few images and how to undo it, or how to choose it; "": nothing."""
+    """Returns a note about settings for few images: which options undo or select them; or ""."""
     names = [name for name in ("init", "scale", "batch_size") if name not in given]
-    if not start:  # a recipe stays as it is
+    if not start:  # the settings of a recipe are not changed
         if given.get("init") == "he":
             return ""
         return (
             "few images: the recipe is kept; for a quicker start: --init he "
             f"--scale {few['scale']:g} --batch-size {few['batch_size']}"
         )
-    undo = {"init": "own", "scale": "1", "batch_size": str(own["batch_size"])}
+    undo = {"init": "own", "scale": "1", "batch_size": str(defaults["batch_size"])}
     options = [f"--{name.replace('_', '-')} {undo[name]}" for name in names if name in start]
     if not options:
         return ""
@@ -213,21 +215,21 @@ def prepare(
     show: Reporter | None = None,
     verbose: bool = False,
 ) -> Run:
-    """Opens the data, builds the network, and only then creates the run's folder.
+    """Prepares a new run. The run folder is created last.
 
     Args:
         given: settings, by the names of `TrainConfig`; the others have defaults.
-        recipe: its settings come after the given ones, and before the network's and the data's.
-        out: the folder; None: ``runs/<net>-<data>-<time>``.
-        overwrite: a run in that folder may be replaced.
-        show: None shows warnings only.
-        verbose: every setting is shown at the start.
+        recipe: its settings are overridden by `given`, and override the defaults.
+        out: the run folder (default: ``runs/<recipe or net>-<data>-<time>``).
+        overwrite: whether a run in that folder may be replaced.
+        show: prints the progress (default: warnings only).
+        verbose: whether all settings are printed.
 
     Raises:
-        UserError: a setting, the data or the network cannot be used; nothing was written.
+        UserError: a setting, the data or the network is invalid; nothing was written.
     """
     setup = set_up(given, recipe)
-    folder = RunFolder(place_of(out, setup), setup.config.keep)
+    folder = RunFolder(run_path(out, setup), setup.config.keep)
     if not overwrite:
         folder.require_free()
     return begin(setup, folder, overwrite, show, verbose)
@@ -240,22 +242,24 @@ def begin(
     show: Reporter | None,
     verbose: bool = False,
 ) -> Run:
-    """Reads the data, so that damage is found now; the run's folder is created last."""
+    """Reads the data, creates the trainer, then the run folder, and prints the banner."""
     net, data, config, followed = setup.net, setup.data, setup.config, setup.followed
     _show(show, f"reading {data.name} and measuring its mean image")
     data.load()
     measured = statistics(data.train)
     mean: Any = config.mean
     net.preprocess = Preprocess(measured, config.crop, mean, config.scale)
-    taken = load_pretrained(net, checkpoint.load(config.init_from)) if config.init_from else None
+    pretrained = (
+        load_pretrained(net, checkpoint.load(config.init_from)) if config.init_from else None
+    )
     trainer = Trainer(net, data, measured, config, folder=folder, reporter=show, followed=followed)
     if folder:
         folder.start(*_texts(net, config, followed), overwrite=overwrite)
-    place = folder.path if folder else None
-    lines = banner(net, data, config, followed, taken=taken, note=setup.note, out=place)
+    path = folder.path if folder else None
+    lines = banner(net, data, config, followed, pretrained=pretrained, note=setup.note, out=path)
     _show(show, *lines)
     if verbose:
-        _show(show, *every_setting(config, followed, taken))
+        _show(show, *every_setting(config, followed, pretrained))
     return Run(net, config, data, trainer, folder)
 
 
@@ -269,29 +273,35 @@ def resume(
     show: Reporter | None = None,
     verbose: bool = False,
 ) -> Run:
-    """Continues the training that wrote a checkpoint, bit by bit where nothing is changed.
+    """Resumes the run that wrote a checkpoint.
+
+    If no setting is changed, the result equals that of an uninterrupted run to the bit.
 
     Args:
         path: a checkpoint, ``checkpoints/latest``, a checkpoints folder or a run folder.
-        given: settings to change from here on; only those that `Setting.on_resume` allows.
-        data: the data set, where its settings cannot name it (arrays).
-        out: another folder for the rest; None continues in the run's own.
-        verbose: every setting is shown at the start.
+        given: settings to change; only those with `Setting.on_resume`.
+        data: the data set (default: the one in the settings of the run, which cannot name arrays).
+        out: the run folder for the remaining steps (default: the folder of the run).
+        overwrite: whether a run in `out` may be replaced.
+        show: prints the progress (default: warnings only).
+        verbose: whether all settings are printed.
 
     Raises:
-        UserError: the checkpoint, a setting or the data cannot be used; nothing was changed.
+        UserError: the checkpoint, a setting or the data is invalid; nothing was changed.
     """
     found = reopen(path, given, data)
     setup, saved, state = found.setup, found.saved, found.state
     net, config, data = setup.net, setup.config, setup.data
     _show(show, f"reading {data.name}")
     data.load()
-    assert saved.preprocess is not None  # every training has one
+    assert saved.preprocess is not None  # every run has one
     own = RunFolder.holding(saved.path)
-    place = out or own
-    if place is None:
-        raise ConfigError(f"{saved.path} lies in no run folder; name one for the rest with --out")
-    folder = RunFolder(place, config.keep)
+    target = out or own
+    if target is None:
+        raise ConfigError(
+            f"{saved.path} is not in a run folder; choose a folder for the resumed run with --out"
+        )
+    folder = RunFolder(target, config.keep)
     texts = _texts(net, config, saved.followed)
     trainer = Trainer(
         net,
@@ -303,12 +313,12 @@ def resume(
         state=state,
         followed=saved.followed,
     )
-    if own and place.resolve() == own.resolve():
+    if own and target.resolve() == own.resolve():
         folder.continue_at(*texts, state=state, checkpoint=saved.path, step=saved.step)
     else:
         state.metrics_lines = state.parameters_lines = 0
         folder.start(*texts, overwrite=overwrite)
-    _show(show, *banner(net, data, config, saved.followed, out=place, resumed=True))
+    _show(show, *banner(net, data, config, saved.followed, out=target, resumed=True))
     if verbose:
         _show(show, *every_setting(config, saved.followed))
     return Run(net, config, data, trainer, folder)
@@ -323,13 +333,13 @@ def _show(show: Reporter | None, *lines: str) -> None:
 def _texts(
     net: BaseNet, config: TrainConfig, followed: FollowedRecipe | None
 ) -> tuple[str, str, str]:
-    """What a run folder says of its run: config.toml, net.toml, recipe.toml."""
+    """Returns the contents of config.toml, net.toml and recipe.toml in the run folder."""
     recipe = followed.to_toml(config) if followed else ""
     return config.to_toml(), net.description.to_toml(), recipe
 
 
-def place_of(out: Path | None, setup: Setup) -> Path:
-    """The run's folder: as given, or ``runs/<recipe or net>-<data>-<time>``."""
+def run_path(out: Path | None, setup: Setup) -> Path:
+    """Returns the path of the run folder: `out` or ``runs/<recipe or net>-<data>-<time>``."""
     config, followed = setup.config, setup.followed
     data = "-".join(Path(config.data).name.split(":")) or "data"
     first = Path(followed.recipe.name if followed else config.net).stem
@@ -337,30 +347,32 @@ def place_of(out: Path | None, setup: Setup) -> Path:
 
 
 def fit(net: BaseNet, data: Any, *, out: str | Path | None = None, **settings: Any) -> Outcome:
-    """Trains a network that exists already; `Net.fit`.
+    """Trains an existing network; called by `Net.fit`.
 
     Args:
-        net: trained in place, from its present weights; gets the data's preprocessing and classes.
-        data: what `open_data` takes: a name or path, a Dataset, or (images, labels[, val_images,
-            val_labels]) with uint8 images (N, H, W, C).
-        out: a folder for logs and checkpoints; None writes nothing.
-        settings: those of `TrainConfig` that do not belong to the network; also ``verbose=False``
-            and ``overwrite=True``.
+        net: trained in place, from its current weights. Its preprocessing and class names are set
+            to those of the data.
+        data: a name or path, a Dataset, or (images, labels[, val_images, val_labels]) with uint8
+            images (N, H, W, C); see `open_data`.
+        out: a folder for logs and checkpoints (default: nothing is written).
+        settings: settings of `TrainConfig` except those of the network, such as ``epochs``, ``lr``
+            and ``batch_size``. ``verbose=False`` prints warnings only; ``overwrite=True`` replaces
+            an existing run in `out`.
 
     Raises:
-        UserError: a setting or the data does not fit.
+        UserError: a setting or the data is invalid.
         DivergedError: the loss is not finite.
     """
     verbose, overwrite = settings.pop("verbose", True), settings.pop("overwrite", False)
-    for name in _OF_THE_NET:
+    for name in _NET_SETTINGS:
         if name in settings:
             raise ConfigError(
-                f"{name} is fixed when a BaseNet exists; give it to BaseNet, or leave it out"
+                f"{name} cannot be changed for an existing network; pass it to Net instead of fit"
             )
     opened = open_data(data)
     if len(opened.classes) > net.classes:
         raise ConfigError(
-            f"{opened.name} has {len(opened.classes)} classes, the network {net.classes}"
+            f"{opened.name} has {len(opened.classes)} classes, but the network has {net.classes}"
         )
     fixed = {"precision": net.precision, "devices": net.devices, "seed": net.seed}
     config = resolve({**fixed, **settings}, net.description, opened)

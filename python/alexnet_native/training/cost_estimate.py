@@ -1,4 +1,4 @@
-"""What a training takes: steps, bytes and memory by arithmetic, time from a few real steps."""
+"""Estimates the cost of a run: steps, memory and disk space by formula, time by a few steps."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ from alexnet_native.training.trainer import make_loader
 
 __all__ = ["CostEstimate", "StepTime", "duration", "measure_step_time", "size"]
 
-_FEWEST, _MOST = 3, 10  # steps that are timed
-_ENOUGH = 5.0  # seconds of them
-_IMAGES = 128  # of a timed validation; of the mean image
-_BATCHES_AHEAD = 5  # that the loader holds at most, with the one in use
+_MIN_STEPS, _MAX_STEPS = 3, 10  # number of timed steps
+_MIN_SECONDS = 5.0  # time them for at least this long, up to _MAX_STEPS
+_IMAGES = 128  # number of images of a timed validation, and of the mean image
+_BATCHES_AHEAD = 5  # largest number of batches in the loader, with the one in use
 
 
 @dataclass(frozen=True)
 class StepTime:
-    """Seconds, by the clock on the wall.
+    """Measured times in seconds (wall clock).
 
     Attributes:
-        steps: that were timed, after one more.
-        step: of one step, with the wait for its batch.
-        images: of a step.
-        validation: for one image of one view; 0 without validation images.
-        decoding: of one picture, where pictures are kept in memory once they are decoded; else 0:
-            it is part of a step.
+        steps: number of timed steps.
+        step: time of a step, including the wait for its batch.
+        images: number of images in a step.
+        validation: time per image with one view; 0 without validation images.
+        decoding: time to decode an image, if decoded images are kept in memory; otherwise 0,
+            because `step` includes it.
     """
 
     steps: int
@@ -54,11 +54,11 @@ class StepTime:
 
 @dataclass(frozen=True)
 class CostEstimate:
-    """The counts of a training, of which some steps may be done.
+    """Number of steps, memory and disk space of a run.
 
     Args:
-        net: of the training; only its sizes are used.
-        done: steps that are done.
+        net, data, config: of the run.
+        done: number of steps already done.
     """
 
     net: BaseNet
@@ -76,34 +76,34 @@ class CostEstimate:
 
     @property
     def all_steps(self) -> int:
-        """Of the training, with those that are done."""
-        every = self.epoch_steps * self.config.epochs
-        return min(every, self.config.steps or every)
+        """Number of steps of the run, including those already done."""
+        total = self.epoch_steps * self.config.epochs
+        return min(total, self.config.steps or total)
 
     @property
     def steps(self) -> int:
-        """Still to do."""
+        """Number of remaining steps."""
         return max(0, self.all_steps - self.done)
 
     @property
     def validations(self) -> int:
-        """Still to do: one after each epoch, and one where the steps end within an epoch."""
+        """Number of remaining validations: after each epoch, and at the end of the steps."""
         if self.data.val is None or self.steps == 0:
             return 0
         return math.ceil(self.all_steps / self.epoch_steps) - self.done // self.epoch_steps
 
     @property
-    def picture_bytes(self) -> int:
-        """Of one picture as the loader reads it: its pixels."""
+    def image_bytes(self) -> int:
+        """Bytes of one image in the data set: its pixels."""
         return math.prod(self.data.train.image_shape)
 
     @property
     def read_bytes(self) -> int:
-        """Pixels of all training pictures still to come."""
+        """Bytes of pixels that remain to be read for training."""
         whole, part = divmod(self.all_steps, self.epoch_steps)
         images = whole * len(self.data.train) + part * self.config.batch_size
         whole, part = divmod(min(self.done, self.all_steps), self.epoch_steps)
-        return self.picture_bytes * (
+        return self.image_bytes * (
             images - whole * len(self.data.train) - part * self.config.batch_size
         )
 
@@ -113,7 +113,7 @@ class CostEstimate:
 
     @property
     def checkpoint_bytes(self) -> int:
-        """Weights, momentum and state, mean image and color statistics; without the names."""
+        """Weights, momentum, state, mean image and color statistics, without the metadata."""
         item = 8 if self.net.precision == "fp64" else 4
         native = self.net.native
         weights, state = (
@@ -121,42 +121,43 @@ class CostEstimate:
             for names in (native.param_names(), native.state_names())
         )
         channels = self.net.input_shape[0]
-        return item * (2 * weights + state) + 4 * (self.picture_bytes + channels + channels**2)
+        return item * (2 * weights + state) + 4 * (self.image_bytes + channels + channels**2)
 
     @property
     def most_checkpoints(self) -> int:
-        """At one time: those to keep, the best, and the one that is being written."""
+        """Largest number at one time: those to keep, the best, and the one being written."""
         return self.config.keep + 2
 
-    def lines(self, place: Path, measured: StepTime) -> Iterator[str]:
-        """For people.
+    def lines(self, folder: Path, measured: StepTime) -> Iterator[str]:
+        """Yields the estimate as text.
 
         Args:
-            place: the run's folder, which need not exist.
-            measured: of this network and batch.
+            folder: the run folder; it need not exist.
+            measured: measured times of this network and batch size.
         """
         yield from self._counts()
-        yield from self._room(place)
+        yield from self._space(folder)
         yield from self._times(measured)
 
     def _counts(self) -> Iterator[str]:
         images, batch = len(self.data.train), self.config.batch_size
         rest = images % batch
-        odd = f" (the last of them with {rest})" if rest and images > batch else ""
-        done = f", {self.done:,} of them done" if self.done else ""
+        odd = f" ({rest} in the last step)" if rest and images > batch else ""
+        done = f" ({self.done:,} done)" if self.done else ""
         yield (
             f"steps: {_some(self.config.epochs, 'epoch')} of {_some(self.epoch_steps, 'step')} "
-            f"with {_some(min(batch, images), 'image')}{odd}; {self.all_steps:,} steps in all{done}"
+            f"with {_some(min(batch, images), 'image')}{odd}; {self.all_steps:,} steps in total"
+            f"{done}"
         )
         height, width, channels = self.data.train.image_shape
         kept = isinstance(self.data.train, LazySource) and self.data.train.keeps
         yield (
-            f"pixels read: {images:,} pictures of {channels}x{height}x{width}, "
-            f"{size(images * self.picture_bytes)} in an epoch, {size(self.read_bytes)} in all"
+            f"pixels read: {images:,} images of {channels}x{height}x{width}, "
+            f"{size(images * self.image_bytes)} per epoch, {size(self.read_bytes)} in total"
             + ("; decoded once and kept in memory" if kept else "")
         )
 
-    def _room(self, place: Path) -> Iterator[str]:
+    def _space(self, folder: Path) -> Iterator[str]:
         images = math.ceil(self.config.batch_size / self.config.accumulate)
         plan = self.net.native.plan(images, accumulates=self.config.accumulate > 1)
         for row in plan["memory"]:
@@ -166,24 +167,22 @@ class CostEstimate:
             ]
             if row["reduction_bytes"]:
                 parts.append((row["reduction_bytes"], "sums over replicas"))
-            words = [f"{size(count)} for {what}" for count, what in parts]
-            yield (
-                f"memory of {row['device']}: {size(sum(count for count, _ in parts))}, of it "
-                f"{', '.join(words[:-1])} and {words[-1]}"
-            )
+            shown = ", ".join(f"{what} {size(count)}" for count, what in parts)
+            total = size(sum(count for count, _ in parts))
+            yield f"memory of {row['device']}: {total} ({shown})"
         kept = [
             math.prod(source.image_shape) * len(source)
             for source in (self.data.train, self.data.val)
             if isinstance(source, LazySource) and source.keeps
         ]
-        pictures = f", decoded pictures {size(sum(kept))}" if kept else ""
-        yield f"memory of the loader: {size(_BATCHES_AHEAD * self.batch_bytes)}{pictures}"
+        decoded = f", decoded images {size(sum(kept))}" if kept else ""
+        yield f"memory of the loader: {size(_BATCHES_AHEAD * self.batch_bytes)}{decoded}"
         needed = self.checkpoint_bytes * self.most_checkpoints
-        free = shutil.disk_usage(_existing(place)).free
+        free = shutil.disk_usage(_existing(folder)).free
         yield (
             f"checkpoints: {size(self.checkpoint_bytes)} each, at most {self.most_checkpoints} at "
             f"a time: {size(needed)}; {'NOT ENOUGH: ' if free < needed else ''}{size(free)} free "
-            f"at {place}"
+            f"at {folder}"
         )
 
     def _times(self, measured: StepTime) -> Iterator[str]:
@@ -201,17 +200,17 @@ class CostEstimate:
         decoding = measured.decoding * (len(self.data.train) + images)
         parts = [f"{duration(training)} for {_some(self.steps, 'step')}"]
         if decoding:
-            parts.append(f"{duration(decoding)} to decode the pictures")
+            parts.append(f"{duration(decoding)} to decode the images")
         if validation:
             parts.append(f"{duration(validation)} for {_some(self.validations, 'validation')}")
         if final:
-            parts.append(f"{duration(final)} for the evaluation at the end")
+            parts.append(f"{duration(final)} for the final evaluation")
         total = training + validation + final + decoding
-        yield f"estimated time: {duration(total)} ({', '.join(parts)}), and the writing of files"
+        yield f"estimated time: {duration(total)} ({', '.join(parts)}) without writing files"
 
 
 def size(count: float) -> str:
-    """Bytes, for people."""
+    """Returns a number of bytes as text, for example "1.5 GiB"."""
     for unit in ("bytes", "KiB", "MiB", "GiB", "TiB"):
         if count < 1024 or unit == "TiB":
             break
@@ -220,7 +219,7 @@ def size(count: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Two units, for people."""
+    """Returns a time as text with two units, for example "2 h 46 min"."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     units = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
@@ -229,26 +228,27 @@ def duration(seconds: float) -> str:
         if whole >= large:
             count, rest = divmod(whole, large)
             return f"{count} {name} {rest // small} {small_name}"
-    raise AssertionError("a minute is the least that gets here")
+    raise AssertionError("times below a minute return above")
 
 
-def _some(count: int, word: str) -> str:
-    return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"
+def _some(count: int, unit: str) -> str:
+    return f"{count:,} {unit}" if count == 1 else f"{count:,} {unit}s"
 
 
-def _existing(place: Path) -> Path:
-    place = place.absolute()
-    return next(folder for folder in (place, *place.parents) if folder.exists())
+def _existing(path: Path) -> Path:
+    path = path.absolute()
+    return next(folder for folder in (path, *path.parents) if folder.exists())
 
 
 def measure_step_time(net: BaseNet, data: Dataset, config: TrainConfig) -> StepTime:
-    """Trains the network for a few steps and times them; its weights are of no use afterwards.
+    """Trains the network for a few steps and times them. The weights change.
 
-    The images come from the loader of a training. Where a training would have them in memory, they
-    are put there before.
+    The images come from the same loader as in a run. If a run keeps decoded images in memory, they
+    are decoded before the first step.
 
     Args:
-        net: without preprocessing, or with that of its training.
+        net: without preprocessing, or with that of its run.
+        data, config: of the run.
     """
     source, decoding = _in_memory(data.train, 2 * config.batch_size)
     if net.preprocess is None:
@@ -268,16 +268,18 @@ def measure_step_time(net: BaseNet, data: Dataset, config: TrainConfig) -> StepT
 def _steps(
     net: BaseNet, source: Source, known: Statistics, config: TrainConfig
 ) -> tuple[list[float], int]:
-    """Seconds of each timed step, and its images."""
+    """Returns the seconds of each timed step, and the number of images in a step."""
     images = min(config.batch_size, len(source))
     seconds: list[float] = []
     waiting: deque[Progress] = deque()
     warm = False
     with make_loader(net, source, known, config, RunState()) as loader:
-        while len(seconds) < _FEWEST or (sum(seconds) < _ENOUGH and len(seconds) < _MOST):
+        while len(seconds) < _MIN_STEPS or (
+            sum(seconds) < _MIN_SECONDS and len(seconds) < _MAX_STEPS
+        ):
             start = time.perf_counter()
             batch = next(loader)
-            if len(batch.labels) < images:  # the last of an epoch
+            if len(batch.labels) < images:  # the last batch of an epoch
                 continue
             waiting.append(net.train_step(batch, parts=config.accumulate, wait=False))
             while len(waiting) > net.steps_ahead:
@@ -300,7 +302,7 @@ def _validation(net: BaseNet, source: Source) -> float:
 
 
 def _in_memory(source: Source, count: int) -> tuple[Source, float]:
-    """A source as fast as the training's, and the seconds that each picture's decoding takes."""
+    """Returns a source as fast as that of a run, and the seconds to decode an image."""
     if not isinstance(source, LazySource) or not source.keeps:
         return source, 0.0
     start = time.perf_counter()
@@ -309,7 +311,7 @@ def _in_memory(source: Source, count: int) -> tuple[Source, float]:
 
 
 def _gathered(source: Source, count: int) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
-    """So many images, evenly spread, or all."""
+    """Returns `count` images at equal distances in the source, or all if there are fewer."""
     count = min(count, len(source))
     indices = np.arange(count, dtype=np.int64) * len(source) // count
     return source.gather(indices), source.labels[indices]

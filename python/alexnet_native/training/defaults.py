@@ -1,7 +1,8 @@
-"""The settings that are not given: from the network's default configuration and the data."""
+"""Default settings of a run, which depend on the network and the data."""
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,13 +13,13 @@ from alexnet_native.models import NAMES, Description, describe
 
 __all__ = ["DEMO", "FEW", "choose_network", "quick_start", "resolve"]
 
-# With few images the paper's start (deviations of 0.01, biases of 1) does not leave the level of
-# guessing in any time that one would wait for. Pixels near 1, He's weights and more updates an
-# epoch let learning begin in the first hundred steps. All of it is printed at the start.
+# With few images and the paper's initial weights (standard deviation 0.01, biases of 1) the error
+# stays at chance level for very long. With pixels scaled to values near 1, He's initial weights and
+# smaller batches, it falls in the first hundred steps. These settings are printed in the banner.
 FEW: dict[str, Any] = {"init": "he", "scale": 1 / 64, "batch_size": 16}
-FEW_IMAGES = 20_000  # below which the named networks with the paper's start take it
+FEW_IMAGES = 20_000  # with fewer images, named networks with the paper's initial weights use FEW
 
-# The drawn pictures: far below chance in a few minutes on two cores.
+# Settings for the demo images: an error far below chance in a few minutes on two cores.
 DEMO: dict[str, Any] = {
     **FEW,
     "epochs": 3,
@@ -29,23 +30,26 @@ DEMO: dict[str, Any] = {
     "keep": 1,
 }
 
-_PICTURE = 64  # pixels of the shorter side, from which on `alexnet` is the default network
+_LARGE = 64  # pixels of the shorter side; from this size on `alexnet` is the default network
 
 
 def choose_network(given: Mapping[str, Any], data: Dataset) -> Description:
-    """The network that the settings name, or the usual one for the data, cut to its pictures.
+    """Returns the network in the settings, or the default for the data.
+
+    Its input has the size `crop`, if given. Otherwise, an input larger than the images is reduced
+    to their size.
 
     Raises:
         ModelError: there is no such network.
-        ConfigError: fewer classes are given than the data has.
+        ConfigError: `classes` is less than the number of classes in the data.
     """
     height, width, channels = data.train.image_shape
-    name = given.get("net") or ("alexnet" if min(height, width) >= _PICTURE else "cifar10-quick")
+    name = given.get("net") or ("alexnet" if min(height, width) >= _LARGE else "cifar10-quick")
     classes = given.get("classes") or len(data.classes)
     if classes < len(data.classes):
         raise ConfigError(
-            f"classes is {classes}, but {data.name} has {len(data.classes)}; leave it out, or give "
-            "at least as many"
+            f"classes is {classes}, but {data.name} has {len(data.classes)} classes; omit the "
+            f"setting or give at least {len(data.classes)}"
         )
     options = {"activation": given["activation"]} if given.get("activation") else {}
     description = describe(name, classes=classes, **options)
@@ -59,13 +63,13 @@ def choose_network(given: Mapping[str, Any], data: Dataset) -> Description:
 
 
 def quick_start(given: Mapping[str, Any], network: Description, data: Dataset) -> dict[str, Any]:
-    """Settings for a quick start where the network's own would take too long.
+    """Returns settings for a quick start on few images, or {} if the network does not need them.
 
-    A network from a file starts as the file says.
+    They apply to named networks only: a network from a file is trained as the file says.
     """
     named = given.get("net", network.name) in NAMES
-    large = min(network.input_shape[1:]) >= _PICTURE
-    scaled = network.default_config["scale"] != 1.0  # to inputs near 1, with weights that fit them
+    large = min(network.input_shape[1:]) >= _LARGE
+    scaled = network.default_config["scale"] != 1.0  # its weights already fit inputs near 1
     if not named or not large or scaled or len(data.train) >= FEW_IMAGES:
         return {}
     return DEMO if data.name == "demo" else FEW
@@ -77,10 +81,10 @@ def resolve(
     data: Dataset,
     start: Mapping[str, Any] | None = None,
 ) -> TrainConfig:
-    """All settings: the given ones, then `start`, then the network's default configuration.
+    """Returns all settings: from `given`, then `start`, then the network's default configuration.
 
     Raises:
-        ConfigError: a given setting is unknown or out of range.
+        ConfigError: a setting is unknown or out of range.
     """
     _, height, width = network.input_shape
     found = {
@@ -92,5 +96,7 @@ def resolve(
     values = {**network.default_config, **(start or {}), **found, **given}
     unknown = [name for name in values if name not in SETTINGS]
     if unknown:
-        raise ConfigError(f"there is no setting {unknown[0]}; there are {', '.join(SETTINGS)}")
+        near = difflib.get_close_matches(unknown[0], SETTINGS, n=1)
+        known = f"did you mean {near[0]}?" if near else f"the settings are {', '.join(SETTINGS)}"
+        raise ConfigError(f"there is no setting {unknown[0]}; {known}")
     return TrainConfig(**values)

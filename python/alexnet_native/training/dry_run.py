@@ -1,4 +1,4 @@
-"""``train --dry-run``: what a training would do and take. Nothing is written."""
+"""``train --dry-run``: prints the settings and the estimated cost of a run; writes nothing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from alexnet_native import checkpoint
 from alexnet_native.recipes import Recipe
 from alexnet_native.training.banner import banner, every_setting
-from alexnet_native.training.build import place_of, reopen, set_up
+from alexnet_native.training.build import reopen, run_path, set_up
 from alexnet_native.training.cost_estimate import CostEstimate, measure_step_time
 from alexnet_native.training.load_pretrained import load_pretrained
 from alexnet_native.training.progress import Reporter
@@ -27,32 +27,32 @@ def dry_run(
     show: Reporter,
     verbose: bool = False,
 ) -> CostEstimate:
-    """Says what `prepare` or `resume` would begin, and trains a few steps to see how long it takes.
+    """Prints the banner of `prepare` or `resume` and the estimated cost, after a few timed steps.
 
-    Only the pictures of those steps are read.
+    Only the images of these steps are read.
 
     Raises:
-        UserError: what `prepare` or `resume` would refuse.
+        UserError: in the cases in which `prepare` or `resume` raises it.
     """
     state = RunState()
     if resume:
         found = reopen(resume, given)
         setup, state = found.setup, found.state
-        place = out or RunFolder.holding(found.saved.path) or Path()
+        folder = out or RunFolder.holding(found.saved.path) or Path()
     else:
         setup = set_up(given, recipe)
-        place = place_of(out, setup)
+        folder = run_path(out, setup)
     plan = CostEstimate.of(setup.net, setup.data, setup.config, state)
     net, data, config, followed = setup.net, setup.data, setup.config, setup.followed
-    taken = None
+    pretrained = None
     if config.init_from and not resume:
-        taken = load_pretrained(net, checkpoint.load(config.init_from))
+        pretrained = load_pretrained(net, checkpoint.load(config.init_from))
     lines = banner(
         net,
         data,
         config,
         followed,
-        taken=taken,
+        pretrained=pretrained,
         note=setup.note,
         out="a dry run writes nothing",
         resumed=resume is not None,
@@ -60,9 +60,9 @@ def dry_run(
     for line in lines:
         show.line(line)
     if verbose:
-        for line in every_setting(config, followed, taken):
+        for line in every_setting(config, followed, pretrained):
             show.line(line)
-    show.line("measuring a few steps")
-    for line in plan.lines(place, measure_step_time(net, data, config)):
+    show.line("timing a few steps")
+    for line in plan.lines(folder, measure_step_time(net, data, config)):
         show.line(line)
     return plan

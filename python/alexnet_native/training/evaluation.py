@@ -1,4 +1,4 @@
-"""Loss and errors of a network over a whole split."""
+"""Evaluates a network on a split of the data: loss, top-1 and top-5 errors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from alexnet_native.atomic import write_text
 from alexnet_native.config import TrainConfig
 from alexnet_native.data import Dataset, Source
 from alexnet_native.net import BaseNet
-from alexnet_native.net.metrics import Sums, score
+from alexnet_native.net.metrics import Sums, batch_sums
 from alexnet_native.recipes import FollowedRecipe, figures_for, find_for_net
 from alexnet_native.reports.error_table import compared, measured_row
 from alexnet_native.reports.per_class import PerClass
@@ -30,7 +30,7 @@ __all__ = [
     "progress_lines",
 ]
 
-_IMAGES = 128  # at a time
+_IMAGES = 128  # number of images evaluated at a time
 _SECONDS_BETWEEN_LINES = 30.0
 
 
@@ -41,16 +41,17 @@ def evaluate(
     views: int = 1,
     stop: Callable[[], bool] = lambda: False,
 ) -> Sums | None:
-    """Sums of loss and credits over all images of a split, in its order.
+    """Returns the sums of loss and top-k accuracy over all images of a split.
 
     Args:
-        net: with preprocessing for uint8 images.
-        views: 1, the centre crop, or 10, the average of the probabilities of the corner and centre
-            crops and their mirror images (paper, section 4.1).
-        stop: asked before each part; True gives up.
+        net: the network, with preprocessing for uint8 images.
+        source: the split.
+        views: 1 (the centre crop) or 10 (the probabilities of corner and centre crops and their
+            mirror images are averaged; paper, section 4.1).
+        stop: called before each part of the images; the evaluation ends when it returns True.
 
     Returns:
-        The sums, or None after `stop`.
+        The sums, or None if `stop` returned True.
     """
     sums = Sums()
     for images, labels in _parts(source):
@@ -62,13 +63,13 @@ def evaluate(
 
 @dataclass
 class SplitResult:
-    """All that is measured of a network on one split.
+    """The result of an evaluation on one split.
 
     Attributes:
-        views: 1 or 10.
-        sums: by number of views; with ten views, those of one too.
-        per_class: of the average over the views, if it was asked for.
-        probabilities: float32 (N, classes), averaged over the views, if they were asked for.
+        views: number of views, 1 or 10.
+        sums: sums by number of views; with ten views, also those of one view.
+        per_class: errors by class for the average over the views, if requested.
+        probabilities: float32 (N, classes), averaged over the views, if requested.
     """
 
     views: int
@@ -78,7 +79,7 @@ class SplitResult:
 
     @property
     def total(self) -> Sums:
-        """Of the average over the views."""
+        """The sums for the average over the views."""
         return self.sums[self.views]
 
 
@@ -90,19 +91,19 @@ def measure_split(
     per_class: PerClass | None = None,
     keep: bool = False,
     stop: Callable[[], bool] = lambda: False,
-    tell: Callable[[int], None] = lambda done: None,
+    on_progress: Callable[[int], None] = lambda done: None,
 ) -> SplitResult | None:
-    """Goes once over a split.
+    """Evaluates a network in one pass over a split.
 
     Args:
-        views: 10 measures the centre view too.
-        per_class: takes the probabilities.
-        keep: keeps the probabilities.
-        stop: as in `evaluate`.
-        tell: is called with the number of images done.
+        net, source, stop: as for `evaluate`.
+        views: 1 or 10; with 10, the centre view alone is evaluated too.
+        per_class: accumulates errors by class.
+        keep: whether to return the probabilities.
+        on_progress: called after each part with the number of images evaluated so far.
 
     Returns:
-        None after `stop`.
+        The result, or None if `stop` returned True.
     """
     sums = {count: Sums() for count in sorted({1, views})}
     kept = []
@@ -113,26 +114,26 @@ def measure_split(
         if views != 1 or per_class or keep:
             probabilities = net.predict(images, views=views)
             if views != 1:
-                sums[views].add(score(probabilities, labels))
+                sums[views].add(batch_sums(probabilities, labels))
             if per_class:
                 per_class.add(probabilities, labels)
             if keep:
                 kept.append(probabilities.astype(np.float32, copy=False))
-        tell(sums[1].images)
+        on_progress(sums[1].images)
     return SplitResult(views, sums, per_class, np.concatenate(kept) if keep else None)
 
 
-def progress_lines(say: Callable[[str], None], images: int) -> Callable[[int], None]:
-    """A `tell` for `measure_split` that says a line twice a minute."""
+def progress_lines(write_line: Callable[[str], None], images: int) -> Callable[[int], None]:
+    """Returns an `on_progress` function for `measure_split` that prints a line every 30 seconds."""
     last = time.monotonic()
 
-    def tell(done: int) -> None:
+    def on_progress(done: int) -> None:
         nonlocal last
         if time.monotonic() - last >= _SECONDS_BETWEEN_LINES:
             last = time.monotonic()
-            say(f"evaluated {done:,} of {images:,} images")
+            write_line(f"evaluated {done:,} of {images:,} images")
 
-    return tell
+    return on_progress
 
 
 def _parts(source: Source) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int32]]]:
@@ -149,11 +150,18 @@ def evaluate_at_the_end(
     *,
     file: Path | None,
     stop: Callable[[], bool],
-    say: Callable[[str], None],
+    write_line: Callable[[str], None],
 ) -> Literal["done", "skipped", "stopped"]:
-    """Measures the validation images as `final_views` says, prints a table, writes `file`.
+    """Evaluates the network at the end of a run, prints a table and writes a JSON file.
 
-    Does nothing where `file` says that the network was measured at this step already.
+    The setting `final_views` is the number of views; 0 skips the evaluation. It is also skipped if
+    `file` contains the result for this step.
+
+    Args:
+        net, data, config, followed: of the run.
+        file: the JSON file, or None.
+        stop: as for `evaluate`.
+        write_line: prints a line.
 
     Raises:
         OSError: `file` cannot be written.
@@ -161,15 +169,15 @@ def evaluate_at_the_end(
     if config.final_views == 0 or (file and _is_of_step(file, config.final_views, net.step)):
         return "skipped"
     if data.val is None:
-        say(f"{data.name} has no validation images, so there is no evaluation at the end")
+        write_line(f"{data.name} has no validation images, so there is no final evaluation")
         return "skipped"
-    say(f"evaluating {len(data.val):,} images with {config.final_views} views")
+    write_line(f"evaluating {len(data.val):,} images with {config.final_views} views")
     found = measure_split(
         net,
         data.val,
         views=config.final_views,
         stop=stop,
-        tell=progress_lines(say, len(data.val)),
+        on_progress=progress_lines(write_line, len(data.val)),
     )
     if found is None:
         return "stopped"
@@ -178,7 +186,7 @@ def evaluate_at_the_end(
         measured_row(f"{Path(data.name).name}, val", found.sums), name, followed, config
     ):
         for line in text.splitlines():
-            say(line)
+            write_line(line)
     if file:
         record = {"step": net.step, **as_json(found, name, followed, config)}
         write_text(file, json.dumps(record, indent=1) + "\n")
@@ -188,7 +196,7 @@ def evaluate_at_the_end(
 def as_json(
     found: SplitResult, net: str, followed: FollowedRecipe | None, config: TrainConfig | None
 ) -> dict[str, Any]:
-    """All numbers of views, the recipe with the deviations, and what was published for it."""
+    """Returns errors by number of views, the recipe with deviations, and published errors."""
     recipe = followed.recipe if followed else find_for_net(net)
     return {
         "results": [asdict(part.evaluation(views)) for views, part in found.sums.items()],

@@ -1,7 +1,7 @@
-"""Initial weights from another checkpoint: train on one data set, continue on another.
+"""Initial weights from a checkpoint, to fine-tune a network on another data set.
 
-The paper's last row began so: pre-trained on the whole of ImageNet's Fall 2011 release, then
-fine-tuned on the 1000 classes.
+The paper does so in section 6: a network trained on the whole ImageNet Fall 2011 release is
+fine-tuned on the 1000 classes of ILSVRC-2012.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from alexnet_native.net import BaseNet
 
 __all__ = ["Pretrained", "load_pretrained"]
 
-# Words of a layer that do not change what its weights mean.
+# Attributes of a layer that do not affect the meaning of its weights.
 _IRRELEVANT = {
     "weight_lr", "bias_lr", "weight_decay", "bias_decay", "weight_std", "bias_value", "engine",
     "device", "towers", "input",
@@ -26,15 +26,19 @@ _IRRELEVANT = {
 
 @dataclass(frozen=True)
 class Pretrained:
-    """What came from a checkpoint; `lines` say all of it: taken, new, not used, what differs."""
+    """Report of the weights loaded from a checkpoint.
+
+    Attributes:
+        lines: layers that were loaded, new layers, unused layers, and differences.
+    """
 
     lines: tuple[str, ...]
 
-    def in_a_line(self) -> str:
-        """The checkpoint, and all that was not simply taken; differences are only counted."""
+    def short(self) -> str:
+        """Returns one line: the checkpoint, new and unused layers, number of differences."""
         head, _, *rest = self.lines
         notes = [line for line in rest if line.startswith("  note: ")]
-        rest = [line.strip() for line in rest if line not in notes] or ["taken: every layer"]
+        rest = [line.strip() for line in rest if line not in notes] or ["loaded: all layers"]
         if notes:
             count = "1 difference" if len(notes) == 1 else f"{len(notes)} differences"
             rest.append(f"{count} (listed by --verbose)")
@@ -42,53 +46,54 @@ class Pretrained:
 
 
 def load_pretrained(net: BaseNet, saved: Checkpoint) -> Pretrained:
-    """Sets the parameters that the checkpoint has too; the others stay, and so does the step.
+    """Sets the parameters of a network that have the same name in a checkpoint.
 
-    The layer of the classes is new where the classes are others.
+    The other parameters, the momentum and the step do not change. If the classes differ, the output
+    layer, whose number of channels is the number of classes, is not loaded.
 
     Args:
-        net: with class names and preprocessing, so that these can be compared.
-        saved: of any network.
+        net: the network, with class names and preprocessing for comparison.
+        saved: a checkpoint of any network.
 
     Returns:
-        What was taken, what is new, what was not used, and what differs.
+        A report.
 
     Raises:
-        CheckpointError: a parameter has another shape, or none is in the checkpoint; the network
-            is then unchanged.
+        CheckpointError: the shapes of a parameter differ, or no name matches; the network is
+            unchanged.
     """
     here = {name: tuple(net.native.param_shape(name)) for name in net.params}
     names = [name.removeprefix("value/") for name in saved.file.names if name.startswith("value/")]
     there = {name: saved.file.shape(f"value/{name}") for name in names}
-    of_classes = _of_classes(net.description) & _of_classes(saved.description)
-    others = saved.class_names is not None and saved.class_names != net.class_names
-    taken = []
+    output = _output_layers(net.description) & _output_layers(saved.description)
+    classes_differ = saved.class_names is not None and saved.class_names != net.class_names
+    loaded = []
     for name in [name for name in here if name in there]:
-        if _layer(name) in of_classes and (others or here[name] != there[name]):
+        if _layer(name) in output and (classes_differ or here[name] != there[name]):
             continue
         if here[name] != there[name]:
             raise CheckpointError(
-                f"{saved.path} cannot give its weights: {name} is {_times(there[name])} there and "
-                f"{_times(here[name])} here; only the layer of the classes may differ in size"
+                f"weights cannot be loaded from {saved.path}: {name} is {_times(there[name])} in "
+                f"the checkpoint, {_times(here[name])} here; only the output layer may differ"
             )
-        taken.append(name)
-    if not taken:
+        loaded.append(name)
+    if not loaded:
         raise CheckpointError(
-            f"{saved.path} cannot give its weights: it is of {saved.description.name}, and no "
-            f"parameter of {net.description.name} is in it"
+            f"weights cannot be loaded from {saved.path}: it is a checkpoint of "
+            f"{saved.description.name}, and contains no parameter of {net.description.name}"
         )
-    for name in taken:
+    for name in loaded:
         value = saved.file.read(f"value/{name}")
         net.params[name] = value
-    return Pretrained(tuple(_lines(net, saved, here, there, taken)))
+    return Pretrained(tuple(_lines(net, saved, here, there, loaded)))
 
 
 def _lines(
-    net: BaseNet, saved: Checkpoint, here: dict[str, Any], there: dict[str, Any], taken: list[str]
+    net: BaseNet, saved: Checkpoint, here: dict[str, Any], there: dict[str, Any], loaded: list[str]
 ) -> Iterator[str]:
-    yield f"initial weights from {saved.path}, of {saved.description.name} at step {saved.step}"
-    used = _layers(taken)
-    yield f"  taken: {', '.join(used)}"
+    yield f"initial weights from {saved.path} ({saved.description.name}, step {saved.step})"
+    used = _layers(loaded)
+    yield f"  loaded: {', '.join(used)}"
     if new := [layer for layer in _layers(list(here)) if layer not in used]:
         yield f"  new: {', '.join(new)}"
     if unused := [layer for layer in _layers(list(there)) if layer not in used]:
@@ -102,25 +107,25 @@ def _differences(net: BaseNet, saved: Checkpoint) -> Iterator[str]:
     theirs = {layer["name"]: layer for layer in saved.description.layers}
     common = [name for name in ours if name in theirs]
     for name in common:
-        for word in sorted({*ours[name], *theirs[name]} - _IRRELEVANT):
-            there, here = theirs[name].get(word), ours[name].get(word)
+        for attribute in sorted({*ours[name], *theirs[name]} - _IRRELEVANT):
+            there, here = theirs[name].get(attribute), ours[name].get(attribute)
             if there != here:
-                yield f"{name} has {word} = {there!r} there and {here!r} here"
+                yield f"{name} has {attribute} = {there!r} in the checkpoint, {here!r} here"
     with_weights = set(_layers([*net.params, *saved.file.names]))
     if alone := [name for name in ours if name not in theirs and name not in with_weights]:
-        yield f"not there: {', '.join(alone)}"
+        yield f"not in the checkpoint: {', '.join(alone)}"
     if alone := [
         name for name in theirs if name not in ours and f"value/{name}" not in with_weights
     ]:
-        yield f"not here: {', '.join(alone)}"
+        yield f"only in the checkpoint: {', '.join(alone)}"
     if [name for name in theirs if name in ours] != common:
-        yield "the layers stand in another order there"
+        yield "the order of the layers is different in the checkpoint"
     before, now = saved.preprocess, net.preprocess
     if before and now and before.scale != now.scale:
-        yield f"pixels were multiplied by {before.scale:g} there, by {now.scale:g} here"
+        yield f"pixels are multiplied by {before.scale:g} in the checkpoint, by {now.scale:g} here"
 
 
-def _of_classes(description: Description) -> set[str]:
+def _output_layers(description: Description) -> set[str]:
     layers = description.layers
     return {layer["name"] for layer in layers if layer.get("channels") == "classes"}
 

@@ -1,4 +1,4 @@
-"""`train --profile`: the first steps of a training as a table of its layers, and as a trace."""
+"""`train --profile`: profiles the first steps of a run; prints a table and writes a trace."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ _STEPS = 5
 
 
 class Profiling:
-    """A reporter that hands everything on, and profiles five steps after the first.
+    """A reporter that profiles five steps after the first, and forwards all calls to another one.
 
-    A step after which an epoch ended is left out: it may hold the validation's work.
+    A step at the start of an epoch is not included, because its profile may contain the validation
+    after the epoch before it.
 
     Args:
-        reporter: takes the table, once it is complete.
-        file: for the trace; None writes none.
+        reporter: receives all calls, and the table when it is complete.
+        file: the trace is written to this file; None writes no trace.
     """
 
     def __init__(self, reporter: Reporter, file: Path | None) -> None:
@@ -32,13 +33,13 @@ class Profiling:
         self._net: BaseNet | None = None
         self._config: TrainConfig | None = None
         self._steps: list[list[_core.Lane]] = []
-        self._epoch = 0  # of the step before; 0: nothing is recorded yet
-        self._limits: list[_core.PeakRates] = []
+        self._epoch = 0  # of the previous step; 0: profiling has not started
+        self._peak_rates: list[_core.PeakRates] = []
 
     def watch(self, net: BaseNet, config: TrainConfig) -> None:
-        """Says what is trained, before the first step."""
+        """Sets the network and the settings of the run; call it before the first step."""
         self._net, self._config = net, config
-        self._limits = peak_rates_of(net)
+        self._peak_rates = peak_rates_of(net)
 
     def __enter__(self) -> Profiling:
         self._reporter.__enter__()
@@ -75,7 +76,7 @@ class Profiling:
         self._reporter.warning(text)
 
     def _finish(self) -> None:
-        """Prints and writes what was recorded, once."""
+        """Prints the table and writes the trace, once."""
         net, config, steps = self._net, self._config, self._steps
         if net is None or config is None:
             return
@@ -83,10 +84,10 @@ class Profiling:
         net.native.profile(False)
         net.native.take_profile()
         if not steps:
-            self._reporter.warning("--profile: the training had too few steps to profile one")
+            self._reporter.warning("--profile: the run has too few steps for a profile")
             return
-        profile = Profile(net, steps, config.batch_size, self._limits, parts=config.accumulate)
+        profile = Profile(net, steps, config.batch_size, self._peak_rates, parts=config.accumulate)
         self._reporter.line(f"\n{profile}\n")
         if self._file is not None:
             profile.write_trace(self._file)
-            self._reporter.line(f"the trace is in {self._file}")
+            self._reporter.line(f"trace written to {self._file}")

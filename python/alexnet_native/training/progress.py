@@ -1,4 +1,4 @@
-"""What a training shows: a progress bar on a terminal, plain lines elsewhere, or nothing."""
+"""Progress output: a bar on a terminal, lines of text elsewhere, or nothing."""
 
 from __future__ import annotations
 
@@ -22,12 +22,19 @@ _SECONDS_BETWEEN_LINES = 10.0
 
 @dataclass(frozen=True)
 class Loading:
-    """How the loader kept up with the training; the entry "loader" of a line."""
+    """Statistics of the loader; the entry "loader" in metrics.jsonl.
 
-    images_per_second: float  # while it had room: its own speed
-    ring: float  # batches ready when one was asked for, of those that can be: 0 to 1
-    waited: float  # seconds that the training waited for a batch
-    bottleneck: str  # "loader" or "device": the one that the other waited for longer
+    Attributes:
+        images_per_second: speed of the loader while it had a free buffer.
+        ring: fraction of the buffers that were ready when a batch was requested, 0 to 1.
+        waited: seconds that the trainer waited for batches.
+        bottleneck: "loader" if the trainer waited longer for the loader, otherwise "device".
+    """
+
+    images_per_second: float
+    ring: float
+    waited: float
+    bottleneck: str
 
     @classmethod
     def of(cls, meter: Meter) -> Loading:
@@ -41,16 +48,27 @@ class Loading:
 
 @dataclass(frozen=True)
 class Metrics:
-    """A line of metrics.jsonl. Errors are fractions; `epoch` counts from 1, `step` updates done."""
+    """A line of metrics.jsonl.
 
-    split: str  # "train": the steps since the line before, during training; "val": all of it
+    Attributes:
+        split: "train": means over the training steps since the previous line; "val": means over the
+            validation split.
+        epoch: from 1.
+        step: number of updates.
+        loss: nats per image.
+        top1_error, top5_error: fractions, 0 to 1.
+        images_per_second: speed of training or validation.
+        loader: statistics of the loader for these steps; None for "val".
+    """
+
+    split: str
     epoch: int
     step: int
-    loss: float  # nats for an image
+    loss: float
     top1_error: float
     top5_error: float
     images_per_second: float
-    loader: Loading | None = None  # of the same steps
+    loader: Loading | None = None
 
     @classmethod
     def of(
@@ -78,7 +96,7 @@ class Metrics:
 
 
 class Reporter(Protocol):
-    """Takes what happens in a training; a context manager around all of it."""
+    """Receives the progress of a run. A context manager that is active during the run."""
 
     def __enter__(self) -> Reporter: ...
 
@@ -90,15 +108,22 @@ class Reporter(Protocol):
     ) -> None: ...
 
     def step(self, now: Metrics, last_step: int) -> None:
-        """After each step, with what the current log interval has measured so far."""
+        """Called after each step.
 
-    def line(self, text: str) -> None: ...
+        Args:
+            now: means over the current log interval up to this step.
+            last_step: number of the last step of the run.
+        """
 
-    def warning(self, text: str) -> None: ...
+    def line(self, text: str) -> None:
+        """Prints a line."""
+
+    def warning(self, text: str) -> None:
+        """Prints a warning."""
 
 
 class Silent:
-    """Shows warnings only."""
+    """Prints warnings only."""
 
     def __enter__(self) -> Silent:
         return self
@@ -117,7 +142,7 @@ class Silent:
 
 
 class Lines(Silent):
-    """A line every ten seconds, for pipes and files."""
+    """Prints a line every ten seconds, for pipes and files."""
 
     def __init__(self) -> None:
         self._started: float | None = None
@@ -141,7 +166,7 @@ class Lines(Silent):
 
 
 class Bar(Silent):
-    """A live bar with images/s, loss, error and time left."""
+    """Shows a progress bar with images/s, loss, error and remaining time."""
 
     def __init__(self) -> None:
         self._console = Console(highlight=False, soft_wrap=True)
@@ -175,25 +200,25 @@ class Bar(Silent):
         self._console.print(text, markup=False)
 
     def warning(self, text: str) -> None:
-        self._progress.stop()  # the warning goes to standard error, which the bar would overwrite
+        self._progress.stop()  # otherwise the bar would overwrite the warning on stderr
         log.warning(text)
         self._progress.start()
 
 
 def reporter() -> Reporter:
-    """The one that fits standard output."""
+    """Returns a `Bar` if standard output is a terminal, otherwise `Lines`."""
     return Bar() if sys.stdout.isatty() else Lines()
 
 
 def _numbers(now: Metrics) -> str:
     return (
         f"loss {now.loss:.3f}, error {100 * now.top1_error:.1f} %, "
-        f"{now.images_per_second:.0f} images/s{_limit(now)}"
+        f"{now.images_per_second:.0f} images/s{_bottleneck(now)}"
     )
 
 
-def _limit(now: Metrics) -> str:
-    """Which side holds the other up."""
+def _bottleneck(now: Metrics) -> str:
+    """Returns the bottleneck, loader or device, as text."""
     if now.loader is None:
         return ""
     if now.loader.bottleneck == "device":

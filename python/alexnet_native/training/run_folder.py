@@ -1,8 +1,8 @@
-"""What a run leaves behind: its folder, its logs, its checkpoints, and where it stands.
+"""The run folder: settings, logs and checkpoints of a run, and its state.
 
-The folder holds config.toml, net.toml, metrics.jsonl, parameters.jsonl and checkpoints/. A training
-by recipe has its recipe.toml there too, under the deviations from it, and one that ends with an
-evaluation its evaluation.json.
+The folder contains config.toml, net.toml, metrics.jsonl, parameters.jsonl and checkpoints/. If the
+run follows a recipe, recipe.toml lists the deviations and the recipe. The final evaluation writes
+evaluation.json.
 """
 
 from __future__ import annotations
@@ -32,25 +32,42 @@ __all__ = ["BEST", "JsonLines", "RunFolder", "RunLogger", "RunState"]
 
 @dataclass
 class RunState:
-    """The position in the data, what was measured since, and the length of the logs."""
+    """State of a run for its checkpoints: position in the data, sums, length of the logs.
 
-    epoch: int = 0  # finished
-    offset: int = 0  # images of the running epoch that were used
-    interval: Sums = field(default_factory=Sums)  # since the last line of metrics.jsonl
-    so_far: Sums = field(default_factory=Sums)  # in this epoch
-    best_error: float | None = None  # lowest validation error at the end of an epoch
+    Attributes:
+        epoch: number of finished epochs.
+        offset: number of images used in the current epoch.
+        interval: sums since the last "train" line of metrics.jsonl.
+        so_far: sums of the current epoch.
+        best_error: lowest error at the end of an epoch: validation error, or training error without
+            validation images.
+        schedule: state of the schedule.
+        metrics_lines, parameters_lines: number of lines in metrics.jsonl and parameters.jsonl.
+        train_images: number of training images, to detect different data on resuming.
+        first_step: number of updates of the network before this run.
+    """
+
+    epoch: int = 0
+    offset: int = 0
+    interval: Sums = field(default_factory=Sums)
+    so_far: Sums = field(default_factory=Sums)
+    best_error: float | None = None
     schedule: dict[str, Any] = field(default_factory=dict)
     metrics_lines: int = 0
     parameters_lines: int = 0
-    train_images: int = 0  # of the data set, to recognise it
-    first_step: int = 0  # updates that the network had before this training
+    train_images: int = 0
+    first_step: int = 0
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> RunState:
-        """Raises TypeError or KeyError on anything but what `to_json` gave."""
+        """Restores the state from `to_json`.
+
+        Raises:
+            TypeError, KeyError: the values do not come from `to_json`.
+        """
         parts = {name: Sums(**values[name]) for name in ("interval", "so_far")}
         return cls(**{**values, **parts})
 
@@ -61,11 +78,11 @@ _METRICS, _PARAMETERS, _EVALUATION = "metrics.jsonl", "parameters.jsonl", "evalu
 
 
 class RunFolder:
-    """Writes into one folder; creates it when the first thing is written.
+    """Writes the files of a run. The folder is created by `start`.
 
     Args:
-        path: the folder; may exist.
-        keep: checkpoints that stay, besides the best.
+        path: the folder; it may exist.
+        keep: number of checkpoints to keep, in addition to the best one.
     """
 
     def __init__(self, path: Path, keep: int) -> None:
@@ -77,10 +94,14 @@ class RunFolder:
         self._keep = keep
 
     def start(self, config: str, net: str, recipe: str = "", *, overwrite: bool = False) -> None:
-        """Begins a run: the folder must not hold one, unless it may be overwritten.
+        """Starts a new run.
+
+        Args:
+            config, net, recipe: contents of config.toml, net.toml and recipe.toml.
+            overwrite: whether a run in the folder may be replaced.
 
         Raises:
-            ConfigError: it does.
+            ConfigError: the folder contains a run, and `overwrite` is False.
             OSError: the folder cannot be written.
         """
         if not overwrite:
@@ -103,10 +124,16 @@ class RunFolder:
         checkpoint: Path,
         step: int,
     ) -> None:
-        """Continues the folder's run at a checkpoint of step `step`; what came after is dropped.
+        """Continues the run in the folder at a checkpoint; later lines and checkpoints are deleted.
+
+        Args:
+            config, net, recipe: contents of config.toml, net.toml and recipe.toml.
+            state: state of the run in the checkpoint.
+            checkpoint: the checkpoint file.
+            step: number of updates in the checkpoint.
 
         Raises:
-            CheckpointError: the logs lack lines that the checkpoint counts.
+            CheckpointError: the logs have fewer lines than `state` says.
         """
         self.metrics.keep(state.metrics_lines)
         self.parameters.keep(state.parameters_lines)
@@ -128,41 +155,47 @@ class RunFolder:
             write_text(self.path / _RECIPE, recipe)
 
     def require_free(self) -> None:
+        """Raises ConfigError if the folder contains a run."""
         for name in (_CONFIG, _METRICS, "checkpoints"):
             if (self.path / name).exists():
                 raise ConfigError(
-                    f"{self.path} already holds a run; give another --out, go on with --resume "
-                    f"{self.path}, or replace it with --overwrite"
+                    f"{self.path} already contains a run; choose another folder with --out, "
+                    f"continue the run with --resume {self.path}, or replace it with --overwrite"
                 )
 
     def save(self, step: int, write: Callable[[Path], None], *, best: bool = False) -> Path:
-        """Adds a checkpoint, points ``latest`` (and ``best``) to it, deletes the oldest.
+        """Adds a checkpoint, points ``latest`` (and ``best``) to it, and deletes the oldest ones.
 
         Args:
-            step: updates done; the file is named by it.
-            write: writes the file at the path that it is given.
+            step: number of updates, used for the name of the file.
+            write: called with the path; writes the file.
+            best: whether the error is the lowest so far.
+
+        Returns:
+            The path of the checkpoint.
 
         Raises:
-            OSError: the disk is full, say; the checkpoints of before stay.
+            OSError: the file cannot be written, for example on a full disk; existing checkpoints
+                are kept.
         """
         path = self._file(step)
         write(path)
         point_to(self.checkpoints / LATEST, path.name)
         if best:
             point_to(self.checkpoints / BEST, path.name)
-        spared = {path, self._target(BEST)}
-        others = [saved for saved in self._saved() if saved not in spared]
+        protected = {path, self._target(BEST)}
+        others = [saved for saved in self._saved() if saved not in protected]
         for old in others[: max(0, len(others) - self._keep + 1)]:
             old.unlink()
         return path
 
     def latest(self) -> Path | None:
-        """The checkpoint to go on from, if there is one."""
+        """Returns the latest checkpoint, or None."""
         return self._target(LATEST)
 
     @staticmethod
     def holding(checkpoint: Path) -> Path | None:
-        """The run folder that a checkpoint lies in, if it lies in one."""
+        """Returns the run folder that contains a checkpoint, or None."""
         folder = checkpoint.absolute().parent
         return folder.parent if folder.name == "checkpoints" else None
 
@@ -178,7 +211,7 @@ class RunFolder:
 
 
 class JsonLines:
-    """A file of JSON objects, one a line, that a resumed training cuts back to its checkpoint."""
+    """A log file with one JSON object per line, which is truncated when a run is resumed."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -187,7 +220,8 @@ class JsonLines:
         """Adds a line.
 
         Raises:
-            OSError: with the file's name; no half line is left.
+            OSError: the line cannot be written; the error names the file, and no partial line
+                remains.
         """
         text = json.dumps(record) + "\n"
         before = self._path.stat().st_size if self._path.exists() else 0
@@ -200,16 +234,16 @@ class JsonLines:
             raise OSError(error.errno, error.strerror, str(self._path)) from error
 
     def read(self) -> list[dict[str, Any]]:
-        """All lines; none where the file does not exist."""
+        """Returns all lines, or an empty list if the file does not exist."""
         if not self._path.exists():
             return []
         return [json.loads(line) for line in self._path.read_text(encoding="utf-8").splitlines()]
 
     def keep(self, lines: int) -> None:
-        """Drops all lines after the first `lines`.
+        """Truncates the file after the first `lines` lines.
 
         Raises:
-            CheckpointError: there are fewer.
+            CheckpointError: the file has fewer lines.
         """
         text = self._path.read_bytes() if self._path.exists() else b""
         end = 0
@@ -217,19 +251,23 @@ class JsonLines:
             end = text.find(b"\n", end) + 1
             if end == 0:
                 raise CheckpointError(
-                    f"{self._path} has fewer lines than its checkpoint says ({lines}); resume into "
-                    "a new folder with --out"
+                    f"{self._path} has fewer lines than recorded in the checkpoint ({lines}); "
+                    "resume into a new folder with --out"
                 )
         if len(text) > end:
             os.truncate(self._path, end)
 
 
 class RunLogger:
-    """Keeps the records, and writes them where there is a folder.
+    """Keeps the metrics in memory; writes logs and checkpoints if there is a run folder.
+
+    Args:
+        net, config, followed: of the run.
+        folder: the run folder, or None.
 
     Raises:
-        CheckpointError: a file cannot be written, as on a full disk; the checkpoints of before
-            stay.
+        CheckpointError: a file cannot be written, for example on a full disk; existing checkpoints
+            are kept.
     """
 
     def __init__(
@@ -245,6 +283,7 @@ class RunLogger:
         self._engines: dict[str, str] | None = None
 
     def metrics(self, state: RunState, line: Metrics) -> None:
+        """Adds a line to metrics.jsonl."""
         self.records.append(line)
         if self._folder:
             with self._writing():
@@ -252,7 +291,10 @@ class RunLogger:
             state.metrics_lines += 1
 
     def parameters(self, state: RunState, rate: float) -> None:
-        """Mean |w| and mean |dw| of each parameter; dw, the last update, is the momentum."""
+        """Adds a line to parameters.jsonl: mean |w| and mean |dw| of each parameter.
+
+        dw, the last update, is the momentum.
+        """
         if not self._folder:
             return
         native = self._net.native
@@ -274,7 +316,7 @@ class RunLogger:
         state.parameters_lines += 1
 
     def save(self, state: RunState, *, best: bool = False) -> Path | None:
-        """Writes a checkpoint; returns its path."""
+        """Writes a checkpoint and returns its path, or None without a run folder."""
         if not self._folder:
             return None
         if self._engines is None:
@@ -295,10 +337,11 @@ class RunLogger:
             return self._folder.save(self._net.step, write, best=best)
 
     def evaluation_file(self) -> Path | None:
-        """Where the evaluation at the end is written."""
+        """Returns the file for the final evaluation, or None without a run folder."""
         return self._folder.evaluation if self._folder else None
 
     def last_saved(self) -> Path | None:
+        """Returns the latest checkpoint, or None."""
         return self._folder.latest() if self._folder else None
 
     @contextmanager
@@ -306,13 +349,12 @@ class RunLogger:
         try:
             yield
         except OSError as error:
-            last = self.last_saved()
-            kept = (
-                f"; the checkpoint of before, {last}, is whole: make room and go on with --resume"
-                if last
-                else ""
+            message = (
+                f"{error.filename} cannot be written ({error.strerror}); training stopped at step "
+                f"{self._net.step}"
             )
-            raise CheckpointError(
-                f"{error.filename} cannot be written ({error.strerror}), so the training stopped "
-                f"at step {self._net.step}{kept}"
-            ) from error
+            if last := self.last_saved():
+                message += (
+                    f", the last checkpoint is {last}; free some space and continue with --resume"
+                )
+            raise CheckpointError(message) from error

@@ -1,12 +1,12 @@
 """The learning rate of each parameter in each epoch: schedules, rate events, frozen layers.
 
 The paper divides the rate by 10 when the validation error stops improving, three times
-(section 5); its source did the same by hand, near epochs 25, 51 and 79 of 91. An epoch number here
-counts finished epochs: ``step@25`` drops the rate when 25 epochs are done.
+(section 5). The authors changed it by hand, near epochs 25, 51 and 79 of 91. Epoch numbers count
+finished epochs: ``step@25`` lowers the rate after 25 epochs.
 
-In 2012 the rates of single layers or parameters were changed by hand, too: biases learnt at a rate
-of their own, conv1 was slowed down and then frozen. A rate event sets such a rate; neither the
-schedule nor a multiplier changes it.
+The authors also changed the rates of single layers and parameters by hand: biases had a separate
+rate, and the rate of conv1 was lowered, then set to 0. A rate event sets such a rate; the schedule
+and the multipliers of layers do not apply to it.
 """
 
 from __future__ import annotations
@@ -36,20 +36,23 @@ __all__ = [
 
 
 class Schedule(Protocol):
-    """A factor of the learning rate for each epoch; its state goes into checkpoints."""
+    """The factor of the learning rate for each epoch."""
 
-    def factor(self, epoch: int) -> float: ...
+    def factor(self, epoch: int) -> float:
+        """Returns the factor after `epoch` finished epochs."""
 
     def observe(self, error: float) -> None:
-        """Takes the validation error (fraction) of an epoch that has just ended."""
+        """Records the error of an epoch that has just ended (a fraction, 0 to 1)."""
 
-    def state(self) -> dict[str, Any]: ...
+    def state(self) -> dict[str, Any]:
+        """Returns the state for a checkpoint."""
 
-    def restore(self, state: Mapping[str, Any]) -> None: ...
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Restores the state from a checkpoint."""
 
 
 class Constant:
-    """The rate stays."""
+    """The learning rate is constant."""
 
     def factor(self, epoch: int) -> float:
         return 1.0
@@ -66,7 +69,7 @@ class Constant:
 
 @dataclass(frozen=True)
 class StepDecay(Constant):
-    """The rate is multiplied by `drop` at each of the given epochs."""
+    """The learning rate is multiplied by `drop` at each of the given epochs."""
 
     epochs: tuple[int, ...]
     drop: float = 0.1
@@ -76,10 +79,16 @@ class StepDecay(Constant):
 
 
 class Plateau:
-    """The rate drops when the error was not below its best for `patience` epochs in a row."""
+    """The learning rate is lowered when the error has not improved for some epochs.
+
+    Args:
+        drop: factor of the rate at each drop.
+        patience: number of consecutive epochs without a new lowest error before a drop.
+        drops: largest number of drops.
+    """
 
     def __init__(self, drop: float = 0.1, patience: int = 3, drops: int = 3) -> None:
-        self._drop, self._patience, self._most = drop, patience, drops
+        self._drop, self._patience, self._max_drops = drop, patience, drops
         self._best = math.inf
         self._waited = 0
         self._drops = 0
@@ -92,7 +101,7 @@ class Plateau:
             self._best, self._waited = error, 0
             return
         self._waited += 1
-        if self._waited >= self._patience and self._drops < self._most:
+        if self._waited >= self._patience and self._drops < self._max_drops:
             self._drops += 1
             self._waited = 0
 
@@ -101,17 +110,17 @@ class Plateau:
         return {"best": best, "waited": self._waited, "drops": self._drops}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        if not state:  # the run changes from another schedule to this one
+        if not state:  # the run used another schedule before it was resumed
             return
         self._best = math.inf if state["best"] is None else float(state["best"])
         self._waited, self._drops = int(state["waited"]), int(state["drops"])
 
 
 def make_schedule(config: TrainConfig) -> Schedule:
-    """The schedule that the configuration names.
+    """Returns the schedule of a configuration.
 
     Raises:
-        ConfigError: it names none.
+        ConfigError: there is no such schedule.
     """
     kind, _, epochs = config.schedule.partition("@")
     if config.schedule == "constant":
@@ -119,84 +128,91 @@ def make_schedule(config: TrainConfig) -> Schedule:
     if config.schedule == "plateau":
         return Plateau(config.schedule_factor, config.schedule_patience, config.schedule_drops)
     if kind == "step":
-        return StepDecay(_rising(epochs, config.schedule), config.schedule_factor)
+        return StepDecay(_increasing(epochs, config.schedule), config.schedule_factor)
     raise ConfigError(
-        f"there is no schedule {config.schedule}; there are constant, plateau and step@25,51,79"
+        f"there is no schedule {config.schedule}; schedules are constant, plateau and, for "
+        "example, step@25,51,79"
     )
 
 
-def _rising(text: str, schedule: str) -> tuple[int, ...]:
+def _increasing(text: str, schedule: str) -> tuple[int, ...]:
     try:
         epochs = tuple(int(part) for part in text.split(","))
     except ValueError:
         epochs = ()
     if not epochs or list(epochs) != sorted(set(epochs)) or epochs[0] < 1:
-        raise ConfigError(f"schedule {schedule}: write rising epochs, as in step@25,51,79")
+        raise ConfigError(
+            f"schedule {schedule}: write epochs in increasing order, for example step@25,51,79"
+        )
     return epochs
 
 
-def freezes(words: Sequence[str], layers: Sequence[str]) -> dict[str, int]:
-    """``("conv1", "conv2@72")`` -> the epoch from which each layer rests.
+def freezes(entries: Sequence[str], layers: Sequence[str]) -> dict[str, int]:
+    """Returns for each layer in ``("conv1", "conv2@72")`` the epoch from which it is frozen.
 
     Args:
-        words: layers with an optional number of finished epochs.
+        entries: layers, with an optional number of finished epochs.
         layers: the layers that have parameters.
 
     Raises:
-        ConfigError: an unknown layer, or no number after the @.
+        ConfigError: a layer does not exist, or the text after the @ is not a number.
     """
     found: dict[str, int] = {}
-    for word in words:
-        layer, at, epoch = word.partition("@")
+    for entry in entries:
+        layer, at, epoch = entry.partition("@")
         if layer not in layers:
             raise ConfigError(
-                f"freeze: there is no layer {layer} with parameters; there are {', '.join(layers)}"
+                f"freeze: there is no layer {layer} with parameters; layers with parameters are "
+                f"{', '.join(layers)}"
             )
         if at and not epoch.isdecimal():
-            raise ConfigError(f"freeze {word}: write a layer and epochs done, as in conv1@72")
+            raise ConfigError(
+                f"freeze {entry}: write a layer and a number of finished epochs, for example "
+                "conv1@72"
+            )
         found[layer] = int(epoch) if at else 0
     return found
 
 
 @dataclass(frozen=True)
 class RateEvent:
-    """From `epoch` finished epochs on, the parameters learn at `rate`."""
+    """After `epoch` finished epochs the learning rate of the parameters is `rate`."""
 
-    word: str  # as it was written
+    entry: str  # as in the settings
     epoch: int
     rate: float
     parameters: tuple[str, ...]
 
 
-def rate_events(words: Sequence[str], parameters: Iterable[str]) -> tuple[RateEvent, ...]:
-    """``("*.bias@0=0.02", "conv1@67=1e-5")`` -> events, those of earlier epochs first.
+def rate_events(entries: Sequence[str], parameters: Iterable[str]) -> tuple[RateEvent, ...]:
+    """Returns the events of entries like ``("*.bias@0=0.02", "conv1@67=1e-5")`` by epoch.
 
     Args:
-        words: a layer, a parameter, or a pattern of either with ``*``; epochs done; the rate.
-        parameters: all names, "layer.weight" and "layer.bias".
+        entries: NAME@EPOCHS=RATE, where the name is a layer, a parameter, or a pattern with ``*``.
+        parameters: names of all parameters, "layer.weight" and "layer.bias".
 
     Raises:
-        ConfigError: another form, or nothing has that name.
+        ConfigError: an entry has another form, or no layer or parameter matches the name.
     """
     names = list(parameters)
-    return tuple(sorted((_event(word, names) for word in words), key=lambda event: event.epoch))
+    return tuple(sorted((_event(entry, names) for entry in entries), key=lambda e: e.epoch))
 
 
 def rates_at(events: Iterable[RateEvent], epoch: int) -> dict[str, float]:
-    """The rates that the events have set after `epoch` finished epochs; a later event wins."""
+    """Returns rates by parameter after `epoch` finished epochs; later events take precedence."""
     return {
         name: event.rate for event in events if event.epoch <= epoch for name in event.parameters
     }
 
 
-def _event(word: str, names: list[str]) -> RateEvent:
-    pattern, _, rest = word.partition("@")
+def _event(entry: str, names: list[str]) -> RateEvent:
+    pattern, _, rest = entry.partition("@")
     epoch, _, text = rest.partition("=")
     rate = _number(text)
     if not pattern or not epoch.isdecimal() or rate is None:
         raise ConfigError(
-            f"rates {word}: write a layer or parameter, epochs done and a rate of at least 0, as "
-            "in conv1.weight@67=1e-5"
+            f"rates {entry}: write a layer or parameter, a number of finished epochs and a rate of "
+            "at least 0, for example conv1.weight@67=1e-5"
         )
     found = tuple(
         name
@@ -205,9 +221,10 @@ def _event(word: str, names: list[str]) -> RateEvent:
     )
     if not found:
         raise ConfigError(
-            f"rates {word}: no layer or parameter is called {pattern}; there are {', '.join(names)}"
+            f"rates {entry}: no layer or parameter is called {pattern}; the parameters are "
+            f"{', '.join(names)}"
         )
-    return RateEvent(word, int(epoch), rate, found)
+    return RateEvent(entry, int(epoch), rate, found)
 
 
 def _number(text: str) -> float | None:
@@ -219,10 +236,10 @@ def _number(text: str) -> float | None:
 
 
 class ParameterGroups:
-    """Sets the rates of all parameters when they change.
+    """Sets the learning rates of all parameters of a network, when they change.
 
     Raises:
-        ConfigError: the configuration freezes or slows a layer that the network does not have.
+        ConfigError: a layer or parameter in the settings `freeze` or `rates` does not exist.
     """
 
     def __init__(self, net: BaseNet, config: TrainConfig) -> None:
@@ -234,7 +251,12 @@ class ParameterGroups:
         self._applied: tuple[float, int] | None = None
 
     def apply(self, factor: float, epoch: int) -> None:
-        """Sets the rules for an epoch; `epoch` counts finished epochs."""
+        """Sets the rates for an epoch.
+
+        Args:
+            factor: of the schedule.
+            epoch: number of finished epochs.
+        """
         if self._applied == (factor, epoch):
             return
         self._applied = factor, epoch
@@ -248,15 +270,19 @@ class ParameterGroups:
         )
 
     def changes(self, before: float, factor: float, epoch: int) -> Iterator[str]:
-        """What is another than in the epoch before, a line each."""
+        """Yields a line for each change that takes effect after `epoch` finished epochs.
+
+        Args:
+            before, factor: factors of the schedule, previous and new.
+        """
         lr = self._config.lr
         if factor != before:
-            yield f"the rate goes from {lr * before:g} to {lr * factor:g}"
+            yield f"learning rate changes from {lr * before:g} to {lr * factor:g}"
         for event in self._events:
             if event.epoch == epoch:
-                yield f"{event.word.partition('@')[0]} learns at {event.rate:g} from here on"
+                yield f"learning rate of {event.entry.partition('@')[0]} is now {event.rate:g}"
         for layer, start in self._frozen_from.items():
             if start == epoch:
-                yield f"{layer} is frozen from here on"
+                yield f"{layer} is now frozen"
         if self._config.color_std and self._config.color_off == epoch:
-            yield "no color noise from here on"
+            yield "color noise is now off"

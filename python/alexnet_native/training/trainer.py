@@ -35,39 +35,48 @@ __all__ = ["Outcome", "Run", "StallWatch", "StopRequest", "Trainer", "make_loade
 
 @dataclass(frozen=True)
 class Outcome:
-    """The result of a training."""
+    """The result of a run.
 
-    step: int  # number of updates
-    updates: int = 0  # of them in this process
-    interrupted: bool = False  # by Ctrl-C or SIGTERM, after saving
-    evaluated: bool = False  # at the end, as `final_views` says
-    checkpoint: Path | None = None  # the last one
-    records: list[Metrics] = field(default_factory=list)  # the lines of metrics.jsonl, of this run
+    Attributes:
+        step: number of updates of the network.
+        updates: number of updates in this process.
+        interrupted: whether the run was stopped by Ctrl-C or SIGTERM.
+        evaluated: whether the final evaluation was done.
+        checkpoint: the latest checkpoint.
+        records: metrics recorded in this process, as in metrics.jsonl.
+    """
+
+    step: int
+    updates: int = 0
+    interrupted: bool = False
+    evaluated: bool = False
+    checkpoint: Path | None = None
+    records: list[Metrics] = field(default_factory=list)
 
     def last(self, split: str) -> Metrics | None:
-        """The last line of "train" or "val"."""
+        """Returns the last metrics of a split, "train" or "val", or None."""
         return next((line for line in reversed(self.records) if line.split == split), None)
 
 
 class Trainer:
-    """Starts or continues a training.
+    """Starts or continues a run.
 
-    Equal settings give equal bytes, also when the process was killed and the training resumed:
-    every random draw is a function of seed, epoch and step.
+    Runs with equal settings give equal results to the bit, even if the process was killed and the
+    run was resumed: every random draw is a function of seed, epoch and step.
 
     Args:
-        net: with preprocessing; trained in place.
-        data: its training split is shuffled each epoch, its validation split is evaluated after
-            each.
-        statistics: of the training images.
+        net: the network, with preprocessing; trained in place.
+        data: the training split is shuffled in each epoch, and the validation split is evaluated
+            after each epoch.
+        statistics: mean image and color statistics of the training images.
         config: all settings.
-        folder: where logs and checkpoints are written; None writes nothing.
-        reporter: shows progress; None shows warnings only.
-        state: of the checkpoint that `net` was restored from; None starts anew.
-        followed: the recipe of the training, which its checkpoints keep.
+        folder: the folder for logs and checkpoints; None writes nothing.
+        reporter: prints the progress (default: warnings only).
+        state: the state in the checkpoint of `net`; None starts a new run.
+        followed: the recipe of the run, stored in its checkpoints.
 
     Raises:
-        ConfigError: the schedule or a frozen layer does not exist.
+        ConfigError: the schedule, a frozen layer or a layer with its own rate does not exist.
     """
 
     def __init__(
@@ -92,19 +101,20 @@ class Trainer:
         self._groups = ParameterGroups(net, config)
         self._stall = StallWatch(net.classes, config.stall_steps)
         self._waiting: deque[Progress] = deque()  # steps whose results have not been read
-        self._seconds, self._images = 0.0, 0  # of the steps since the last line, in this process
-        self._begun = 0.0  # when the present step began to wait for its batch
-        self._meter: Meter | None = None  # of the loader, when these steps began
+        self._seconds, self._images = 0.0, 0  # since the last line of the log, in this process
+        self._begun = 0.0  # when the current step began to wait for its batch
+        self._meter: Meter | None = None  # of the loader, after the last line of the log
         self._loading: Loading | None = None
         self._unsaved = state is None
 
     def run(self) -> Outcome:
-        """Trains until the epochs or steps are done, or until Ctrl-C.
+        """Trains until all epochs or steps are done, or until SIGINT (Ctrl-C) or SIGTERM.
 
         Raises:
-            DivergedError: the loss is not finite; names the layer, unless the update was made.
-            CheckpointError: a checkpoint or log cannot be written; earlier ones are kept.
-            DataError: a picture is damaged.
+            DivergedError: the loss is not finite; the message names the layer, unless the update
+                has been applied.
+            CheckpointError: a checkpoint or log cannot be written; existing checkpoints are kept.
+            DataError: an image is damaged.
         """
         net, config, state = self._net, self._config, self.state
         first_step = net.step
@@ -144,17 +154,17 @@ class Trainer:
         )
 
     def _rest_of_epoch(self, loader: TrainLoader, stop: StopRequest) -> Iterator[TrainBatch]:
-        """The batches of the epoch that are left, until the training has to stop."""
+        """Yields the remaining batches of the epoch, until the run ends or is interrupted."""
         while not (self._epoch_is_over() or self._is_done() or stop.requested):
             self._begun = time.perf_counter()
             self._meter = self._meter or loader.meter
             yield next(loader)
 
     def _after_step(self, batch: TrainBatch, loader: TrainLoader) -> None:
-        """Counts the images, reads results, and logs and saves where it is time for it.
+        """Counts the images, reads results, and writes logs and checkpoints if they are due.
 
-        Where the device gains by it, a result is read one step late, so that the next step is
-        ready when this one ends. Logs and checkpoints are of complete steps.
+        On a GPU the result of a step is read after the next step has begun, so that the GPU does
+        not have to wait. Before a log line or a checkpoint all results are read.
         """
         config, state, step = self._config, self.state, self._net.step
         state.offset += len(batch.labels)
@@ -169,7 +179,7 @@ class Trainer:
             self._loading = Loading.of(loader.meter - self._meter)
         if state.interval.images:
             self._reporter.step(self._interval_metrics(), self._last_step())
-        if self._epoch_is_over():  # its end logs and saves
+        if self._epoch_is_over():  # _end_epoch logs and saves
             return
         if log:
             self._log_interval()
@@ -177,7 +187,7 @@ class Trainer:
             self._save()
 
     def _read_results(self, ahead: int) -> None:
-        """Reads the results of all steps but the last `ahead`."""
+        """Reads the results of all pending steps except the last `ahead`."""
         while len(self._waiting) > ahead:
             step = self._waiting.popleft()
             self.state.interval.add(step.sums)
@@ -186,7 +196,7 @@ class Trainer:
                 self._reporter.warning(warning)
 
     def _end_epoch(self, val: Metrics | None) -> None:
-        """Logs, moves the schedule and the state on, and saves."""
+        """Logs, updates the schedule and the state, and saves a checkpoint."""
         state = self.state
         train = Metrics.of(state.so_far, "train", state.epoch + 1, self._net.step)
         self._log_interval()
@@ -207,7 +217,7 @@ class Trainer:
                 self._reporter.line(change)
 
     def _validate(self, stop: StopRequest) -> Metrics | None:
-        """The validation split's line; None without one, or when stopped."""
+        """Evaluates the validation split; returns None without one, or if interrupted."""
         if self._data.val is None:
             return None
         start = time.perf_counter()
@@ -218,17 +228,17 @@ class Trainer:
         return Metrics.of(sums, "val", self.state.epoch + 1, self._net.step, speed)
 
     def _validate_between_epochs(self, stop: StopRequest) -> None:
-        """Logs the validation error where the steps ended within an epoch.
+        """Logs the validation error if the steps ended within an epoch.
 
-        The checkpoint is written before and does not count these lines: a resumed training
-        replaces them by those that an uninterrupted one has.
+        The checkpoint was written before, so its number of lines does not include these. When the
+        run is resumed, they are removed, so that the log equals that of an uninterrupted run.
         """
         self._log_interval()
         if val := self._validate(stop):
             self._logger.metrics(self.state, val)
             self._reporter.line(
-                f"after {val.step} steps: validation loss {val.loss:.4f}, "
-                f"error {100 * val.top1_error:.2f} %, top-5 error {100 * val.top5_error:.2f} %"
+                f"after {val.step} steps: val loss {val.loss:.3f} error "
+                f"{100 * val.top1_error:.2f} % top-5 {100 * val.top5_error:.2f} %"
             )
 
     def _evaluate_at_the_end(self, stop: StopRequest) -> str:
@@ -239,7 +249,7 @@ class Trainer:
             self._followed,
             file=self._logger.evaluation_file(),
             stop=lambda: stop.requested,
-            say=self._reporter.line,
+            write_line=self._reporter.line,
         )
 
     def _epoch_is_over(self) -> bool:
@@ -250,8 +260,8 @@ class Trainer:
         return self.state.epoch >= config.epochs or 0 < config.steps <= steps
 
     def _last_step(self) -> int:
-        each = math.ceil(len(self._data.train) / self._config.batch_size)
-        total = each * self._config.epochs
+        epoch_steps = math.ceil(len(self._data.train) / self._config.batch_size)
+        total = epoch_steps * self._config.epochs
         return self.state.first_step + min(total, self._config.steps or total)
 
     def _lr(self) -> float:
@@ -282,7 +292,7 @@ class Trainer:
 
     @contextmanager
     def _naming_the_checkpoint(self) -> Iterator[None]:
-        """Adds the last checkpoint to the error message of a training that diverges."""
+        """Adds the last checkpoint to the error message of a run that diverges."""
         try:
             yield
         except DivergedError as error:
@@ -291,22 +301,22 @@ class Trainer:
             raise
 
     def _epoch_line(self, train: Metrics, val: Metrics | None) -> str:
+        """Returns at most 100 columns for usual values."""
         text = (
-            f"epoch {train.epoch} of {self._config.epochs}, step {train.step}, rate "
-            f"{self._lr():g}: training loss {train.loss:.4f}, "
-            f"error {100 * train.top1_error:.2f} %"
+            f"epoch {train.epoch}/{self._config.epochs}, lr {self._lr():g}: "
+            f"train loss {train.loss:.3f} error {100 * train.top1_error:.2f} %"
         )
         if val is None:
             return text
         return (
-            f"{text}; validation loss {val.loss:.4f}, error {100 * val.top1_error:.2f} %, "
-            f"top-5 error {100 * val.top5_error:.2f} %"
+            f"{text}, val loss {val.loss:.3f} error {100 * val.top1_error:.2f} % "
+            f"top-5 {100 * val.top5_error:.2f} %"
         )
 
 
 @dataclass(frozen=True)
 class Run:
-    """A training that is ready to run."""
+    """A run that is ready to start: ``run.trainer.run()``."""
 
     net: BaseNet
     config: TrainConfig
@@ -318,9 +328,9 @@ class Run:
 def make_loader(
     net: BaseNet, source: Source, statistics: Statistics, config: TrainConfig, state: RunState
 ) -> TrainLoader:
-    """Starts the loader at the position of the training.
+    """Returns a loader that starts at the position of the run in the data.
 
-    Where the device augments, the network is given the mean.
+    If images are augmented on the device, the mean is set in the network.
 
     Raises:
         DataError: a setting does not fit the images.
@@ -343,22 +353,23 @@ def make_loader(
 
 
 def _loader_threads(devices: Sequence[str]) -> int:
-    """Training on the CPU takes far longer than loading, and needs the processors itself."""
+    """Returns one thread if a CPU trains, which is much slower than loading; otherwise all."""
     return 1 if any(name.startswith("cpu") for name in devices) else available_threads()
 
 
 class StopRequest:
-    """Whether the training has been asked to stop."""
+    """Whether a signal to stop the run has arrived."""
 
     def __init__(self) -> None:
         self.requested = False
 
 
 @contextmanager
-def stop_request(announce: Callable[[str], None]) -> Iterator[StopRequest]:
-    """Within the block, the first SIGINT or SIGTERM only sets ``requested``.
+def stop_request(write_line: Callable[[str], None]) -> Iterator[StopRequest]:
+    """Context manager in which the first SIGINT or SIGTERM only sets ``requested``.
 
-    In a thread other than the main one no signal can be caught: the block then runs without.
+    A second signal raises KeyboardInterrupt. Signals can only be handled in the main thread; in
+    other threads the context manager has no effect.
     """
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
@@ -369,9 +380,9 @@ def stop_request(announce: Callable[[str], None]) -> Iterator[StopRequest]:
         if request.requested:
             raise KeyboardInterrupt
         request.requested = True
-        announce(
-            f"{signal.Signals(number).name}: stopping after this step, then saving; "
-            "once more stops immediately"
+        write_line(
+            f"{signal.Signals(number).name}: stopping after this step and saving; "
+            "send it again to stop immediately"
         )
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -382,12 +393,17 @@ def stop_request(announce: Callable[[str], None]) -> Iterator[StopRequest]:
             signal.signal(number, handler)
 
 
-_WINDOW = 50  # losses that are averaged
-_MARGIN = 0.01  # of ln(classes)
+_WINDOW = 50  # number of losses in the mean
+_MARGIN = 0.01  # relative to ln(classes)
 
 
 class StallWatch:
-    """Gives one warning when the mean loss around step `after` is still that of guessing."""
+    """Warns once if the mean loss up to step `after` is still that of random guessing.
+
+    Args:
+        classes: number of classes.
+        after: step of the check; 0: none.
+    """
 
     def __init__(self, classes: int, after: int) -> None:
         self._guess = math.log(classes)
@@ -395,7 +411,7 @@ class StallWatch:
         self._losses: deque[float] = deque(maxlen=min(_WINDOW, max(after, 1)))
 
     def observe(self, step: int, loss: float) -> str | None:
-        """Takes the mean loss of a step; returns the warning when it is time for one."""
+        """Records the mean loss of a step; returns the warning or None."""
         if self._after == 0 or step > self._after or self._guess == 0.0:
             return None
         self._losses.append(loss)
@@ -403,9 +419,10 @@ class StallWatch:
         if step < self._after or mean < (1 - _MARGIN) * self._guess:
             return None
         return (
-            f"after {step} steps the loss is {mean:.3f}, still that of guessing (ln of the number "
-            f"of classes is {self._guess:.3f}); likely causes: labels that do not belong to the "
-            "pictures, a learning rate that is too low or too high (try --lr 10 times smaller and "
-            "larger), initial weights too small for the depth (alexnet-2012 starts conv3 to conv5 "
-            "at 0.03 instead of 0.01), or pixels scaled to 0..1 where the network expects 0..255"
+            f"after {step} steps the loss is {mean:.3f}, as for random guessing (the natural "
+            f"logarithm of the number of classes is {self._guess:.3f}); likely causes: labels that "
+            "do not match the images, a learning rate that is too low or too high (try --lr 10 "
+            "times smaller and larger), initial weights that are too small for the depth "
+            "(alexnet-2012 uses a standard deviation of 0.03 for conv3 to conv5 instead of 0.01), "
+            "or pixels of 0..1 where the network expects 0..255"
         )
