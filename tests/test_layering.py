@@ -1,8 +1,8 @@
-"""The floors of docs/architecture.md, checked on the text of every file.
+"""The levels of docs/architecture.md, checked on the text of every file.
 
-C++: a file includes its own folder and lower floors only, back ends and communicators are reached
-through the registry, and a vendor's header appears where that vendor is wrapped. Python: a room
-imports lower rooms only, and torch stays in ``interop``. Files are short and say what they hold.
+C++: a file includes its own folder and lower levels only, back ends and communicators are reached
+through the registry, and a vendor's header appears where that vendor is wrapped. Python: a folder
+imports lower folders only, and torch stays in ``interop``. Files are short and say what they hold.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[1]
 PACKAGE = "alexnet_native"
 
-CPP_FLOORS = {
+CPP_LEVELS = {
     "core": 0,
     "ops": 1,
     "images": 1,
@@ -40,7 +40,7 @@ VENDOR_HEADERS = {
     r"pybind11/.*|Python\.h": ("bindings",),
 }
 
-PYTHON_FLOORS = {
+PYTHON_LEVELS = {
     "atomic": 0,
     "errors": 0,
     "log": 0,
@@ -89,21 +89,21 @@ def home(path: Path) -> str:
 def include_breach(root: Path, source: Path, quote: str, header: str) -> str | None:
     own = source.relative_to(root / "cpp")
     if quote == "<":
-        for pattern, rooms in VENDOR_HEADERS.items():
-            if re.fullmatch(pattern, header) and not own.as_posix().startswith(rooms):
-                return f"{own} includes <{header}>, which belongs to {' and '.join(rooms)}"
+        for pattern, folders in VENDOR_HEADERS.items():
+            if re.fullmatch(pattern, header) and not own.as_posix().startswith(folders):
+                return f"{own} includes <{header}>, which belongs to {' and '.join(folders)}"
         return None
     target = Path(header)
     if not (root / "cpp" / target).is_file():
         return f'{own} includes "{header}", which is no path from cpp/'
-    if own.parts[0] not in CPP_FLOORS or target.parts[0] not in CPP_FLOORS:
-        return f"{own} or {target} is in a folder without a floor"
+    if own.parts[0] not in CPP_LEVELS or target.parts[0] not in CPP_LEVELS:
+        return f"{own} or {target} is in a folder without a level"
     if home(own) == home(target):
         return None
     if target.parts[0] in LOADED_AT_RUN_TIME:
         return f"{own} includes {target}: back ends are reached through the registry"
-    if CPP_FLOORS[target.parts[0]] >= CPP_FLOORS[own.parts[0]]:
-        return f"{own} includes {target}, which is not on a lower floor"
+    if CPP_LEVELS[target.parts[0]] >= CPP_LEVELS[own.parts[0]]:
+        return f"{own} includes {target}, which is not on a lower level"
     return None
 
 
@@ -132,14 +132,14 @@ def imports(source: Path, package_root: Path) -> Iterator[tuple[str, int]]:
         yield from ((name, node.lineno) for name in names)
 
 
-def room_of(module: str, package_root: Path) -> str:
+def folder_of(module: str, package_root: Path) -> str:
     """``alexnet_native.data.loader.X`` -> ``data``; names of the package itself -> ``__init__``."""
     parts = module.split(".")
     name = parts[1] if len(parts) > 1 else "__init__"
     if name == "__version__":  # the package hands on the extension's
         return "_core"
-    is_room = (package_root / name).is_dir() or any(package_root.glob(f"{name}.*"))
-    return name if is_room or name in PYTHON_FLOORS else "__init__"
+    is_folder = (package_root / name).is_dir() or any(package_root.glob(f"{name}.*"))
+    return name if is_folder or name in PYTHON_LEVELS else "__init__"
 
 
 def python_breaches(root: Path) -> list[str]:
@@ -147,20 +147,20 @@ def python_breaches(root: Path) -> list[str]:
     package = root / "python" / PACKAGE
     for source in python_files(root):
         own = source.relative_to(package)
-        room = own.with_suffix("").parts[0]
-        if room not in PYTHON_FLOORS:
-            found.append(f"{own} is in a room without a floor")
+        folder = own.with_suffix("").parts[0]
+        if folder not in PYTHON_LEVELS:
+            found.append(f"{own} is in a folder without a level")
             continue
         for module, line in imports(source, package):
             top = module.split(".")[0]
-            if top in ("torch", "torchvision") and room != "interop":
+            if top in ("torch", "torchvision") and folder != "interop":
                 found.append(f"{own}:{line} imports {top}, which belongs to interop")
             if top != PACKAGE:
                 continue
-            target = room_of(module, package)
-            if target == room or PYTHON_FLOORS[target] < PYTHON_FLOORS[room]:
+            target = folder_of(module, package)
+            if target == folder or PYTHON_LEVELS[target] < PYTHON_LEVELS[folder]:
                 continue
-            found.append(f"{own}:{line} imports {module}, which is not in a lower room")
+            found.append(f"{own}:{line} imports {module}, which is not in a lower folder")
     return found
 
 
@@ -272,16 +272,16 @@ def house(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("path", "text", "message"),
     [
-        ("cpp/core/a.h", '#include "ops/lrn.h"', "not on a lower floor"),
-        ("cpp/ops/a.h", '  #  include "layers/lrn.cpp"', "not on a lower floor"),
+        ("cpp/core/a.h", '#include "ops/lrn.h"', "not on a lower level"),
+        ("cpp/ops/a.h", '  #  include "layers/lrn.cpp"', "not on a lower level"),
         ("cpp/comm/a.cpp", '#include "backends/cpu/gemm/gemm.h"', "through the registry"),
         ("cpp/data/a.cpp", '#include "backends/cpu/gemm/gemm.h"', "through the registry"),
-        ("cpp/data/a.h", '#include "layers/lrn.cpp"', "not on a lower floor"),
+        ("cpp/data/a.h", '#include "layers/lrn.cpp"', "not on a lower level"),
         ("cpp/graph/a.cpp", '#include "backends/cpu/gemm/gemm.h"', "through the registry"),
         ("cpp/bindings/a.cpp", '#include "comm/mpi.h"', "through the registry"),
         ("cpp/backends/cuda/a.cu", '#include "backends/cpu/gemm/gemm.h"', "through the registry"),
         ("cpp/ops/a.h", '#include "lrn.h"', "no path from cpp/"),
-        ("cpp/attic/a.h", '#include "core/view.h"', "without a floor"),
+        ("cpp/attic/a.h", '#include "core/view.h"', "without a level"),
         ("cpp/core/a.h", "#include <cuda_runtime.h>", "belongs to backends/cuda"),
         ("cpp/layers/a.cpp", "#include <cblas.h>", "belongs to backends/cpu"),
         ("cpp/train/a.cpp", "#include <pybind11/numpy.h>", "belongs to bindings"),
@@ -290,13 +290,17 @@ def house(tmp_path: Path) -> Path:
         ("cpp/ops/long.h", "//\n" * 151, "151 lines"),
         ("python/alexnet_native/data/a.py", "import torch.nn", "belongs to interop"),
         ("python/alexnet_native/net.py", "def f():\n    import torch", "belongs to interop"),
-        ("python/alexnet_native/data/a.py", "from ..training import x", "not in a lower room"),
-        ("python/alexnet_native/models/a.py", "import alexnet_native.cli", "not in a lower room"),
-        ("python/alexnet_native/models/a.py", "from ..data.loader import x", "not in a lower room"),
+        ("python/alexnet_native/data/a.py", "from ..training import x", "not in a lower folder"),
+        ("python/alexnet_native/models/a.py", "import alexnet_native.cli", "not in a lower folder"),
+        (
+            "python/alexnet_native/models/a.py",
+            "from ..data.loader import x",
+            "not in a lower folder",
+        ),
         ("python/alexnet_native/data/a.py", "from alexnet_native import Net", "not in a lower"),
-        ("python/alexnet_native/net.py", "from .cli import main", "not in a lower room"),
-        ("python/alexnet_native/errors.py", "from . import net", "not in a lower room"),
-        ("python/alexnet_native/attic/a.py", "", "without a floor"),
+        ("python/alexnet_native/net.py", "from .cli import main", "not in a lower folder"),
+        ("python/alexnet_native/errors.py", "from . import net", "not in a lower folder"),
+        ("python/alexnet_native/attic/a.py", "", "without a level"),
         ("python/alexnet_native/models/utils.py", "", "says nothing"),
         ("python/alexnet_native/net.py", "def f():\n    from .cli import x", "not in a lower"),
         ("tests/test_long.py", "#\n" * 601, "601 lines"),

@@ -22,14 +22,14 @@ std::shared_ptr<Records> memory_records(const Array<uint8_t>& images) {
   return records_in_memory(shape, images.shape(0), images.data());
 }
 
-ImageDraws make_draws(uint64_t seed, int channels, Pair crop, Pair places, Pair first, bool mirror,
-                      int group, const std::optional<Array<double>>& axes, int64_t color_epochs,
-                      float scale, float color_scale) {
+ImageDraws make_draws(uint64_t seed, int channels, Pair crop, Pair positions, Pair first,
+                      bool mirror, int group, const std::optional<Array<double>>& axes,
+                      int64_t color_epochs, float scale, float color_scale) {
   AugmentSettings s;
   s.crop_height = crop[0];
   s.crop_width = crop[1];
-  s.places_y = places[0];
-  s.places_x = places[1];
+  s.positions_y = positions[0];
+  s.positions_x = positions[1];
   s.first_y = first[0];
   s.first_x = first[1];
   s.mirror = mirror;
@@ -180,9 +180,9 @@ void bind_loader(py::module_& m) {
       m, "ImageDraws",
       "The random crop, mirroring and color noise of each image, by epoch and\n"
       "position in the epoch. alexnet_native.data.augment documents the settings.")
-      .def(py::init(&make_draws), py::kw_only(), "seed"_a, "channels"_a, "crop"_a, "places"_a,
+      .def(py::init(&make_draws), py::kw_only(), "seed"_a, "channels"_a, "crop"_a, "positions"_a,
            "first"_a, "mirror"_a, "group"_a, "axes"_a, "color_epochs"_a, "scale"_a, "color_scale"_a,
-           "crop: height, width. places: number of vertical and horizontal crop offsets.\n"
+           "crop: height, width. positions: number of vertical and horizontal crop offsets.\n"
            "first: the first of these offsets. group: number of consecutive images that\n"
            "share their draws. axes: float64 (C, C), or None for no color noise.\n"
            "color_epochs: number of epochs with color noise, in which color_scale replaces\n"

@@ -35,10 +35,10 @@ ImageDraws::ImageDraws(AugmentSettings settings, int channels, uint64_t seed)
   const AugmentSettings& s = settings_;
   require<ConfigError>(s.group >= 1, "images per draw must be at least 1, not {}", s.group);
   require<ConfigError>(
-      s.places_y >= 1 && s.places_x >= 1 && s.first_y >= 0 && s.first_x >= 0,
+      s.positions_y >= 1 && s.positions_x >= 1 && s.first_y >= 0 && s.first_x >= 0,
       "crop offsets need at least 1 x 1 positions from (0, 0) on, not {} x {} from "
       "({}, {})",
-      s.places_y, s.places_x, s.first_y, s.first_x);
+      s.positions_y, s.positions_x, s.first_y, s.first_x);
   require<ConfigError>(s.color_epochs == 0 || s.axes.size() == size_t(channels) * channels,
                        "the color axes have {} values; {} channels need {}", s.axes.size(),
                        channels, channels * channels);
@@ -46,8 +46,8 @@ ImageDraws::ImageDraws(AugmentSettings settings, int channels, uint64_t seed)
 
 void ImageDraws::window(int64_t epoch, int64_t position, int32_t* offset) const {
   const uint64_t element = 2 * uint64_t(position / settings_.group);
-  offset[0] = settings_.first_y + below(crop_.bits(epoch, element), settings_.places_y);
-  offset[1] = settings_.first_x + below(crop_.bits(epoch, element + 1), settings_.places_x);
+  offset[0] = settings_.first_y + below(crop_.bits(epoch, element), settings_.positions_y);
+  offset[1] = settings_.first_x + below(crop_.bits(epoch, element + 1), settings_.positions_x);
 }
 
 uint8_t ImageDraws::mirrored(int64_t epoch, int64_t position) const {

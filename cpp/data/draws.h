@@ -15,8 +15,8 @@ std::vector<int64_t> permutation(const RandomSite& site, uint64_t step, int64_t 
 // Filled by data/augment.py, which documents each field.
 struct AugmentSettings {
   int crop_height = 0, crop_width = 0;
-  int places_y = 1, places_x = 1;  // number of positions of the window's corner
-  int first_y = 0, first_x = 0;    // the first of these positions
+  int positions_y = 1, positions_x = 1;  // number of positions of the window's corner
+  int first_y = 0, first_x = 0;          // the first of these positions
   bool mirror = false;
   int group = 1;             // number of consecutive images that share a window and mirroring
   std::vector<double> axes;  // (C, C); row i times a normal draw is the shift along component i

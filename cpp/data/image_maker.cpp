@@ -15,8 +15,8 @@ ImageMaker::ImageMaker(std::shared_ptr<const Records> records, const RecordShape
       mean_(std::move(mean)),
       on_device_(on_device) {
   const AugmentSettings& a = draws_.settings();
-  require<ShapeError>(a.first_y + a.places_y - 1 + a.crop_height <= shape.height &&
-                          a.first_x + a.places_x - 1 + a.crop_width <= shape.width &&
+  require<ShapeError>(a.first_y + a.positions_y - 1 + a.crop_height <= shape.height &&
+                          a.first_x + a.positions_x - 1 + a.crop_width <= shape.width &&
                           a.crop_height > 0 && a.crop_width > 0,
                       "crop windows of {}x{} do not fit into images of {}x{} at all offsets",
                       a.crop_height, a.crop_width, shape.height, shape.width);

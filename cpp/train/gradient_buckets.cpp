@@ -14,9 +14,9 @@ std::vector<GradientBucket> gradient_buckets(const Parameters& parameters,
     open[device] = {.device = device};
   };
   for (auto name = names.rbegin(); name != names.rend(); ++name) {
-    const auto places = parameters.places(*name);
-    for (size_t part = 0; part < places.size(); ++part) {
-      const auto [device, count] = places[part];
+    const auto shards = parameters.shards(*name);
+    for (size_t part = 0; part < shards.size(); ++part) {
+      const auto [device, count] = shards[part];
       if (!open.count(device) || open[device].count + count > most) close(device);
       for (int64_t first = 0; first < count; first += most) {
         const int64_t n = std::min(most, count - first);

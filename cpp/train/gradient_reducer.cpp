@@ -54,9 +54,9 @@ GradientReducer::GradientReducer(int rank, Parameters& parameters,
 void GradientReducer::share() {
   for (const std::string& name : updated(parameters_)) {
     if (whole_.erase(name) == 0 || rank_ == 0) continue;
-    const auto places = parameters_.places(name);
-    for (size_t part = 0; part < places.size(); ++part)
-      network_[places[part].device]->fill_zero(parameters_.gradient(name, part));
+    const auto shards = parameters_.shards(name);
+    for (size_t part = 0; part < shards.size(); ++part)
+      network_[shards[part].device]->fill_zero(parameters_.gradient(name, part));
   }
 }
 

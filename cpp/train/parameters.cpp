@@ -181,8 +181,8 @@ void Parameters::set_rule(const std::string& name, const UpdateRule& rule) {
   tables_are_current_ = false;
 }
 
-std::vector<Parameters::Place> Parameters::places(const std::string& name) const {
-  std::vector<Place> all;
+std::vector<Parameters::Shard> Parameters::shards(const std::string& name) const {
+  std::vector<Shard> all;
   for (const Part& part : find(name).parts) all.push_back({part.device, part.shape.count()});
   return all;
 }

@@ -50,11 +50,11 @@ class Parameters {
   const UpdateRule& rule(const std::string& name) const { return find(name).rule; }
 
   // The parts of a parameter: on which device, of how many elements.
-  struct Place {
+  struct Shard {
     size_t device = 0;
     int64_t count = 0;
   };
-  std::vector<Place> places(const std::string& name) const;
+  std::vector<Shard> shards(const std::string& name) const;
   AnyView gradient(const std::string& name, size_t part) {
     return view(find(name).parts[part], ParamKind::gradient);
   }

@@ -238,7 +238,7 @@ class ImageDraws:
         seed: int,
         channels: int,
         crop: tuple[int, int],
-        places: tuple[int, int],  # number of possible offsets of a crop, vertical and horizontal
+        positions: tuple[int, int],  # number of possible offsets of a crop, vertical and horizontal
         first: tuple[int, int],  # the first of these offsets
         mirror: bool,
         group: int,

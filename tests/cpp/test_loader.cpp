@@ -99,8 +99,8 @@ struct Small {
   static ImageDraws draws() {
     AugmentSettings a;
     a.crop_height = a.crop_width = 4;
-    a.places_y = 2;
-    a.places_x = 3;
+    a.positions_y = 2;
+    a.positions_x = 3;
     a.mirror = true;
     a.axes = {1, 0, 0, 0, 2, 0, 0, 0, 3};
     a.color_epochs = 2;

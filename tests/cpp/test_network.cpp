@@ -124,7 +124,7 @@ ANX_TEST(gradient_buckets_start_with_the_last_layer) {
   for (const GradientBucket& bucket : gradient_buckets(net.parameters(), names, limit)) {
     int64_t own = 0;
     for (const GradientRange& range : bucket.ranges) {
-      ANX_CHECK_EQUAL(net.parameters().places(range.name)[range.part].device, bucket.device);
+      ANX_CHECK_EQUAL(net.parameters().shards(range.name)[range.part].device, bucket.device);
       ANX_CHECK_EQUAL(range.first, (next[{range.name, range.part}]));  // none twice, none missing
       next[{range.name, range.part}] += range.count;
       own += range.count;

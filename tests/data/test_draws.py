@@ -30,7 +30,7 @@ def draws(**changes: Any) -> _core.ImageDraws:
         "seed": SEED,
         "channels": 3,
         "crop": (4, 4),
-        "places": (33, 5),
+        "positions": (33, 5),
         "first": (0, 0),
         "mirror": True,
         "group": 1,

@@ -72,10 +72,10 @@ def _windows(a: Augmentation, image_shape: tuple[int, int, int]) -> dict[str, tu
     """The size of the crop, its number of possible offsets, and the first of them."""
     spare = [image_shape[axis] - a.crop[axis] for axis in (0, 1)]
     if not a.random_crop:
-        return {"crop": a.crop, "places": (1, 1), "first": (spare[0] // 2, spare[1] // 2)}
+        return {"crop": a.crop, "positions": (1, 1), "first": (spare[0] // 2, spare[1] // 2)}
     extra = 1 if a.offsets == "inclusive" else 0
-    places = (max(spare[0] + extra, 1), max(spare[1] + extra, 1))
-    return {"crop": a.crop, "places": places, "first": (0, 0)}
+    positions = (max(spare[0] + extra, 1), max(spare[1] + extra, 1))
+    return {"crop": a.crop, "positions": positions, "first": (0, 0)}
 
 
 def color_axes(statistics: Statistics, augmentation: Augmentation) -> NDArray[np.float64]:
