@@ -54,7 +54,9 @@ def test_one_view_and_ten_stand_beside_what_was_published(
     assert cells[0][0] == "data.npz, val"
     assert cells[1] == ["published: ILSVRC-2010 test", "39.0", "18.3", "37.5", "17.0"]
     assert rows[2].split() == ["published:", "ILSVRC-2012", "validation", "40.7", "18.2"]
-    assert last.startswith("published, on the sets named, for paper: this training's recipe, with ")
+    assert last.startswith(
+        "published errors: results of the recipe paper, which this run follows with "
+    )
     assert last.endswith(" 6 deviations")  # net, crop, scale, batch_size, epochs, final_views
 
 
@@ -90,7 +92,7 @@ def test_a_named_network_is_compared_with_its_recipe(capsys: pytest.CaptureFixtu
     assert main(["evaluate", "quick", "--data", "two.npz", "--split", "train"]) == 0
     out = capsys.readouterr().out
     assert "published: CIFAR-10 test" in out and "26.0" in out
-    assert "published, on the sets named, for cifar10-quick: the recipe for this network" in out
+    assert "published errors: results of the recipe cifar10-quick for this network" in out
 
 
 def test_json_has_all_views_and_the_figures(capsys: pytest.CaptureFixture[str]) -> None:

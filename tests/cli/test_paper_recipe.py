@@ -103,7 +103,7 @@ def test_the_rate_falls_by_ten_at_plateaus_and_the_run_ends_with_ten_views(whole
         assert errors[epoch - 1] >= min(errors[: epoch - 1])  # it had stopped improving
         assert output.count(f"learning rate changes from {rates(whole)[epoch - 1]:g} to ") == 1
     assert table(output)[0] == "evaluating 21 images with 10 views"
-    assert table(output)[-1].endswith("for paper: this training's recipe, with 6 deviations")
+    assert table(output)[-1].endswith("the recipe paper, which this run follows with 6 deviations")
     result = json.loads((whole / "evaluation.json").read_text())
     assert result["step"] == 9 * STEPS_AN_EPOCH and result["recipe"] == "paper"
     assert [part["views"] for part in result["results"]] == [1, 10]

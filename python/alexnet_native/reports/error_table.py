@@ -71,14 +71,16 @@ def compared(
     figures = figures_for(net, recipe)
     yield error_table([row, *_published_rows(figures)])
     if figures and not recipe:
-        yield f"published, on the set named: {figures[0].note}"
+        yield f"published errors: {figures[0].note}"
     elif recipe and figures:
-        whose = "the recipe for this network"
+        source = f"the recipe {recipe.name} for this network"
         if followed and config:
             count = len(followed.deviations(config))
             plural = "" if count == 1 else "s"
-            whose = "this training's recipe" + (f", with {count} deviation{plural}" * (count > 0))
-        yield f"published, on the sets named, for {recipe.name}: {whose}"
+            source = f"the recipe {recipe.name}, which this run follows" + (
+                f" with {count} deviation{plural}" if count else ""
+            )
+        yield f"published errors: results of {source}"
 
 
 def ensemble_table(
