@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from alexnet_native import _core
 from alexnet_native.gpu_check import layers, losses, report
-from alexnet_native.gpu_check.rows import Row, row
+from alexnet_native.gpu_check.rows import CheckRow, row
 from check_settings import NET, settings
 from placements import FIRST
 
@@ -199,7 +199,7 @@ def test_a_layer_that_pytorch_does_not_have_is_refused_by_name() -> None:
 
 
 def test_the_summary_counts_and_names_the_slowest_cell() -> None:
-    rows: dict[str, list[Row]] = {
+    rows: dict[str, list[CheckRow]] = {
         "loss": [row("a", True, ""), row("b", False, ""), row("c", None, "")],
         "speed": [
             row("x, fp32", None, "", ratio=1.6),

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from alexnet_native.gpu_check import __main__ as command
 from alexnet_native.gpu_check import running
-from alexnet_native.gpu_check.rows import Row, Settings, row
+from alexnet_native.gpu_check.rows import CheckRow, Settings, row
 from alexnet_native.gpu_check.running import Child, marked
 from check_settings import NET, end_after
 from placements import FIRST
@@ -152,7 +152,7 @@ def test_a_row_stands_on_the_screen_and_in_the_report_before_the_next_is_made(
 ) -> None:
     path, limits = tmp_path / "report.json", {}
 
-    def rows(part: str, given: Settings) -> Iterator[Row]:
+    def rows(part: str, given: Settings) -> Iterator[CheckRow]:
         limits[part] = given.seconds
         for i in range(3):
             yield row(f"{part} {i}", None, "")

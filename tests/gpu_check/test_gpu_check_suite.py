@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from alexnet_native.gpu_check import sanitizer, suite
-from alexnet_native.gpu_check.rows import Row
+from alexnet_native.gpu_check.rows import CheckRow
 from alexnet_native.gpu_check.running import Child
 from check_settings import end_after, settings
 
@@ -84,7 +84,7 @@ def test_without_a_checkout_or_a_checker_the_row_says_so(monkeypatch: pytest.Mon
     assert no_checker["ok"] is None and "compute-sanitizer" in no_checker["what"]
 
 
-def checker(monkeypatch: pytest.MonkeyPatch, folder: Path, text: str) -> list[Row]:
+def checker(monkeypatch: pytest.MonkeyPatch, folder: Path, text: str) -> list[CheckRow]:
     tool = folder / "compute-sanitizer"
     tool.write_text(f"#!/bin/sh\n{text}\n")
     tool.chmod(0o755)
