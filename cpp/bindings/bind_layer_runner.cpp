@@ -74,8 +74,8 @@ std::vector<py::array> forward(LayerRunner& r, const std::vector<py::array>& inp
   }
   std::vector<py::array> out = make_arrays(r, r.plan().outputs);
   r.forward(borrow_all(r, inputs, r.inputs(), "inputs"),
-            borrow_all(r, values, shapes_of(r.plan().params), "params"),
-            borrow_all(r, states, shapes_of(r.plan().state), "state"), context, pointers(out));
+            borrow_all(r, values, shapes_of(r.plan().params), "params"), context, pointers(out),
+            borrow_all(r, states, shapes_of(r.plan().state), "state"));
   return out;
 }
 

@@ -132,9 +132,11 @@ LayerRunner::LayerRunner(const std::string& type, const Attrs& attrs,
 }
 
 void LayerRunner::forward(const std::vector<const void*>& inputs,
-                          const std::vector<const void*>& params,
-                          const std::vector<const void*>& state, const StepContext& step,
-                          const std::vector<void*>& outputs) {
+                          const std::vector<const void*>& params, const StepContext& step,
+                          const std::vector<void*>& outputs,
+                          const std::vector<const void*>& state) {
+  require<ConfigError>(state.size() == state_.size(), "state: {} arrays, expected {}", state.size(),
+                       state_.size());
   const DoneAtTheEnd at_the_end{*stream_};
   step_ = step;
   for (size_t i = 0; i < in_.size(); ++i) upload(inputs[i], in_block(in_[i], block_));

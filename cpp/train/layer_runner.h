@@ -24,8 +24,8 @@ class LayerRunner {
 
   // Host memory in the order of the plan; blocking. `step.labels` borrows host memory here.
   void forward(const std::vector<const void*>& inputs, const std::vector<const void*>& params,
-               const std::vector<const void*>& state, const StepContext& step,
-               const std::vector<void*>& outputs);
+               const StepContext& step, const std::vector<void*>& outputs,
+               const std::vector<const void*>& state = {});
   void backward(const std::vector<const void*>& d_outputs, const std::vector<void*>& d_inputs,
                 const std::vector<void*>& d_params);
   void saved(size_t index, void* out);

@@ -34,7 +34,7 @@ ANX_TEST(an_invalid_description_is_rejected_with_the_layer_name) {
   refuse("at least one channel", [](Description& d) { d.input.c = 0; });
   refuse("there is no layer type 'convolution'",
          [](Description& d) { find(d, "conv1").type = "convolution"; });
-  refuse("there is no layer type 'copy'; there are abs, abs_tanh, avg_pool, concat, conv, dense, ",
+  refuse("there is no layer type 'copy'; there are abs, abs_tanh, avg_pool, batch_norm, concat, ",
          [](Description& d) { find(d, "relu1").type = "copy"; });
   refuse("there is no layer type 'reorder'",
          [](Description& d) { find(d, "relu1").type = "reorder"; });

@@ -50,6 +50,8 @@ const std::vector<LayerCase> kCases = {
      {kImage}},
     {"lrn_within", {{"size", int64_t(3)}, {"alpha", 0.5}}, {kImage}},
     {"lrn_within", {{"size", int64_t(9)}, {"alpha", 0.5}}, {kImage}},
+    {"batch_norm", {{"eps", 0.5}}, {kImage}},
+    {"batch_norm", {}, {{7, 3, 1, 1}}},
     {"max_pool", {{"size", int64_t(3)}, {"stride", int64_t(2)}, {"ceil", true}}, {kImage}},
     {"max_pool", {{"size", int64_t(3)}, {"stride", int64_t(1)}, {"pad", int64_t(1)}}, {kImage}},
     {"avg_pool", {{"size", int64_t(3)}, {"stride", int64_t(2)}, {"ceil", true}}, {kImage}},
@@ -96,17 +98,23 @@ std::vector<void*> writable(Values& values) {
   return out;
 }
 
+std::vector<Shape> shapes_of(const std::vector<ParamSpec>& specs) {
+  std::vector<Shape> out;
+  for (const ParamSpec& p : specs) out.push_back(p.shape);
+  return out;
+}
+
 Values forward(LayerRunner& layer, const Values& x, const Values& w, const StepContext& step) {
   Values y = random_like(layer.plan().outputs, 90);
-  layer.forward(readable(x), readable(w), step, writable(y));
+  layer.forward(readable(x), readable(w), step, writable(y),
+                readable(random_like(shapes_of(layer.plan().state), 80)));
   return y;
 }
 
 void check_gradient(const LayerCase& c) {
   LayerRunner layer(c.type, Attrs(c.attrs), c.inputs, tested_name(0), {DType::f64}, "layer", 2,
                     false);
-  std::vector<Shape> param_shapes;
-  for (const ParamSpec& p : layer.plan().params) param_shapes.push_back(p.shape);
+  const std::vector<Shape> param_shapes = shapes_of(layer.plan().params);
   const Values x = random_like(c.inputs, 10), w = random_like(param_shapes, 20);
   const Values dx_direction = random_like(c.inputs, 30),
                dw_direction = random_like(param_shapes, 40);
