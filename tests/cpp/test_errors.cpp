@@ -32,16 +32,15 @@ ANX_TEST(an_invalid_description_is_rejected_with_the_layer_name) {
   };
   refuse("the network has no layers", [](Description& d) { d.layers.clear(); });
   refuse("at least one channel", [](Description& d) { d.input.c = 0; });
-  refuse("there is no layer type 'convolution'",
+  refuse("unknown layer type 'convolution'",
          [](Description& d) { find(d, "conv1").type = "convolution"; });
-  refuse("there is no layer type 'copy'; there are abs, abs_tanh, avg_pool, concat, conv, dense, ",
+  refuse("unknown layer type 'copy'; known types: abs, abs_tanh, avg_pool, concat, conv, dense, ",
          [](Description& d) { find(d, "relu1").type = "copy"; });
-  refuse("there is no layer type 'reorder'",
-         [](Description& d) { find(d, "relu1").type = "reorder"; });
-  refuse("'kernal' is no attribute of conv",
+  refuse("unknown layer type 'reorder'", [](Description& d) { find(d, "relu1").type = "reorder"; });
+  refuse("'kernal' is not an attribute of conv",
          [](Description& d) { find(d, "conv1").attrs.set("kernal", int64_t(3)); });
   refuse("layer 'conv2'", [](Description& d) { find(d, "conv2").attrs.erase("channels"); });
-  refuse("must be a whole number",
+  refuse("must be an integer",
          [](Description& d) { find(d, "conv1").attrs.set("stride", std::string("2")); });
   refuse("size must be odd",
          [](Description& d) { find(d, "norm1").attrs.set("size", int64_t(4)); });
@@ -69,7 +68,7 @@ ANX_TEST(towers_that_cannot_be_split_are_rejected) {
   };
   refuse("normalises across both towers",
          [](Description& d) { find(d, "norm1").attrs.set("groups", int64_t(1)); });
-  refuse("5 channels have no halves",
+  refuse("5 channels cannot be split into two towers",
          [](Description& d) { find(d, "conv3").attrs.set("channels", int64_t(5)); });
   refuse("its input 'relu1' is not", [](Description& d) { find(d, "relu1").towers = 1; });
   refuse("no layers with towers = 2", [](Description& d) {

@@ -138,7 +138,7 @@ def test_a_second_backward_pass_adds_to_the_parameters_gradients_only(
     [
         ({"eps": 0.0}, "eps must be above 0, got 0"),
         ({"momentum": 1.5}, "momentum must be 0 to 1, got 1.5"),
-        ({"size": 3}, "'size' is no attribute of batch_norm"),
+        ({"size": 3}, "'size' is not an attribute of batch_norm"),
     ],
 )
 def test_batch_norm_refuses_with_a_message(attrs: dict[str, Any], message: str) -> None:

@@ -172,11 +172,14 @@ def test_conv_does_not_depend_on_the_number_of_threads(precision: str) -> None:
         ({"channels": 4}, "'kernel' is missing"),
         ({"channels": 4, "kernel": 3, "stride": 0}, "stride must be at least 1"),
         ({"channels": 4, "kernel": 3, "pad": -1}, "pad must not be negative"),
-        ({"channels": 3, "kernel": 3, "groups": 2}, "3 channels in 2 groups"),
-        ({"channels": 6, "kernel": 3, "groups": 3}, "4 input channels in 3 groups"),
+        ({"channels": 3, "kernel": 3, "groups": 2}, "3 channels cannot be divided into 2 groups"),
+        (
+            {"channels": 6, "kernel": 3, "groups": 3},
+            "4 input channels cannot be divided into 3 groups",
+        ),
         ({"channels": 4, "kernel": 9}, "a window of 9 does not fit into 5 pixels with padding 0"),
         ({"channels": 4, "kernel": 3, "engine": "magic"}, "magic"),
-        ({"channels": 4, "kernel": 3, "stirde": 2}, "'stirde' is no attribute of conv"),
+        ({"channels": 4, "kernel": 3, "stirde": 2}, "'stirde' is not an attribute of conv"),
     ],
 )
 def test_conv_refuses_with_a_sentence(attrs: dict[str, Any], message: str) -> None:

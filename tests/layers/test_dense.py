@@ -102,7 +102,7 @@ def test_dense_without_bias_has_no_bias(device: str, precision: str) -> None:
     [
         ({}, "'channels' is missing"),
         ({"channels": 0}, "channels must be at least 1"),
-        ({"channels": 2, "kernel": 1}, "'kernel' is no attribute of dense"),
+        ({"channels": 2, "kernel": 1}, "'kernel' is not an attribute of dense"),
     ],
 )
 def test_dense_refuses_with_a_sentence(attrs: dict[str, Any], message: str) -> None:

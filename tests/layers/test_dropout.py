@@ -139,12 +139,15 @@ def test_the_kept_share_is_one_minus_the_rate() -> None:
 @pytest.mark.parametrize(
     ("attrs", "message"),
     [
-        ({"rate": 1.0}, "rate must be 0 or more and below 1, got 1"),
-        ({"rate": -0.1}, "rate must be 0 or more and below 1, got -0.1"),
-        ({"rate": float("nan")}, "rate must be 0 or more and below 1"),
+        ({"rate": 1.0}, "rate must be at least 0 and less than 1, got 1"),
+        ({"rate": -0.1}, "rate must be at least 0 and less than 1, got -0.1"),
+        ({"rate": float("nan")}, "rate must be at least 0 and less than 1"),
         ({"mode": "standard"}, "mode must be '2012' .* or 'inverted', not 'standard'"),
-        ({"first_channel": 3, "total_channels": 5}, "channels 3 to 7 do not fit a layer of 5"),
-        ({"p": 0.5}, "'p' is no attribute of dropout"),
+        (
+            {"first_channel": 3, "total_channels": 5},
+            "channels 3 to 7 do not fit into a layer with 5 channels",
+        ),
+        ({"p": 0.5}, "'p' is not an attribute of dropout"),
     ],
 )
 def test_dropout_refuses_with_a_sentence(attrs: dict[str, Any], message: str) -> None:

@@ -74,7 +74,7 @@ def test_local_parameters_have_the_output_channel_first() -> None:
         ({"channels": 2, "kernel": 3, "stride": 0}, "kernel and stride must be 1 to 4096"),
         ({"channels": 2, "kernel": 3, "pad": 3}, "pad must be 0 to 2"),
         ({"channels": 2, "kernel": 9}, "a window of 9 does not fit into 5 pixels with padding 0"),
-        ({"channels": 2, "kernel": 3, "groups": 2}, "'groups' is no attribute of local"),
+        ({"channels": 2, "kernel": 3, "groups": 2}, "'groups' is not an attribute of local"),
     ],
 )
 def test_local_refuses_with_a_sentence(attrs: dict[str, Any], message: str) -> None:

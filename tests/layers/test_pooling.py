@@ -161,9 +161,9 @@ def test_a_nan_in_a_window_is_seen(device: str, kind: str, channels: int) -> Non
         ({"size": 6, "stride": 1}, "a window of 6 does not fit into 3 pixels with padding 0"),
         ({"size": 2}, "'stride' is missing"),
         ({"stride": 2}, "'size' is missing"),
-        ({"size": 2.5, "stride": 2}, "'size' must be a whole number"),
+        ({"size": 2.5, "stride": 2}, "'size' must be an integer"),
         ({"size": 2, "stride": 1, "ceil": 1}, "'ceil' must be true or false"),
-        ({"size": 2, "stride": 1, "kernel": 2}, "'kernel' is no attribute of"),
+        ({"size": 2, "stride": 1, "kernel": 2}, "'kernel' is not an attribute of"),
     ],
 )
 def test_pooling_refuses_with_a_sentence(kind: str, attrs: dict[str, Any], message: str) -> None:

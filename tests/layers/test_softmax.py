@@ -113,7 +113,7 @@ def test_an_image_with_a_nan_gets_no_credit_and_a_nan_loss(
 
 
 def test_softmax_over_pixels_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"one number a class, got 1x4x2x3: put a dense layer"):
+    with pytest.raises(ValueError, match=r"one value per class, got 1x4x2x3: add a dense layer"):
         run_layer("softmax", {}, [normals((1, 4, 2, 3))])
 
 

@@ -116,7 +116,7 @@ def test_predictions_take_the_running_values_and_any_number_of_images() -> None:
 
 
 def test_a_batch_of_one_value_for_each_channel_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"'bn3' .*more than one value for each channel"):
+    with pytest.raises(ValueError, match=r"'bn3' .*more than one value per channel"):
         network().train_step(*batch(1), lr=0.01)
 
 
