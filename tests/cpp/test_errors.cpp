@@ -46,11 +46,12 @@ ANX_TEST(an_invalid_description_is_rejected_with_the_layer_name) {
          [](Description& d) { find(d, "norm1").attrs.set("size", int64_t(4)); });
   refuse("rate must be", [](Description& d) { find(d, "drop6").attrs.set("rate", 1.0); });
   refuse("two layers named 'conv1'", [](Description& d) { find(d, "conv2").name = "conv1"; });
-  refuse("reads 'conv9'", [](Description& d) { find(d, "relu1").inputs = {"conv9"}; });
-  refuse("reads one input, not 2",
+  refuse("input 'conv9' is not defined by an earlier layer",
+         [](Description& d) { find(d, "relu1").inputs = {"conv9"}; });
+  refuse("takes one input, got 2",
          [](Description& d) { find(d, "relu2").inputs = {"conv1", "conv2"}; });
   refuse("has no name", [](Description& d) { find(d, "relu1").name = ""; });
-  refuse("a name has no", [](Description& d) { find(d, "relu1").name = "relu/1"; });
+  refuse("a name must not contain", [](Description& d) { find(d, "relu1").name = "relu/1"; });
   refuse("towers must be 1 or 2", [](Description& d) { find(d, "relu1").towers = 3; });
   refuse("there is no convolution engine 'magic'",
          [](Description& d) { find(d, "conv1").attrs.set("engine", std::string("magic")); });
@@ -113,8 +114,7 @@ ANX_TEST(a_network_without_softmax_predicts_but_does_not_train) {
   std::vector<float> out(5);
   const int32_t label = 0;
   net.predict({x.data(), nullptr, 1}, out.data());
-  ANX_CHECK_THROWS(ConfigError, "must compute a loss to train",
-                   net.train_step({x.data(), &label, 1}, 0));
+  ANX_CHECK_THROWS(ConfigError, "training needs a loss", net.train_step({x.data(), &label, 1}, 0));
   ANX_CHECK_THROWS(ConfigError, "must compute a loss to score",
                    net.evaluate({x.data(), &label, 1}));
 }
