@@ -1,4 +1,4 @@
-"""concat, slice, sum and copy: they move and add, exactly."""
+"""concat, slice, sum and copy move and add values exactly."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_copy_copies(device: str, precision: str, channels: int) -> None:
         ("concat", {"axis": 1}, [(1, 4, 2, 2)], "'axis' is not an attribute of concat"),
     ],
 )
-def test_joins_refuse_with_a_sentence(
+def test_joins_refuse_with_a_message(
     kind: str, attrs: dict[str, Any], shapes: list[tuple[int, ...]], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):

@@ -85,6 +85,6 @@ def test_lrn_gives_the_known_vectors(
         ({"scale": 1.0}, "'scale' is not an attribute of lrn; its attributes are .*alpha_mode"),
     ],
 )
-def test_lrn_refuses_with_a_sentence(attrs: dict[str, Any], message: str) -> None:
+def test_lrn_refuses_with_a_message(attrs: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         run_layer("lrn", attrs, [normals((1, 3, 2, 2))])
