@@ -12,7 +12,8 @@ void require_images(const Replica& net, const py::array& images) {
                       "images must be (N, {}, {}, {}), got {}", in.c, in.h, in.w,
                       std::string(py::str(images.attr("shape"))));
   require<ShapeError>(images.shape(0) > 0 && images.shape(0) < (1 << 24),
-                      "a batch must hold at least one image, got {}", images.shape(0));
+                      "a batch must hold at least one image and fewer than 2^24, got {}",
+                      images.shape(0));
 }
 
 void add_labels(Batch& batch, const py::array& labels) {
@@ -23,7 +24,7 @@ void add_labels(Batch& batch, const py::array& labels) {
   batch.labels = static_cast<const int32_t*>(labels.data());
 }
 
-// Released where the result of a step is read, on a thread that may not hold the GIL.
+// Acquires the GIL for the release, which may happen on a thread that reads a step's result.
 std::shared_ptr<const void> owner_of(py::object object) {
   const auto release = [](const py::object* held) {
     const py::gil_scoped_acquire gil;
@@ -39,7 +40,8 @@ std::string shape_of(const py::array& array) { return py::str(array.attr("shape"
 BoundBatch BoundBatch::of_images(const py::array& images, const py::array& labels) {
   require<ShapeError>(images.ndim() == 4, "images must be (N, C, H, W), got {}", shape_of(images));
   require<ShapeError>(images.shape(0) > 0 && images.shape(0) < (1 << 24),
-                      "a batch must hold at least one image, got {}", images.shape(0));
+                      "a batch must hold at least one image and fewer than 2^24, got {}",
+                      images.shape(0));
   BoundBatch bound;
   bound.dtype = images.dtype().equal(numpy_dtype(DType::f64)) ? DType::f64 : DType::f32;
   bound.images = {int(images.shape(0)), int(images.shape(1)), int(images.shape(2)),
@@ -87,9 +89,8 @@ BoundBatch BoundBatch::of_records(const py::array& records, const py::array& lab
 const Batch& BoundBatch::for_network(const Replica& net) const {
   const Shape& in = net.input();
   if (batch.raw) {
-    require<ShapeError>(images.c == in.c,
-                        "records must be uint8 ({}, H, W, {}), they have {} channels", images.n,
-                        in.c, images.c);
+    require<ShapeError>(images.c == in.c, "records must be uint8 ({}, H, W, {}), got {} channels",
+                        images.n, in.c, images.c);
     return batch;
   }
   require<ShapeError>(images.c == in.c && images.h == in.h && images.w == in.w,

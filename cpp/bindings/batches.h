@@ -6,22 +6,22 @@
 
 namespace alexnet {
 
-// Images as floats or as records that the devices augment, with labels. It keeps its arrays alive,
-// also for a step that has not been waited for.
+// Labels with images, either as floats or as records that the devices augment. Keeps its arrays
+// alive, also while an enqueued step reads them.
 struct BoundBatch {
   Batch batch;
-  Shape images;  // of floats: (N, C, H, W); of records: N and C
+  Shape images;  // floats: (N, C, H, W); records: only N and C are set
   DType dtype = DType::f32;
 
   static BoundBatch of_images(const py::array& images, const py::array& labels);
   static BoundBatch of_records(const py::array& records, const py::array& labels,
                                const py::array& offsets, const py::array& mirror,
                                const py::object& color, float scale);
-  // Throws where the batch does not fit the network.
+  // Throws if the batch does not fit the network.
   const Batch& for_network(const Replica& net) const;
 };
 
-// Images alone, for inference.
+// Without labels, for inference.
 Batch to_batch(const Replica& net, const py::array& images);
 Batch to_batch(const Replica& net, const py::array& images, const py::array& labels);
 

@@ -8,7 +8,7 @@ namespace alexnet {
 namespace {
 
 Shape to_input(const std::vector<int>& shape) {
-  require<ConfigError>(shape.size() == 3, "the input shape is (channels, height, width)");
+  require<ConfigError>(shape.size() == 3, "the input shape must be (channels, height, width)");
   return {1, shape[0], shape[1], shape[2]};
 }
 
@@ -39,7 +39,7 @@ py::dict to_dict(const PlanInfo& plan, const GradientTraffic& traffic) {
                   "multiply_adds"_a = plan.multiply_adds);
 }
 
-// Dense weights are (channels, features), biases (channels,): trailing ones are not shown.
+// Removes trailing dimensions of 1: dense weights are (channels, features), biases (channels,).
 std::vector<py::ssize_t> param_dims(const Shape& s) {
   if (s.h == 1 && s.w == 1 && s.c == 1) return {s.n};
   if (s.h == 1 && s.w == 1) return {s.n, s.c};
@@ -54,29 +54,30 @@ py::array output_array(const Replica& net, std::vector<py::ssize_t> shape) {
 
 void bind_network(py::module_& m) {
   py::class_<StepResult>(m, "StepResult",
-                         "What a step or an evaluation measured: sums over its images.")
+                         "Result of a step or an evaluation: sums over its images.")
       .def_readonly("loss", &StepResult::loss, "Sum of the losses of the images, in nats.")
-      .def_readonly("top1", &StepResult::top1,
-                    "Sum of the top-1 credits: 1 for a hit, 1/ties where a tie contains the label.")
-      .def_readonly("top5", &StepResult::top5, "Sum of the top-5 credits, counted like top1.")
+      .def_readonly(
+          "top1", &StepResult::top1,
+          "Sum of the top-1 accuracies: 1 if correct, 1/n if n tied classes include the label.")
+      .def_readonly("top5", &StepResult::top5, "Sum of the top-5 accuracies, with ties as in top1.")
       .def_readonly("images", &StepResult::images, "Number of images.")
       .def_readonly("updated", &StepResult::updated,
                     "Whether a training step updated the parameters.");
 
   py::class_<BoundBatch>(m, "Batch",
-                         "Images with labels: what a training step takes. The arrays are not\n"
+                         "Images with labels, the input of a training step. The arrays are not\n"
                          "copied; do not change them while a step uses them.")
       .def(py::init(&BoundBatch::of_images), "images"_a, "labels"_a,
            "images: float32 (float64 with precision \"fp64\") (N, C, H, W), C-contiguous.\n"
            "labels: int32 (N,).\n"
-           "Raises ValueError where an array has another shape or dtype.")
+           "Raises ValueError if an array has another shape or dtype.")
       .def_static("of_records", &BoundBatch::of_records, "records"_a, "labels"_a, py::kw_only(),
                   "offsets"_a, "mirror"_a, "color"_a, "scale"_a,
                   "Records that each device crops and augments: uint8 (N, H, W, C). offsets:\n"
                   "int32 (N, 2), top and left of each crop; mirror: uint8 (N,); color: float32\n"
-                  "(N, C) or None; scale: factor of the finished pixels. As Loader.next()\n"
-                  "returns them with on_device=True.\n"
-                  "Raises ValueError where an array has another shape or dtype.");
+                  "(N, C) or None; scale: factor by which the result is multiplied.\n"
+                  "Loader.next() returns these with on_device=True.\n"
+                  "Raises ValueError if an array has another shape or dtype.");
 
   py::class_<Network> network(
       m, "Network",
@@ -87,8 +88,8 @@ void bind_network(py::module_& m) {
       "labels are int32 (N,). A call releases the GIL while it computes. Do not use\n"
       "one Network from two threads at the same time.\n"
       "\n"
-      "Raises ValueError where an argument does not fit, DeviceError where a device\n"
-      "fails, and UnavailableError where a device or communicator is not available on\n"
+      "Raises ValueError if an argument is not valid, DeviceError if a device\n"
+      "fails, and UnavailableError if a device or communicator is not available on\n"
       "this machine.");
   network
       .def(py::init([](const py::sequence& layers, const std::vector<int>& input_shape,
@@ -113,9 +114,9 @@ void bind_network(py::module_& m) {
            "two towers, for each replica. precision: \"fp32\", \"tf32\" (GPUs), \"bf16\" or\n"
            "\"fp64\". threads: CPU threads in total; 0: all that this process may use. fuse:\n"
            "compute ReLU and normalisation inside a neighbouring layer.\n"
-           "Raises ValueError and names the layer where the description is not valid.")
+           "Raises ValueError that names the layer if the description is not valid.")
       .def_property_readonly("devices", &Network::device_names,
-                             "Names of the devices, as they were given.")
+                             "Names of the devices, as passed to the constructor.")
       .def_property_readonly(
           "classes", [](const Network& n) { return n.first().output().per_image(); },
           "Number of outputs for each image.")
@@ -151,7 +152,7 @@ void bind_network(py::module_& m) {
           [](Network& n, const std::string& name) {
             return py::tuple(py::cast(param_dims(n.first().parameters().shape(name))));
           },
-          "name"_a, "Shape of a parameter. Raises ValueError where there is no such parameter.")
+          "name"_a, "Shape of a parameter. Raises ValueError if there is no such parameter.")
       .def(
           "get",
           [](Network& n, const std::string& name, const std::string& kind) {
@@ -216,12 +217,12 @@ void bind_network(py::module_& m) {
           "Sets the mean that is subtracted from records on the devices: float32 (C, h,\n"
           "w), the same for every crop, or (C, H, W), the part under the crop, or None.")
       .def("update", &Network::update, py::call_guard<py::gil_scoped_release>(),
-           "Applies the accumulated gradients as set_update() says, then sets them to\n"
-           "zero.")
+           "Applies the accumulated gradients by the rules of set_update(), then sets them\n"
+           "to zero.")
       .def("forget_state_changes", &Network::forget_state_changes,
            py::call_guard<py::gil_scoped_release>(),
-           "Forgets how forward_backward() would have the next update() change the state of\n"
-           "layers.")
+           "Discards the changes to the state of layers that forward_backward() accumulated\n"
+           "for the next update().")
       .def(
           "begin_step",
           [](Network& n, const BoundBatch& bound, uint64_t step, int parts,
@@ -238,8 +239,8 @@ void bind_network(py::module_& m) {
           "overlap: with False the step is complete on return, and a loss that is not\n"
           "finite changes no parameter. With True it is only enqueued: arrays in memory of\n"
           "host_memory() or of a Loader must not be written to before the result is read\n"
-          "(other arrays are copied), and the update is made whatever the loss. None:\n"
-          "True on GPUs, False on CPUs and with several replicas.")
+          "(other arrays are copied), and the update is made even if the loss is not\n"
+          "finite. None: True on GPUs, False on CPUs and with several replicas.")
       .def("next_result", &Network::next_result, py::call_guard<py::gil_scoped_release>(),
            "Waits for the oldest step and returns its StepResult.")
       .def_property_readonly("waiting_steps", &Network::waiting_steps,
@@ -258,8 +259,8 @@ void bind_network(py::module_& m) {
             return out;
           },
           "images"_a,
-          "The outputs for each image in test mode, (N, classes): probabilities after a\n"
-          "softmax.")
+          "The outputs for each image in inference mode, (N, classes): probabilities after\n"
+          "a softmax.")
       .def(
           "evaluate",
           [](Network& n, const py::array& images, const py::array& labels) {
@@ -267,7 +268,7 @@ void bind_network(py::module_& m) {
             const py::gil_scoped_release nogil;
             return n.evaluate(batch);
           },
-          "images"_a, "labels"_a, "Loss and hits in test mode, as a StepResult.")
+          "images"_a, "labels"_a, "Loss and accuracies in inference mode, as a StepResult.")
       .def(
           "features",
           [](Network& n, const py::array& images, const std::string& layer) {
@@ -280,7 +281,7 @@ void bind_network(py::module_& m) {
             return out;
           },
           "images"_a, "layer"_a,
-          "The output of a layer in test mode, (N, C, H, W). Raises ValueError for an\n"
+          "The output of a layer in inference mode, (N, C, H, W). Raises ValueError for an\n"
           "unknown layer.");
   bind_profile(m, network);
 }

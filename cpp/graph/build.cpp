@@ -1,5 +1,5 @@
 // Builds a program from planned nodes: lists the forward and backward instructions with the buffers
-// that each reads and writes.
+// that they read and write.
 #include <algorithm>
 #include <set>
 
@@ -29,7 +29,7 @@ class Builder {
     program_.forward_end = end();
     if (options_.training) {
       require<ConfigError>(last.plan.is_loss,
-                           "the last layer must compute a loss to train, as softmax does, not {} "
+                           "training needs a loss, such as softmax, as the last layer, which is {} "
                            "('{}')",
                            last.type, last.name);
       for (int i = int(program_.nodes.size()) - 1; i >= 0; --i) backward(i);
@@ -49,7 +49,7 @@ class Builder {
  private:
   int end() const { return int(program_.instructions.size()); }
 
-  // The buffer lives until instruction `at` (and from it, if it is the first).
+  // Extends the lifetime of a buffer, and of those whose memory it uses, to instruction `at`.
   void extend(int b, int at) {
     for (; b >= 0; b = program_.buffers[b].alias) {
       Buffer& buffer = program_.buffers[b];
@@ -58,7 +58,7 @@ class Builder {
     }
   }
 
-  // The output may overwrite the input when nobody reads the input afterwards.
+  // Whether the output may overwrite the input: the input is not read afterwards.
   bool in_place(const Node& node) const {
     if (!node.plan.in_place || node.in.size() != 1) return false;
     const int in = node.in[0];
@@ -81,8 +81,8 @@ class Builder {
       if (b >= 0) to.push_back(b);
   }
 
-  // Decides whether the output overwrites the input, and whether a layer that does runs inside the
-  // one before it.
+  // Decides whether the output overwrites the input and, if so, whether the layer is fused with the
+  // previous one.
   void overwrite(Node& node) {
     if (node.absorbed_by >= 0 || !in_place(node)) return;
     program_.buffers[node.out[0]].alias = node.in[0];
@@ -118,7 +118,7 @@ class Builder {
     emit(std::move(instruction));
   }
 
-  // A value needs its gradient when a parameter that learns lies at or before its producer.
+  // A value needs a gradient if its producer or a layer before it has a trainable parameter.
   void mark_trainable() {
     for (const Node& node : program_.nodes) {
       bool needs = false;
@@ -135,16 +135,19 @@ class Builder {
     Instruction instruction{Instruction::Kind::backward, index};
     instruction.stream = node.device;
     for (const int b : node.out) {
-      const auto found = gradient_.find(b);  // a loss has none: it starts from the labels
+      const auto found =
+          gradient_.find(b);  // a loss has none: its backward pass starts from the labels
       node.d_out.push_back(found == gradient_.end() ? -1 : found->second);
     }
-    std::vector<std::pair<int, int>> sums;  // a second reader's share, and where it goes
+    std::vector<std::pair<int, int>>
+        sums;  // the gradient from another reader, and the buffer to add it to
     for (const int b : node.in) {
       if (!needs_gradient_[b]) {
         node.d_in.push_back(-1);
         continue;
       }
-      const Buffer value = program_.buffers[b];  // a copy: the list grows
+      const Buffer value =
+          program_.buffers[b];  // copied, because add_buffer may reallocate the list
       const auto [total, first] = gradient_.insert({b, int(program_.buffers.size())});
       const int d = add_buffer(program_, format("d {}{}", value.name, first ? "" : " share"),
                                value.shape, value.dtype, value.device, value.block);
@@ -196,7 +199,7 @@ class Builder {
   Program program_;
   std::map<int, int> readers_, producer_, gradient_;
   std::map<int, bool> needs_gradient_;
-  std::set<int> runs_inside_;  // outputs of layers that the one before them takes over
+  std::set<int> runs_inside_;  // outputs of layers that are fused with the previous one
 };
 
 }  // namespace

@@ -15,16 +15,18 @@ Description checked(Description d) {
   for (LayerDesc& layer : d.layers) {
     require<ConfigError>(!layer.name.empty(), "a layer of type '{}' has no name", layer.type);
     require<ConfigError>(layer.name.find_first_of("./@ ") == std::string::npos,
-                         "layer '{}': a name has no '.', '/', '@' or blank", layer.name);
+                         "layer '{}': a name must not contain '.', '/', '@' or a blank",
+                         layer.name);
     require_described(layer.type, layer.name);
     if (layer.inputs.empty()) layer.inputs = {previous};
     for (const std::string& input : layer.inputs)
-      require<ConfigError>(known.count(input), "layer '{}' reads '{}', which no layer before it is",
-                           layer.name, input);
+      require<ConfigError>(known.count(input),
+                           "layer '{}': input '{}' is not defined by an earlier layer", layer.name,
+                           input);
     require<ConfigError>(
         layer.inputs.size() == 1 ||
             make_layer(layer.type, layer.name, DType::f32, layer.attrs)->joins_inputs(),
-        "layer '{}': {} reads one input, not {}", layer.name, layer.type, layer.inputs.size());
+        "layer '{}': {} takes one input, got {}", layer.name, layer.type, layer.inputs.size());
     require<ConfigError>(known.insert(layer.name).second, "there are two layers named '{}'",
                          layer.name);
     require<ConfigError>(layer.towers == 1 || layer.towers == 2,
@@ -44,7 +46,7 @@ std::map<std::string, Shape> output_shapes(const Description& description, Devic
     std::vector<Shape> in;
     for (const std::string& input : layer.inputs) in.push_back(shapes.at(input));
     Attrs attrs = layer.attrs;
-    attrs.erase("engine");  // one by name may ask for a layout that only a program gives it
+    attrs.erase("engine");  // a named engine may need a layout that only a program provides
     try {
       const auto made = make_layer(layer.type, layer.name, dtype, attrs);
       shapes[layer.name] = made->plan({device, dtype}, in).outputs[0];

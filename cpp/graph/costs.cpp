@@ -22,7 +22,7 @@ bool wants_input_gradient(const Node& node) {
   return false;
 }
 
-// How many products of the forward pass's size a layer computes.
+// The number of products of the size of the forward pass that a layer computes.
 int products(const Node& node, Instruction::Kind kind) {
   if (kind == Instruction::Kind::forward) return 1;
   if (kind == Instruction::Kind::add || node.params.empty()) return 0;

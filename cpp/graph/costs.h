@@ -1,4 +1,4 @@
-// What a step has to compute and to move at least, layer by layer: the floor of a profile.
+// The minimum arithmetic and memory traffic of a step by layer: the roofline of a profile.
 #pragma once
 
 #include <string>
@@ -9,19 +9,19 @@
 
 namespace alexnet {
 
-// Of one layer in one direction on one device, for the whole batch.
+// The cost of one layer in one phase on one device, for the whole batch.
 struct Cost {
-  std::string label;  // as in the records of the stream: the layer, or the parameter (update)
+  std::string label;  // as in the stream's records: the layer or, for updates, the parameter
   Phase phase = Phase::other;
-  int device = 0;  // whose stream runs it
+  int device = 0;  // index of the device whose stream runs it
   std::string layer, type, engine;
-  int64_t multiply_adds = 0;          // with all taps
-  int64_t padding_multiply_adds = 0;  // those of them whose tap lies in the padding
-  // Every operand once: activations, weights, gradients; workspace is not counted.
+  int64_t multiply_adds = 0;          // including products with padding
+  int64_t padding_multiply_adds = 0;  // of these, products with padding
+  // Each operand is counted once: activations, weights, gradients; not workspace.
   int64_t bytes = 0;
 };
 
-// In the order of the program, then the updates.
+// In program order, followed by the updates.
 std::vector<Cost> costs(const Program& program);
 
 }  // namespace alexnet

@@ -1,4 +1,4 @@
-// A network as its author wrote it: layers by name, in order, each after its inputs.
+// The description of a network: named layers in order, each after its inputs.
 #pragma once
 
 #include <string>
@@ -13,12 +13,12 @@ inline constexpr const char* kData = "data";  // the name of the network's input
 
 struct LayerDesc {
   std::string name, type;
-  std::vector<std::string> inputs;  // empty: the layer before
+  std::vector<std::string> inputs;  // empty: the previous layer
   Attrs attrs;
-  int towers = 1;  // 2: split in halves when the network runs on two devices
+  int towers = 1;  // 2: split into halves if the network runs on two devices
   int device = 0;  // index among the network's devices
 
-  // Set by split_towers: the layer of the description that this one is a part of.
+  // Set by split_towers: the original layer of which this one is a part.
   std::string whole;
   int tower = 0, parts = 1;
 };

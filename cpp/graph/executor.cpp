@@ -48,7 +48,7 @@ void Executor::bind_node(const Node& node, Bound& bound,
   BackwardIO& b = bound.backward;
   f.in = b.in = views(node.in, node.in);
   f.out = b.out = views(node.out, node.out);
-  // What a layer did not ask for may hold something else by then.
+  // The memory of values that backward does not read may have been reused by then.
   if (!node.plan.backward_reads_input)
     for (AnyView& v : b.in) v.data = nullptr;
   if (!node.plan.backward_reads_output)
@@ -105,7 +105,7 @@ void Executor::run(int first, int last, RunObserver* observer) {
         node.layer->forward(stream, bound_[size_t(instruction.node)]->forward);
         break;
       case Instruction::Kind::backward:
-        for (const int b : node.d_params)  // layers add to what is there
+        for (const int b : node.d_params)  // because layers accumulate
           if (b >= 0) stream.fill_zero(view(b));
         node.layer->backward(stream, bound_[size_t(instruction.node)]->backward);
         break;

@@ -1,4 +1,4 @@
-// Runs a program on the streams of its devices. Enqueues everything; the caller synchronises.
+// Runs a program on the streams of its devices. Only enqueues; the caller synchronises.
 #pragma once
 
 #include <functional>
@@ -10,36 +10,36 @@
 
 namespace alexnet {
 
-// Where the values of a part of a parameter, or of a layer's state, live.
+// The memory of a part of a parameter or of a layer's state.
 struct ParamViews {
-  AnyView value, gradient;  // gradient: empty when frozen or not training; of state: its change
+  AnyView value, gradient;  // gradient: empty if frozen or not training; for state, its change
 };
 
-// Follows a run while it is enqueued.
+// Called back while a run is being enqueued.
 class RunObserver {
  public:
   virtual ~RunObserver() = default;
-  virtual void after(int instruction) = 0;  // it is on its stream
+  virtual void after(int instruction) = 0;  // after it was enqueued
 };
 
 class Executor {
  public:
   Executor(Program program, const std::vector<Stream*>& streams);
-  Executor(const Executor&) = delete;  // the operands refer to step_
+  Executor(const Executor&) = delete;  // because operands refer to step_
 
   const Program& program() const { return program_; }
 
-  // Enqueues the update of a parameter by its gradient.
+  // Enqueues the update of a parameter with its gradient.
   using Update = std::function<void(const ParamUse&, const AnyView& gradient)>;
 
-  // Points every operand at its memory: one arena per device, and the parameters. `update`: of a
-  // program that updates.
+  // Sets the memory of every operand: one arena per device, and the parameters. `update` is needed
+  // if the program has update instructions.
   void bind(const std::vector<void*>& arenas,
             const std::function<ParamViews(const ParamUse&)>& params, Update update = nullptr);
 
   AnyView view(int buffer) const;  // after bind()
   void run(const StepContext& step, RunObserver* observer = nullptr);
-  // The same in two: what comes first gives the scores.
+  // run() in two halves; the scores are complete after the first.
   void run_forward(const StepContext& step);
   void run_backward();
 
@@ -56,7 +56,7 @@ class Executor {
   Program program_;
   Update update_;
   std::vector<Stream*> streams_;
-  std::vector<std::unique_ptr<Event>> events_;  // of the instructions that signal
+  std::vector<std::unique_ptr<Event>> events_;  // by instruction; null if it does not signal
   std::vector<void*> arenas_;
   StepContext step_;
   std::vector<std::unique_ptr<Bound>> bound_;

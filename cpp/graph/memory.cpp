@@ -1,5 +1,5 @@
-// Places buffers in their device's arena, the largest first, each at the lowest offset where it
-// meets no buffer that is alive at the same time.
+// Assigns offsets in the arena of each device, largest buffer first: the lowest offset at which the
+// buffer does not overlap another one that is alive at the same time.
 #include <algorithm>
 
 #include "graph/passes.h"
@@ -26,7 +26,7 @@ void plan_memory(Program& program) {
     return program.buffers[a].bytes > program.buffers[b].bytes;
   });
 
-  std::vector<std::vector<int>> placed(program.inputs.size());  // by offset
+  std::vector<std::vector<int>> placed(program.inputs.size());  // sorted by offset
   for (const int index : order) {
     Buffer& buffer = program.buffers[index];
     auto& others = placed[size_t(buffer.device)];

@@ -1,4 +1,4 @@
-// The way from a description to a program, as functions without side effects:
+// The passes that turn a description into a program, as functions without global state:
 //
 //   checked -> split_towers -> insert_copies -> build_program -> plan_memory -> order_streams
 #pragma once
@@ -14,48 +14,49 @@
 
 namespace alexnet {
 
-// Default inputs filled in; throws ConfigError on names that are missing, double or used too early.
+// Fills in default inputs. Throws ConfigError for names that are missing, duplicate or used too
+// early.
 Description checked(Description description);
 
-// Every `towers = 2` layer becomes two, "conv1/0" on device 0 and "conv1/1" on device 1. Where a
-// layer reads across, its input is the "concat" of the halves on its own device. `shapes` are those
-// of the whole layers.
+// Splits every layer with `towers = 2` in two, "conv1/0" on device 0 and "conv1/1" on device 1. If
+// a layer reads both towers, its input is the "concat" of the halves on its device. `shapes`: the
+// output shapes of the original layers.
 Description split_towers(const Description& description,
                          const std::map<std::string, Shape>& shapes);
 
-// One "copy" node for each value that a layer of another device reads, shared by its readers there.
-// The input of the network is uploaded to every device that reads it, and never copied.
+// Inserts one "copy" layer for each value that is read on another device; all readers there share
+// it. The network's input is not copied but uploaded to every device that reads it.
 Description insert_copies(const Description& description);
 
-// Output shapes by layer, for a batch of `images`.
+// Output shapes by layer name for a batch of `images` images.
 std::map<std::string, Shape> output_shapes(const Description& description, Device& device,
                                            DType dtype, int images);
 
 struct BuildOptions {
   int images = 1;
   bool training = false;
-  bool fuse = true;  // ReLU and normalisation run inside a neighbour where one takes them over
+  bool fuse = true;  // fuses ReLU and normalisation with neighbouring layers
   DType dtype = DType::f32;
-  std::set<std::string> frozen;  // parameters, "conv1.weight", that need no gradient
-  std::set<std::string> keep;    // values that must survive to the end: features
-  // Each parameter is updated as soon as its gradient is complete, whose memory is then used again.
+  std::set<std::string> frozen;  // parameters without gradients, such as "conv1.weight"
+  std::set<std::string> keep;    // values that must stay valid until the end: features
+  // Updates each parameter as soon as its gradient is complete; later gradients reuse the memory.
   bool updates = false;
 };
 
-// Layers planned for the batch; forward and, for training, backward instructions in order; buffers
-// with the instructions between which they live.
+// Plans the layers for the batch. The program has forward and, for training, backward instructions
+// in order, and buffers with their lifetimes.
 Program build_program(const Description& description, const std::vector<Device*>& devices,
                       const BuildOptions& options);
 
-// Gives every buffer its place in its device's arena: buffers that are never alive together share
-// memory.
+// Assigns an offset in its device's arena to every buffer. Buffers whose lifetimes do not overlap
+// may share memory.
 void plan_memory(Program& program);
 
-// Marks which instructions wait for which of another stream: wherever two touch the same memory and
-// one of them writes.
+// Sets which instructions wait for an instruction of another stream: those that access the same
+// memory, if at least one of the two writes it.
 void order_streams(Program& program);
 
-// The program in words, one line per instruction.
+// The program as text, one line per instruction.
 std::vector<std::string> print(const Program& program);
 
 }  // namespace alexnet

@@ -1,4 +1,4 @@
-// Plans every layer of a description for the batch: nodes with their buffers, in layouts that fit.
+// Plans every layer of a description for the batch: nodes with their buffers and layouts.
 #include "graph/plan_nodes.h"
 
 #include <algorithm>
@@ -47,8 +47,8 @@ class Planner {
     for (const int b : in) {
       const int device = planned_.program.buffers[b].device;
       require<DeviceError>(made->crosses_devices() || device == layer.device,
-                           "layer '{}' on {} reads '{}' on {}: a copy is missing", layer.name,
-                           to_string(devices_[size_t(layer.device)]->id()),
+                           "layer '{}' is on {} but its input '{}' is on {}; insert a copy",
+                           layer.name, to_string(devices_[size_t(layer.device)]->id()),
                            planned_.program.buffers[b].name,
                            to_string(devices_[size_t(device)]->id()));
     }
@@ -66,7 +66,7 @@ class Planner {
     value_[layer.name] = add_node(layer, std::move(made), context, in);
   }
 
-  // What `layer` reads in place of `b` when it takes over the work of b's producer, else b.
+  // The buffer that `layer` reads in place of `b` if b's producer is fused into it, else b.
   int absorbing(Layer& layer, int b) {
     const auto found = planned_.producer.find(b);
     if (!options_.fuse || found == planned_.producer.end()) return b;
@@ -78,14 +78,14 @@ class Planner {
     return producer.in[0];
   }
 
-  // The value in the network's dtype; one "cast" node for all its readers.
+  // The value in the network's dtype. All readers share one "cast" node.
   int converted(int b, int device) {
     if (planned_.program.buffers[b].dtype == options_.dtype) return b;
     return inserted("cast", name_of(options_.dtype), {}, b, device);
   }
 
-  // The value in the wanted layout, on the device where it is; one "reorder" node for all that want
-  // the same.
+  // The value in channel blocks of `block`, on its device. All readers of that layout share one
+  // "reorder" node.
   int reordered(int b, int block) {
     if (planned_.program.buffers[b].block == block) return b;
     Attrs attrs;
@@ -109,7 +109,7 @@ class Planner {
     return value_[layer.name] = out;
   }
 
-  // Plans the layer and adds its node; returns the buffer of its output.
+  // Plans the layer and adds its node. Returns the buffer of its output.
   int add_node(const LayerDesc& layer, std::unique_ptr<Layer> made, const PlanContext& context,
                const std::vector<int>& in) {
     Node node;

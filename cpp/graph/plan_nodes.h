@@ -1,4 +1,4 @@
-// The first half of building a program: nodes and their buffers, before any instruction.
+// The first half of build_program: nodes and their buffers, without instructions.
 #pragma once
 
 #include <map>
@@ -11,10 +11,11 @@ namespace alexnet {
 
 struct PlannedNodes {
   Program program;
-  std::map<int, int> readers, producer;  // by buffer: how many nodes read it; the node that writes
+  std::map<int, int> readers,
+      producer;  // by buffer: number of nodes that read it; the node that writes it
 };
 
-// Throws ShapeError, ConfigError and DeviceError that name the layer.
+// Throws ShapeError, ConfigError or DeviceError that names the layer.
 PlannedNodes plan_nodes(const Description& description, const std::vector<Device*>& devices,
                         const BuildOptions& options);
 

@@ -28,7 +28,7 @@ std::string places(const Program& program, const std::vector<int>& buffers) {
   return text;
 }
 
-// The node, with those whose work it does.
+// The name of the node, with those of the nodes fused into it.
 std::string title(const Program& program, int node) {
   std::string text = program.nodes[size_t(node)].name;
   for (const Node& other : program.nodes)

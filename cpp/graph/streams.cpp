@@ -1,5 +1,5 @@
-// Orders the streams. An instruction waits for an earlier one of another stream when both touch the
-// same memory and one writes it: data that is read across, and memory that is used again.
+// Orders the streams. An instruction waits for an earlier one of another stream if both access the
+// same memory and at least one writes it: values read across streams, and reused memory.
 #include <algorithm>
 
 #include "graph/passes.h"
@@ -23,7 +23,7 @@ bool touch(const Program& program, const std::vector<int>& a, const std::vector<
 void order_streams(Program& program) {
   auto& list = program.instructions;
   const size_t streams = program.inputs.size();
-  // known[i][s]: the last instruction of stream s that is certainly done when i starts.
+  // known[i][s]: the last instruction of stream s that is known to have finished when i starts.
   std::vector<std::vector<int>> known(list.size(), std::vector<int>(streams, -1));
   std::vector<int> last(streams, -1);
   for (int i = 0; i < int(list.size()); ++i) {

@@ -1,4 +1,4 @@
-// The split into two towers (paper, section 3.2): half of each layer's kernels on each device.
+// Splits a network into two towers (paper, section 3.2): half of each layer's kernels per device.
 #include "core/errors.h"
 #include "graph/passes.h"
 
@@ -30,7 +30,7 @@ class Splitter {
   }
 
  private:
-  // The whole of a value on a device: itself, or the concatenation of its halves.
+  // The complete value on a device: itself, or the concatenation of its halves.
   std::string whole_input(const std::string& name, int device) {
     if (towers_.at(name) == 1) return name;
     const std::string joined = format("{}@{}", name, device);
@@ -56,7 +56,7 @@ class Splitter {
     for (std::string& input : p.inputs) {
       const bool split = towers_.at(input) == 2;
       require<ConfigError>(split || own.reads_whole_input,
-                           "layer '{}' is split in towers but its input '{}' is not", layer.name,
+                           "layer '{}' is split into towers but its input '{}' is not", layer.name,
                            input);
       if (split) input = own.reads_whole_input ? whole_input(input, tower) : half(input, tower);
     }
@@ -99,8 +99,8 @@ Description insert_copies(const Description& description) {
     const auto found = device_of.find(input);
     return found != device_of.end() && found->second != reader.device;
   };
-  // All that later layers read of what is there, before a layer waits for a copy: a device that
-  // sent its half after the next layer would keep the other one waiting for that layer.
+  // Before a layer waits for a copy, copies all existing values that later layers read: if a device
+  // sent its half only after its next layer, the other device would wait for that layer too.
   const auto copy_all = [&](size_t next) {
     for (size_t i = next; i < description.layers.size(); ++i) {
       const LayerDesc& reader = description.layers[i];

@@ -1,4 +1,4 @@
-// The neurons: "relu", "tanh", "logistic", "softplus", "abs", "abs_tanh".
+// Activation functions: "relu", "tanh", "logistic", "softplus", "abs", "abs_tanh".
 #include "layers/registry.h"
 #include "ops/run.h"
 

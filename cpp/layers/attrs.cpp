@@ -10,7 +10,7 @@ int Attrs::get(const std::string& key, int fallback) const {
   if (found == values_.end()) return fallback;
   const auto* value = std::get_if<int64_t>(&found->second);
   require<ConfigError>(value && *value >= -(int64_t(1) << 30) && *value <= (int64_t(1) << 30),
-                       "'{}' must be a whole number", key);
+                       "'{}' must be an integer", key);
   return int(*value);
 }
 
@@ -38,7 +38,7 @@ std::string Attrs::get(const std::string& key, const char* fallback) const {
   const auto found = values_.find(key);
   if (found == values_.end()) return fallback;
   const auto* value = std::get_if<std::string>(&found->second);
-  require<ConfigError>(value, "'{}' must be a text", key);
+  require<ConfigError>(value, "'{}' must be a string", key);
   return *value;
 }
 
@@ -52,7 +52,7 @@ void Attrs::reject_unread(const std::string& type) const {
     if (read_.count(key)) continue;
     std::string known;
     for (const auto& k : read_) known += (known.empty() ? "" : ", ") + k;
-    fail<ConfigError>("'{}' is no attribute of {}: it takes {}", key, type, known);
+    fail<ConfigError>("'{}' is not an attribute of {}; its attributes are {}", key, type, known);
   }
 }
 

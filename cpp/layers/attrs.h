@@ -1,5 +1,5 @@
-// The attributes of a layer as its description wrote them: kernel = 5, alpha_mode = "mean", ...
-// Every attribute must be read by the layer: what nobody asked for is a spelling mistake.
+// The attributes of a layer from its description: kernel = 5, alpha_mode = "mean", ... A layer must
+// read every attribute: one that is not read is an error, such as a misspelled name.
 #pragma once
 
 #include <cstdint>
@@ -21,14 +21,14 @@ class Attrs {
   void set(const std::string& key, AttrValue value) { values_[key] = std::move(value); }
   void erase(const std::string& key) { values_.erase(key); }
 
-  // The attribute, or the fallback where it is absent. Throws ConfigError on another type.
+  // The attribute, or the fallback if it is absent. Throws ConfigError if it has another type.
   int get(const std::string& key, int fallback) const;
   double get(const std::string& key, double fallback) const;
   bool get(const std::string& key, bool fallback) const;
   std::string get(const std::string& key, const char* fallback) const;
-  int required_int(const std::string& key) const;  // throws ConfigError where it is absent
+  int required_int(const std::string& key) const;  // throws ConfigError if it is absent
 
-  // Throws ConfigError naming an attribute that no get() asked for, and those that exist.
+  // Throws ConfigError if an attribute was not read; the message lists those that were.
   void reject_unread(const std::string& type) const;
 
  private:

@@ -1,4 +1,4 @@
-// The "batch_norm" layer: shapes and wiring only; the mathematics is in ops/batch_norm.h.
+// The "batch_norm" layer: shapes and op calls only; the formulas are in ops/batch_norm.h.
 #include "layers/registry.h"
 #include "ops/run.h"
 
@@ -19,8 +19,8 @@ class BatchNorm final : public Layer {
   LayerPlan plan(const PlanContext& context, const std::vector<Shape>& in) override {
     const Shape& x = in[0];
     require<ShapeError>(!context.training || int64_t(x.n) * x.plane() > 1,
-                        "training normalises by the batch and needs more than one value for each "
-                        "channel: use more images");
+                        "training needs more than one value per channel to normalise a batch: use "
+                        "more images");
     const Shape channels{x.c, 1, 1, 1};
     return {.outputs = {x},
             .params = {{"weight", channels, 0, 1, true}, ParamSpec::bias(channels, 0)},

@@ -1,5 +1,6 @@
-// The "cast" layer: from a network's compute type to its own (core/dtype.h). The program's builder
-// puts it where a value of the compute type is read: the image, in bf16. No description names it.
+// The "cast" layer: converts from the compute type to the network's dtype (core/dtype.h). The graph
+// inserts it where a value of the compute type, such as the image in bf16, is read. Descriptions
+// cannot use it.
 #include "layers/registry.h"
 #include "ops/run.h"
 

@@ -1,4 +1,4 @@
-// The "concat" layer: its inputs side by side along the channels.
+// The "concat" layer: concatenates its inputs along the channels.
 #include "layers/halves.h"
 #include "layers/registry.h"
 #include "ops/run.h"
@@ -22,8 +22,8 @@ class Concat final : public Layer {
     out.c = 0;
     for (const Shape& s : in) {
       require<ShapeError>(s.n == out.n && s.h == out.h && s.w == out.w,
-                          "concat of {} and {}: only the channels may differ", to_string(in[0]),
-                          to_string(s));
+                          "cannot concatenate {} and {}: only the channels may differ",
+                          to_string(in[0]), to_string(s));
       out.c += s.c;
     }
     return {.outputs = {out}, .block = context.block};

@@ -1,4 +1,4 @@
-// The "conv" layer. The arithmetic is an engine of the back end (core/conv.h).
+// The "conv" layer. It is computed by an engine of the back end (core/conv.h).
 #include "layers/halves.h"
 #include "layers/registry.h"
 #include "layers/windows.h"
@@ -28,8 +28,8 @@ class Conv final : public Layer {
     require<ConfigError>(kernel_h_ > 0 && kernel_w_ > 0, "kernel must be at least 1");
     require<ConfigError>(stride_ > 0, "stride must be at least 1, got {}", stride_);
     require<ConfigError>(pad_ >= 0, "pad must not be negative, got {}", pad_);
-    require<ConfigError>(groups_ > 0 && channels_ % groups_ == 0, "{} channels in {} groups",
-                         channels_, groups_);
+    require<ConfigError>(groups_ > 0 && channels_ % groups_ == 0,
+                         "{} channels cannot be divided into {} groups", channels_, groups_);
   }
 
   TowerHalf half(int, Attrs attrs, const Shape&) const override {
@@ -86,8 +86,9 @@ class Conv final : public Layer {
 
  private:
   ConvProblem problem_of(const Shape& x, const PlanContext& context) const {
-    require<ShapeError>(x.c % groups_ == 0, "{} input channels in {} groups", x.c, groups_);
-    // With `ceil` a last window reads zeros beyond the edge (the 2012 source: 224 gives 55).
+    require<ShapeError>(x.c % groups_ == 0, "{} input channels cannot be divided into {} groups",
+                        x.c, groups_);
+    // With `ceil` the last window reads zeros beyond the edge (2012 source: 224 pixels give 55).
     const Shape y{x.n, channels_, output_size({kernel_h_, stride_, pad_}, x.h, ceil_),
                   output_size({kernel_w_, stride_, pad_}, x.w, ceil_)};
     return {x,    y,    kernel_h_, kernel_w_,     stride_,       stride_,

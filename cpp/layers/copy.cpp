@@ -1,5 +1,5 @@
-// The "copy" layer: the same values on another device. Placement inserts it where towers meet; each
-// direction runs on the stream of the device it reads from.
+// The "copy" layer: copies values to another device. The graph inserts it where a layer reads the
+// other tower. Each direction runs on the stream of the device that it reads.
 #include "layers/registry.h"
 
 namespace alexnet {
@@ -12,7 +12,7 @@ class Copy final : public Layer {
 
   bool crosses_devices() const override { return true; }
 
-  // A GPU's arrays are in planes, so a CPU sends it planes.
+  // A GPU stores arrays in planes, so a CPU sends planes.
   int input_block(int given, const Shape&, const PlanContext& context) const override {
     return context.device.channel_block(context.dtype) == 1 ? 1 : given;
   }

@@ -11,7 +11,7 @@ namespace {
 
 template <class T>
 class Dense final : public Layer {
-  // Products are of the compute type; where the network's is another one, they pass a workspace.
+  // Products have the compute type. If the network's dtype differs, they go through a workspace.
   using C = Compute<T>;
   static constexpr bool kConverts = !std::is_same_v<T, C>;
 
@@ -31,8 +31,8 @@ class Dense final : public Layer {
   LayerPlan plan(const PlanContext&, const std::vector<Shape>& in) override {
     images_ = in[0].n;
     features_ = in[0].per_image();
-    require<ShapeError>(features_ < (int64_t(1) << 31), "{} input features are too many",
-                        features_);
+    require<ShapeError>(features_ < (int64_t(1) << 31),
+                        "{} input features exceed the limit of 2^31 - 1", features_);
     LayerPlan plan{.outputs = {{in[0].n, channels_, 1, 1}},
                    .params = {{"weight", {channels_, int(features_), 1, 1}, weight_std_, 0}},
                    .multiply_adds = images_ * channels_ * features_,
@@ -100,7 +100,7 @@ class Dense final : public Layer {
   }
 
  private:
-  // Where a product for `target` is written.
+  // The memory to which a product for `target` is written.
   static AnyView product_view(const AnyView& target, void* workspace) {
     AnyView view = target;
     if (kConverts) view.data = workspace, view.dtype = dtype_of<C>;

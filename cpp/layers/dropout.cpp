@@ -1,7 +1,6 @@
-// The "dropout" layer, in the paper's form and the inverted one; the mathematics is in
-// ops/dropout.h.
+// The "dropout" layer, in the paper's and the inverted form; the formulas are in ops/dropout.h.
 //
-//              training             test
+//              training             inference
 //   "2012"     x * mask             x * (1 - rate)
 //   "inverted" x * mask / (1-rate)  x
 #include "layers/registry.h"
@@ -19,7 +18,7 @@ class DropoutLayer final : public Layer {
                          "mode must be '2012' (the paper) or 'inverted', not '{}'", mode);
     inverted_ = mode == "inverted";
     rate_ = a.get("rate", 0.5);
-    require<ConfigError>(rate_ >= 0 && rate_ < 1, "rate must be 0 or more and below 1, got {}",
+    require<ConfigError>(rate_ >= 0 && rate_ < 1, "rate must be at least 0 and less than 1, got {}",
                          rate_);
     site_name_ = a.get("site", name.c_str());
     site_ = site_of(site_name_);
@@ -27,7 +26,7 @@ class DropoutLayer final : public Layer {
     total_channels_ = a.get("total_channels", 0);
   }
 
-  // Each half draws its part of the whole layer's mask.
+  // Each half draws its part of the mask of the whole layer.
   TowerHalf half(int tower, Attrs attrs, const Shape& whole) const override {
     attrs.set("site", site_name_);
     attrs.set("first_channel", int64_t(tower * (whole.c / 2)));
@@ -39,8 +38,8 @@ class DropoutLayer final : public Layer {
     const int channels = in[0].c;
     if (total_channels_ == 0) total_channels_ = first_channel_ + channels;
     require<ShapeError>(first_channel_ >= 0 && channels <= total_channels_ - first_channel_,
-                        "channels {} to {} do not fit a layer of {}", first_channel_,
-                        first_channel_ + channels, total_channels_);
+                        "channels {} to {} do not fit into a layer with {} channels",
+                        first_channel_, first_channel_ + channels, total_channels_);
     return {.outputs = {in[0]}, .in_place = true};
   }
 
@@ -48,7 +47,7 @@ class DropoutLayer final : public Layer {
     apply(stream, io.step, io.in[0], io.out[0]);
   }
 
-  // The map is linear: its transpose is itself.
+  // The map is linear and equal to its transpose.
   void backward(Stream& stream, const BackwardIO& io) override {
     apply(stream, io.step, io.d_out[0], io.d_in[0]);
   }

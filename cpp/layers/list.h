@@ -1,8 +1,7 @@
-// Every layer type there is. Adding one: its file in layers/, its name here
-// (docs/adding-a-layer.md).
+// All layer types. To add one, add its file to layers/ and its name here (docs/adding-a-layer.md).
 #pragma once
 
-// Those that a description may name.
+// Types that a description may use.
 #define ANX_DESCRIBED_LAYERS(X) \
   X(conv)                       \
   X(dense)                      \
@@ -24,7 +23,7 @@
   X(sum)                        \
   X(softmax)
 
-// Those that the graph puts between them.
+// Types that the graph inserts.
 #define ANX_INSERTED_LAYERS(X) \
   X(cast)                      \
   X(reorder)                   \

@@ -1,4 +1,4 @@
-// The "local" layer, convolution with unshared weights; the mathematics is in ops/local.h.
+// The "local" layer, convolution with unshared weights; the formulas are in ops/local.h.
 #include "layers/halves.h"
 #include "layers/registry.h"
 #include "layers/windows.h"
@@ -28,8 +28,10 @@ class Local final : public Layer {
     const Shape y{x.n, channels_, clipped_output_size(window_, x.h, false),
                   clipped_output_size(window_, x.w, false)};
     const int64_t taps = int64_t(x.c) * window_.size * window_.size;
-    require<ShapeError>(taps < (1 << 30), "{} input channels under a window of {} are too many",
-                        x.c, window_.size);
+    require<ShapeError>(
+        taps < (1 << 30),
+        "{} input channels with a window of {} exceed the limit of 2^30 - 1 weights per output",
+        x.c, window_.size);
     LayerPlan plan{.outputs = {y},
                    .params = {{"weight", {channels_, int(taps), y.h, y.w}, weight_std_, 0}},
                    .multiply_adds = y.count() * taps,

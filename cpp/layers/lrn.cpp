@@ -1,4 +1,4 @@
-// The "lrn" layer: shapes and wiring only; the mathematics is in ops/lrn.h.
+// The "lrn" layer: shapes and op calls only; the formulas are in ops/lrn.h.
 #include "ops/lrn.h"
 
 #include "layers/registry.h"
@@ -26,8 +26,8 @@ class Lrn final : public Layer {
 
   TowerHalf half(int, Attrs attrs, const Shape&) const override {
     require<ConfigError>(groups_ % 2 == 0,
-                         "it normalises across both towers, so the network runs on one device "
-                         "only; with groups = 2 each tower has its own");
+                         "it normalises across both towers, so the network can run on one device "
+                         "only; set groups = 2 to normalise each tower separately");
     attrs.set("groups", int64_t(groups_ / 2));
     return {std::move(attrs)};
   }
@@ -35,11 +35,11 @@ class Lrn final : public Layer {
   int input_block(int given, const Shape&, const PlanContext&) const override { return given; }
 
   LayerPlan plan(const PlanContext& context, const std::vector<Shape>& in) override {
-    require<ShapeError>(groups_ > 0 && in[0].c % groups_ == 0, "{} channels in {} groups", in[0].c,
-                        groups_);
+    require<ShapeError>(groups_ > 0 && in[0].c % groups_ == 0,
+                        "{} channels cannot be divided into {} groups", in[0].c, groups_);
     p_.group = in[0].c / groups_;
-    // On blocks of channels the backward pass computes s again, from x: that is cheaper than the
-    // memory traffic of s and y.
+    // In channel blocks the backward pass recomputes s from x, which takes less time than loading s
+    // and y.
     keeps_s_ = context.block == 1 || p_.group % context.block != 0;
     std::vector<Shape> saved;
     if (keeps_s_) saved = {in[0]};

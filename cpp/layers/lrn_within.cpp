@@ -1,4 +1,4 @@
-// The "lrn_within" layer: shapes and wiring only; the mathematics is in ops/lrn_within.h.
+// The "lrn_within" layer: shapes and op calls only; the formulas are in ops/lrn_within.h.
 #include "layers/registry.h"
 #include "ops/run.h"
 

@@ -1,4 +1,4 @@
-// The "max_pool" and "avg_pool" layers: shapes and wiring; the mathematics is in
+// The "max_pool" and "avg_pool" layers: shapes and op calls only; the formulas are in
 // ops/max_pool.h and ops/avg_pool.h.
 #include "layers/registry.h"
 #include "layers/windows.h"
@@ -24,7 +24,7 @@ class Pool : public Layer {
   bool ceil_;
 };
 
-// Alone, or with the ReLU or the normalisation before it.
+// Max pooling, optionally fused with the ReLU or the normalisation before it.
 template <class T>
 class MaxPool final : public Pool {
  public:
@@ -40,7 +40,7 @@ class MaxPool final : public Pool {
   LayerPlan plan(const PlanContext& context, const std::vector<Shape>& in) override {
     const Shape out = output(in[0]);
     return {.outputs = {out},
-            .saved = {out},  // where in its window each maximum is
+            .saved = {out},  // argmax
             .backward_reads_input = with_lrn_,
             .block = context.block};
   }

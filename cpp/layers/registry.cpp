@@ -35,7 +35,7 @@ void require_described(const std::string& type, const std::string& name) {
   if (described_types().count(type)) return;
   std::string known;
   for (const std::string& t : described_types()) known += (known.empty() ? "" : ", ") + t;
-  fail<ConfigError>("layer '{}': there is no layer type '{}'; there are {}", name, type, known);
+  fail<ConfigError>("layer '{}': unknown layer type '{}'; known types: {}", name, type, known);
 }
 
 std::vector<std::string> layer_types() {

@@ -1,4 +1,4 @@
-// How a layer's file offers it: ANX_LAYER(type, ClassTemplate), and one line in layers/list.h.
+// Registers a layer type: ANX_LAYER(type, ClassTemplate) in its file and one line in layers/list.h.
 #pragma once
 
 #include "layers/layer.h"

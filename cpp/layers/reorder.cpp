@@ -1,5 +1,5 @@
-// The "reorder" layer: the program's builder puts it where a layer wants another layout of the
-// channels than its input has. No description names it.
+// The "reorder" layer: converts the layout of the channels. The graph inserts it where a layer
+// reads another layout than its input has. Descriptions cannot use it.
 #include "layers/registry.h"
 #include "ops/run.h"
 

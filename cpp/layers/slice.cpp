@@ -12,7 +12,7 @@ class Slice final : public Layer {
   explicit Slice(const Attrs& a)
       : first_(a.get("first", 0)), channels_(a.required_int("channels")) {
     require<ConfigError>(first_ >= 0 && channels_ >= 1,
-                         "first must be 0 or more and channels at least 1, got {} and {}", first_,
+                         "first must be at least 0 and channels at least 1, got {} and {}", first_,
                          channels_);
   }
 
@@ -20,8 +20,9 @@ class Slice final : public Layer {
 
   LayerPlan plan(const PlanContext&, const std::vector<Shape>& in) override {
     Shape out = in[0];
-    require<ShapeError>(first_ + channels_ <= out.c, "channels {} to {} of an input that has {}",
-                        first_, first_ + channels_, out.c);
+    require<ShapeError>(first_ + channels_ <= out.c,
+                        "channels {} to {} exceed the input, which has {} channels", first_,
+                        first_ + channels_, out.c);
     out.c = channels_;
     return {.outputs = {out}};
   }

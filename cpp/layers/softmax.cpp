@@ -1,7 +1,7 @@
-// The "softmax" layer, the last of a network: probabilities, and with labels the cross-entropy.
+// The "softmax" layer, the last layer of a network: probabilities and, with labels, cross-entropy.
 //
-// saved[0] is (n, 3, 1, 1): per image the loss in nats and the credits at top-1 and top-5, written
-// only where the step has labels. The mathematics is in ops/softmax.h.
+// saved[0] is (n, 3, 1, 1): loss in nats, top-1 and top-5 accuracy of each image, written only if
+// the step has labels. The formulas are in ops/softmax.h.
 #include "layers/halves.h"
 #include "layers/registry.h"
 #include "ops/run.h"
@@ -18,9 +18,10 @@ class Softmax final : public Layer {
 
   LayerPlan plan(const PlanContext&, const std::vector<Shape>& in) override {
     const Shape& x = in[0];
-    require<ShapeError>(x.h == 1 && x.w == 1,
-                        "it takes one number a class, got {}: put a dense layer in front",
-                        to_string(x));
+    require<ShapeError>(
+        x.h == 1 && x.w == 1,
+        "it needs an input of one value per class, got {}: add a dense layer before it",
+        to_string(x));
     return {.outputs = {x},
             .saved = {{x.n, 3, 1, 1}},
             .backward_reads_output = true,
@@ -32,7 +33,7 @@ class Softmax final : public Layer {
     run(stream, SoftmaxForward<T>{io.in[0], io.step.labels, io.out[0], io.saved[0]});
   }
 
-  // d_out is not read: the loss starts here.
+  // d_out is not read: backward starts at the loss.
   void backward(Stream& stream, const BackwardIO& io) override {
     require<ConfigError>(bool(io.step.labels), "softmax: the backward pass needs labels");
     run(stream,

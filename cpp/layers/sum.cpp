@@ -1,4 +1,4 @@
-// The "sum" layer: y = x1 + x2 + ..., element by element and in that order.
+// The "sum" layer: y = x1 + x2 + ..., element-wise and in this order.
 #include "layers/registry.h"
 #include "ops/run.h"
 
@@ -17,7 +17,7 @@ class Sum final : public Layer {
   LayerPlan plan(const PlanContext& context, const std::vector<Shape>& in) override {
     require<ShapeError>(!in.empty(), "it has no input");
     for (const Shape& s : in)
-      require<ShapeError>(s == in[0], "its inputs must have one shape, got {} and {}",
+      require<ShapeError>(s == in[0], "its inputs must have the same shape, got {} and {}",
                           to_string(in[0]), to_string(s));
     return {.outputs = {in[0]}, .block = context.block};
   }

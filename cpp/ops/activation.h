@@ -7,7 +7,7 @@
 //   abs        |x|                  f' = sign(x)
 //   abs_tanh   |a tanh(b x)|        f' = sign(x) |a b| (1 - (y/a)^2)
 //
-// Where f' follows from y alone, the layer works in place. At a kink f' is 0; NaN passes through.
+// If f' depends on y only, the layer runs in place. At a kink f' is 0; NaN is passed through.
 #pragma once
 
 #include <cmath>
@@ -57,7 +57,7 @@ struct Softplus {
   static constexpr const char *forward = "softplus_forward", *backward = "softplus_backward";
   static constexpr bool reads_input = false, reads_output = true;
 
-  // log(1 + e^x) = max(x, 0) + log(1 + e^-|x|): nothing overflows.
+  // log(1 + e^x) = max(x, 0) + log(1 + e^-|x|): no overflow.
   ANX_HD C value(C x) const { return (x < 0 ? C(0) : x) + std::log1p(std::exp(-std::fabs(x))); }
   ANX_HD C slope(C, C y) const { return -std::expm1(-y); }
 };
@@ -92,7 +92,7 @@ struct ActivationForward {
   static constexpr const char* name = F::forward;
   F f;
   View<const T> x;
-  View<T> y;  // may be x's memory
+  View<T> y;  // may share memory with x
 
   template <class V>
   void visit(V&& v) const {
@@ -112,7 +112,7 @@ struct ActivationBackward {
   F f;
   View<const T> x, y;  // empty unless F reads them
   View<const T> dy;
-  View<T> dx;  // may be dy's memory
+  View<T> dx;  // may share memory with dy
 
   template <class V>
   void visit(V&& v) const {

@@ -1,4 +1,4 @@
-// The list of ops. Adding one: its header here, its name in OpsOf (or MixedOps).
+// The list of ops. To add one, include its header here and add its name to OpsOf (or MixedOps).
 #pragma once
 
 #include <array>
@@ -48,7 +48,7 @@ using MixedOps = OpList<Augment<float>, Cast<float, bf16>, Cast<bf16, float>, Ad
 using AllOps = JoinLists<JoinLists<JoinLists<OpsOf<float>, OpsOf<double>>::type, MixedOps>::type,
                          OpsOf<bf16>>::type;
 
-// The names of a list's ops, by index.
+// The names of the ops of a list, by index.
 template <class... Ops>
 constexpr std::array<const char*, sizeof...(Ops)> names_of(OpList<Ops...>) {
   return {Ops::name...};

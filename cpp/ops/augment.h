@@ -1,7 +1,7 @@
-// Crop, mirror, mean and color (paper, section 4.1), from uint8 pixels to what the network reads.
+// Crop, mirror, mean and color (paper, section 4.1), from uint8 pixels to the network's input.
 //
 //   out[n, c, y, x] = scale * (images[n, top + y, left + x', c] - mean[c, ...] + color[n, c])
-//   x' = x, or width - 1 - x where mirrored
+//   x' = x, or width - 1 - x if mirrored
 #pragma once
 
 #include "ops/op.h"
@@ -12,12 +12,12 @@ template <class T>
 struct Augment {
   static constexpr const char* name = "augment";
   int height = 0, width = 0;  // of the images; out.shape has those of the crop
-  bool mean_matched = false;  // mean of the whole image: the part under the crop
+  bool mean_matched = false;  // true: `mean` covers the whole image and is cropped with it
   T scale = 1;
   View<const uint8_t> images;   // (N, height, width, C), interleaved
   View<const int32_t> offsets;  // (N, 2): top, left
   View<const uint8_t> mirror;   // (N,)
-  View<const T> mean, color;    // (C, h, w) or (C, height, width); (N, C); either may be empty
+  View<const T> mean, color;    // (C, h, w) or (C, height, width); (N, C); each may be empty
   View<T> out;
 
   template <class F>

@@ -8,7 +8,7 @@
 
 namespace alexnet {
 
-// The total over a window's pixels, divided by their number (at most 2^24: exact in a float).
+// The sum over a window's pixels divided by their number (at most 2^24, exact in float32).
 template <class V>
 ANX_HD V per_pixel(V total, Range rows, Range cols) {
   return total / float(rows.count() * cols.count());

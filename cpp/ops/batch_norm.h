@@ -6,19 +6,19 @@
 //   dbeta  += sum dy                     dgamma += sum dy * xh
 //   dx      = gamma * r * (dy - sum(dy) / m - xh * sum(dy * xh) / m)
 //
-// Inference takes the running mean and variance in place of the batch's. Training adds to their
-// changes, which the update of the step applies:
+// Inference uses the running mean and variance instead of the batch's. Training accumulates the
+// changes of both; the step's update applies them:
 //
 //   change += rate * (batch - running)   with the variance sum (x - mean)^2 / (m - 1)
 //
-// With a rate of `momentum` that is PyTorch's (1 - momentum) * running + momentum * batch.
+// With rate = momentum this is PyTorch's (1 - momentum) * running + momentum * batch.
 #pragma once
 
 #include "ops/op.h"
 
 namespace alexnet {
 
-// f(i) for the places i of one channel, image by image, by the team of its row. Sums are of double.
+// Calls f(i) for each index i of channel c, image by image, with the row's team. Sums in float64.
 template <class Index, class Team>
 struct ChannelValues {
   const Shape& shape;

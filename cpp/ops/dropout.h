@@ -2,9 +2,9 @@
 //
 //   mask[e] = [u(e) >= rate],  u(e) in [0, 1): Philox at (seed, site, step, e)
 //
-// e counts the elements of the whole layer over the global batch, so a mask does not depend on
-// threads, on how a batch is divided, nor on which device holds which channels. The map is linear:
-// the backward pass is the same op on dy, and no mask is stored.
+// e is the element's index in the whole layer and the global batch, so the mask does not depend on
+// threads, on how the batch is divided or on which device holds which channels. The map is linear:
+// the backward pass is the same op applied to dy, and no mask is stored.
 #pragma once
 
 #include "core/philox.h"
@@ -18,12 +18,12 @@ struct Dropout {
   using C = Compute<T>;
   RandomSite site;
   uint64_t step = 0;
-  float rate = 0.5f;  // float in every precision: the same mask
-  C scale = 1;        // 1 in the paper's form, 1 / (1 - rate) in the inverted one
+  float rate = 0.5f;  // float in every precision, so that the mask is the same
+  C scale = 1;        // 1 in the paper's form, 1 / (1 - rate) in the inverted form
   int64_t first_image = 0;
-  int first_channel = 0, total_channels = 0;  // this part of the layer, and the whole of it
+  int first_channel = 0, total_channels = 0;  // channels of this part; of the whole layer
   View<const T> x;
-  View<T> y;  // may be x's memory
+  View<T> y;  // may share memory with x
 
   template <class F>
   void visit(F&& f) const {
@@ -31,7 +31,7 @@ struct Dropout {
   }
   Grid grid() const { return {x.shape.n, x.shape.per_image()}; }
 
-  // e of an image's first element here.
+  // e of the first element of an image in this part.
   ANX_HD int64_t first_element(int64_t n) const {
     return ((first_image + n) * total_channels + first_channel) * x.shape.plane();
   }
@@ -45,13 +45,13 @@ struct Dropout {
   }
 };
 
-// y = a x: what the paper's form does at test time, a = 1 - rate.
+// y = a x: the paper's form in inference mode, a = 1 - rate.
 template <class T>
 struct Scale {
   static constexpr const char* name = "scale";
   Compute<T> a;
   View<const T> x;
-  View<T> y;  // may be x's memory
+  View<T> y;  // may share memory with x
 
   template <class F>
   void visit(F&& f) const {

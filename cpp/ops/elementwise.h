@@ -1,4 +1,4 @@
-// Sums, biases, conversions and moves between channel ranges.
+// Sums, biases, type conversions and copies of channel ranges.
 #pragma once
 
 #include "ops/op.h"
@@ -43,7 +43,7 @@ struct Cast {
   }
 };
 
-// y[n, c, p] = x[n, c, p] + b[c], or with `relu` the larger of that and 0; b may be empty
+// y[n, c, p] = x[n, c, p] + b[c], or the larger of that and 0 if `relu`; b may be empty
 template <class T, class X = Compute<T>>
 struct AddBias {
   static constexpr const char* name = "add_bias";
@@ -51,7 +51,7 @@ struct AddBias {
   bool relu = false;
   View<const X> x;
   View<const C> b;
-  View<T> y;  // may be x's memory where T is X
+  View<T> y;  // may share memory with x if T is X
 
   template <class F>
   void visit(F&& f) const {
@@ -62,7 +62,7 @@ struct AddBias {
   template <class Index>
   ANX_HD void operator()(Index row, Index col) const {
     const C sum = C(x.at(row, col)) + (b.data ? b[row % y.shape.c] : C(0));
-    y.at(row, col) = relu && sum <= 0 ? C(0) : sum;  // a NaN stays
+    y.at(row, col) = relu && sum <= 0 ? C(0) : sum;  // keeps NaN
   }
 };
 
@@ -93,7 +93,7 @@ struct BiasGradient {
   }
 };
 
-// y = channels first .. first + y.c of x. The backward of concat, the forward of slice.
+// y = channels first .. first + y.c of x. Backward pass of concat, forward pass of slice.
 template <class T>
 struct SliceChannels {
   static constexpr const char* name = "slice_channels";
@@ -115,7 +115,7 @@ struct SliceChannels {
   }
 };
 
-// Channels first .. first + x.c of y = x. The forward of concat, the backward of slice.
+// Channels first .. first + x.c of y = x. Forward pass of concat, backward pass of slice.
 template <class T>
 struct PlaceChannels {
   static constexpr const char* name = "place_channels";

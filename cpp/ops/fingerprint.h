@@ -1,5 +1,5 @@
-// A number that changes with the list of ops: their names, their order and their size. Two sides
-// that launch ops by index must have the same.
+// A hash of the list of ops: their names, order and sizes. Modules that launch ops by index must
+// have the same fingerprint.
 #pragma once
 
 #include <string_view>

@@ -1,10 +1,10 @@
-// Unshared convolution ("local" in the 2012 source): a convolution with its own weights and its own
-// bias at every output pixel.
+// Unshared convolution ("local" in the 2012 source): a convolution with separate weights and a
+// separate bias for each output pixel.
 //
 //   y[n,o,p,q] = b[o,p,q]
 //              + sum_{c,i,j} w[o,(c,i,j),p,q] * x[n, c, p*stride + i - pad, q*stride + j - pad]
 //
-// Weights are {channels, C*k*k, OH, OW}: the output channel first, the output pixel innermost.
+// The shape of the weights is {channels, C*k*k, OH, OW}.
 #pragma once
 
 #include "ops/op.h"

@@ -7,8 +7,8 @@
 //   W(i): channels i - n/2 .. i + n/2, clipped to the group
 //
 // `alpha` multiplies the plain sum, as in the paper's formula; the layer divides it by the window's
-// size for alpha_mode "mean" (the authors' own code, Caffe, cuDNN, PyTorch). Windows stay inside a
-// group of channels: a tower never reads the other's.
+// size for alpha_mode "mean" (the authors' code, Caffe, cuDNN, PyTorch). Windows are clipped to a
+// group of channels, so a tower does not read the channels of the other one.
 #pragma once
 
 #include "ops/lrn_formula.h"
@@ -19,7 +19,7 @@ namespace alexnet {
 template <class T>
 struct LrnParams {
   int size = 5;   // odd, so that the window is symmetric: j in W(i) <=> i in W(j)
-  int group = 1;  // channels of one group
+  int group = 1;  // number of channels of a group
   Compute<T> k = 2, alpha = Compute<T>(1e-4), beta = Compute<T>(0.75);
 };
 
@@ -34,7 +34,7 @@ struct ChannelWindow {
   }
 };
 
-// s of one element, from the window of channels around it.
+// s of one element, computed from the window of channels around it.
 template <class T, class Index>
 ANX_HD Compute<T> lrn_scale_at(const LrnParams<T>& p, const View<const T>& x, Index row,
                                Index col) {

@@ -1,13 +1,13 @@
 // The formulas of response normalisation for a value V: a float, a double or a vector of channels.
-// Across channels (ops/lrn.h), within a map (ops/lrn_within.h) and with the pooling behind it
-// (ops/lrn_pool.h), only the window W and the way in which its sums are formed differ.
+// The variants across channels (ops/lrn.h), within a map (ops/lrn_within.h) and fused with max
+// pooling (ops/lrn_pool.h) differ only in the window W and in how its sums are computed.
 //
 //   s  = k + alpha * sum_W x^2
 //   y  = x * s^-beta
 //   dx = dy * s^-beta - 2*alpha*beta * x * sum_W dy * y / s
 //
-// `p` has k, alpha and beta. Powers is a class template, so that a back end can specialise it for
-// its vectors (backends/cpu/blocked/lrn.h).
+// `p` has the members k, alpha and beta. Powers is a class template, so that a back end can
+// specialise it for its vectors (backends/cpu/blocked/lrn.h).
 #pragma once
 
 #include <cmath>
@@ -21,7 +21,7 @@ template <class V>
 struct Powers {
   V power, over;
 
-  // With the exact rewrite for the paper's exponent: two roots are far cheaper than a power.
+  // The paper's exponent is rewritten exactly: two square roots are much faster than a power.
   ANX_HD static Powers of(V a, V b) {
     V power;
     if (b == V(0.75)) {
@@ -42,22 +42,22 @@ template <class P, class V>
 ANX_HD Powers<V> lrn_powers(const P& p, V s) {
   return Powers<V>::of(s, p.beta);
 }
-// y; and with dy for x the first term of dx.
+// y; with dy in place of x, the first term of dx.
 template <class V>
 ANX_HD V lrn_value(V x, const Powers<V>& s) {
   return x * s.power;
 }
-// What dx sums, dy * y / s, where y and s were kept.
+// A term of the sum in dx, dy * y / s, from stored y and s.
 template <class V>
 ANX_HD V lrn_cross_term(V dy, V y, V s) {
   return dy * y / s;
 }
-// The same where they are computed again from x.
+// The same, with y and s recomputed from x.
 template <class V>
 ANX_HD V lrn_cross_term(V dy, V x, const Powers<V>& s) {
   return dy * x * s.over;
 }
-// dx, from its first term and its sum.
+// dx from its first term and its sum.
 template <class P, class V>
 ANX_HD V lrn_slope(const P& p, V x, V own, V cross) {
   return own - 2 * p.alpha * p.beta * x * cross;

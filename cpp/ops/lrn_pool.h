@@ -1,9 +1,9 @@
-// Local response normalisation and the max pooling behind it in one op, so that the normalised
-// values are never in memory: ops/lrn.h inside the window of ops/max_pool.h.
+// Local response normalisation fused with the max pooling after it: ops/lrn.h inside the window of
+// ops/max_pool.h. The normalised values are not stored.
 //
 //   y[o]  = max_{p in W(o)} LRN(x)[p]      dx = LRN'(d), d[p] = sum_{o: argmax W(o) = p} dy[o]
 //
-// What is computed again costs less than to store and fetch it.
+// Recomputing them takes less time than storing and loading them.
 #pragma once
 
 #include "ops/lrn.h"
@@ -44,7 +44,7 @@ struct LrnMaxPoolForward {
   }
 
  private:
-  // Rounded as it would be in memory.
+  // Rounded to T, as a stored value would be.
   template <class Index>
   ANX_HD C normalised(Index plane, int i, int j) const {
     const Index at = Index(i) * x.shape.w + j;
@@ -85,7 +85,7 @@ struct LrnMaxPoolBackward {
   ANX_HD Powers<C> powers(Index row, Index col) const {
     return lrn_powers(p, lrn_scale_at(p, x, row, col));
   }
-  // The gradient with respect to the normalised value, from the windows whose maximum it is.
+  // The gradient with respect to a normalised value: summed over the windows that select it.
   template <class Index>
   ANX_HD C pooled(Index row, Index col) const {
     const int y = int(col) / x.shape.w, column = int(col) % x.shape.w;

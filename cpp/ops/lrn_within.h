@@ -1,11 +1,11 @@
-// Response normalisation within a channel: the 2012 source's spatial layer ("rnorm").
+// Response normalisation within a channel, the spatial layer ("rnorm") of the 2012 source.
 //
-//   s[p]  = k + alpha * sum_{q in W(p)} x[q]^2     W(p): size x size pixels around p, those inside
+//   s[p]  = k + alpha * sum_{q in W(p)} x[q]^2     W(p): size x size pixels around p, clipped
 //   y[p]  = x[p] * s[p]^-beta
 //   dx[p] = dy[p] * s[p]^-beta - 2*alpha*beta * x[p] * sum_{q in W(p)} dy[q] * y[q] / s[q]
 //
 // `alpha` multiplies the plain sum; the layer divides it by size^2 for alpha_mode "mean" (the
-// source).
+// 2012 source).
 #pragma once
 
 #include "ops/lrn_formula.h"

@@ -2,10 +2,10 @@
 //
 //   y[o] = max_{p in W(o)} x[p]      dx[p] = sum_{o: argmax W(o) = p} dy[o]
 //
-// Of equal maxima the first in row-major order is the argmax; a NaN in the window is its maximum.
+// Among equal maxima the argmax is the first in row-major order; a NaN counts as the maximum.
 //
-// A ReLU before the maximum is the same after it, on fewer values: max relu(x) = relu(max x). Where
-// the maximum is not positive there is then no argmax, so that backward needs neither x nor y.
+// A fused ReLU is applied after the maximum, to fewer values: max relu(x) = relu(max x). If the
+// maximum is not positive, argmax is -1, so the backward pass reads neither x nor y.
 #pragma once
 
 #include "ops/activation.h"
@@ -14,24 +14,24 @@
 
 namespace alexnet {
 
-// The maximum of a window so far and its position. V is a value whose position is an int, or a
-// vector of channels whose positions are a vector.
+// The running maximum of a window and its position. V is a scalar with an int position, or a vector
+// of channels with a vector of positions.
 template <class V, class At>
 struct Maximum {
   V value;
   At argmax;
 
-  // Of equal values the first stays; a NaN is taken, and stays until the next one.
+  // Among equal values the first is kept. A NaN replaces any value; only another NaN replaces it.
   ANX_HD void update(V v, At at) {
     const auto take = (v > value) | (v != v);
     value = take ? v : value;
     argmax = take ? at : argmax;
   }
-  // With a ReLU after it: no position where the maximum is not positive.
+  // For a ReLU after it: sets the position to -1 if the maximum is not positive.
   ANX_HD void drop_unless_positive() { argmax = value > V{} ? argmax : At{} - 1; }
 };
 
-// The gradient that the pixel at a position of a window receives from it.
+// The gradient that a window passes to its pixel at position `at`.
 template <class V, class At>
 ANX_HD V max_pool_gradient(V dy, At argmax, At at) {
   return argmax == at ? dy : V{};
@@ -47,7 +47,7 @@ struct MaxPoolForward {
   View<const T> x;
   View<T> y;
   View<C> argmax;  // for the backward pass: the maximum's position (Window::position), or -1 where
-                   // its ReLU passes nothing on
+                   // the fused ReLU is 0
 
   template <class F>
   void visit(F&& f) const {
@@ -74,8 +74,8 @@ struct MaxPoolForward {
   }
 };
 
-// Adds dy at the pixel of each argmax, the only one where max_pool_gradient is not 0. There are no
-// races: windows that run at the same time do not overlap.
+// Adds dy to the pixel of each argmax, the only one where max_pool_gradient is not 0. Windows that
+// run in parallel do not overlap, so there are no races.
 template <class T>
 struct MaxPoolBackward {
   static constexpr const char* name = "max_pool_backward";

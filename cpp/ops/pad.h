@@ -1,8 +1,8 @@
-// Zeros around an image, or its edges cut off.
+// Adds zeros around an image, or crops it.
 //
-//   y[r, i, j] = x[r, i - top, j - left] where that lies inside x, else 0
+//   y[r, i, j] = x[r, i - top, j - left] if that is inside x, else 0
 //
-// Negative top and left cut off. Padding by (t, l) and cutting by (-t, -l) are each other's
+// Negative top and left crop. Padding by (t, l) and cropping by (-t, -l) are each other's
 // transpose, so each is the backward pass of the other.
 #pragma once
 

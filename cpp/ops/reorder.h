@@ -1,4 +1,4 @@
-// The same values in another layout: planes to channel blocks or back.
+// Converts the layout: planes to channel blocks or back.
 #pragma once
 
 #include "ops/op.h"

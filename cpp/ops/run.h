@@ -1,5 +1,5 @@
-// run(stream, op): checks that every operand lives on the stream's device, then launches the op.
-// run_here(op): in the calling thread, on memory of the host.
+// run(stream, op): checks that all operands are on the stream's device, then launches the op.
+// run_here(op): runs the op in the calling thread, on host memory.
 #pragma once
 
 #include "core/backend.h"
@@ -12,8 +12,8 @@ template <class Op>
 void run(Stream& stream, const Op& op) {
   op.visit([&](const auto& view) {
     require<DeviceError>(!view || view.device == stream.device(),
-                         "{}: an operand lives on {}, the stream on {}: a copy is missing",
-                         Op::name, to_string(view.device), to_string(stream.device()));
+                         "{}: an operand is on {} but the stream is on {}; insert a copy", Op::name,
+                         to_string(view.device), to_string(stream.device()));
   });
   const Grid grid = op.grid();
   if (grid.rows > 0 && grid.cols > 0) stream.launch(op_index<Op>, &op, sizeof(Op), grid);

@@ -2,10 +2,11 @@
 //
 //   v <- momentum * v - decay * lr * w - lr * g
 //   w <- w + v
-//   g <- 0          (the gradient accumulates: the next backward pass adds to it)
-//   shadow <- w     (rounded to T where layers read the weights in it: bf16)
+//   g <- 0          (gradients accumulate: the next backward pass adds to g)
+//   shadow <- w     (rounded to T, if the layers read their weights in bf16)
 //
-// The rate is inside v: after a drop the old velocity coasts on. PyTorch's form shrinks it at once.
+// v includes lr: after a drop of lr the old velocity keeps its size and decays by momentum only. In
+// PyTorch's form it shrinks at once.
 #pragma once
 
 #include "ops/op.h"
@@ -31,7 +32,7 @@ struct SgdUpdate {
   using C = Compute<T>;
   SgdRates<C> rates;
   View<C> w, v, g;
-  View<T> shadow;  // only where T is not C
+  View<T> shadow;  // used only if T is not C
 
   template <class F>
   void visit(F&& f) const {
@@ -46,7 +47,7 @@ struct SgdUpdate {
   }
 };
 
-// A piece of a parameter, on the device that updates it.
+// A piece of a parameter on the device that updates it.
 template <class T>
 struct SgdPiece {
   using C = Compute<T>;
@@ -56,11 +57,12 @@ struct SgdPiece {
   int64_t count;
 };
 
-// All parameters of a device at once: a row for each piece of a table in its memory.
+// Updates all parameters of a device in one launch: one row per piece; the table of pieces is in
+// device memory.
 template <class T>
 struct SgdUpdateAll {
   static constexpr const char* name = "sgd_update_all";
-  static constexpr int64_t kLongest = 16384;  // elements of a piece
+  static constexpr int64_t kLongest = 16384;  // maximum number of elements of a piece
   View<const SgdPiece<T>> pieces;
 
   template <class F>

@@ -1,5 +1,5 @@
-// Whether an op can be computed by indices of 32 bits, as the kernels of a GPU do: everything that
-// it counts or reaches has fewer than 2^31 elements, and lies in planes.
+// Checks that an op can be computed with 32-bit indices, as GPU kernels do: its grid and operands
+// have fewer than 2^31 elements, and all operands are in planes.
 #pragma once
 
 #include "core/errors.h"
@@ -14,14 +14,14 @@ void require_short_index(const Op& op, const Grid& grid) {
   int64_t most = grid.rows > grid.cols ? grid.rows : grid.cols;
   op.visit([&](const auto& view) {
     if (view.block != 1)
-      fail<InternalError>("{}: an operand in blocks of {} channels, where planes are read",
-                          Op::name, view.block);
+      fail<InternalError>("{}: expected an operand in planes, got channel blocks of {}", Op::name,
+                          view.block);
     if (view.shape.count() > most) most = view.shape.count();
   });
   if (most >= kShortIndices)
     fail<ShapeError>(
-        "{}: an array of {} numbers, where a GPU's kernels count fewer than {}: make the batch "
-        "smaller, or cut it into parts (--accumulate)",
+        "{}: an array has {} elements; GPU kernels support fewer than {}: use a smaller batch or "
+        "split it into parts (--accumulate)",
         Op::name, most, kShortIndices);
 }
 

@@ -4,9 +4,9 @@
 //   loss[n] = log sum_k e^x[n,k] - x[n,label]          in nats
 //   dx[n,c] = (p[n,c] - [c = label]) * loss_scale
 //
-// Credit at top-k with g classes above the label's and t equal to it (itself included):
-// clamp((k - g) / t, 0, 1), so that a constant predictor scores k / classes exactly, as in the
-// 2012 source. An image whose result is not a number gets none.
+// Top-k accuracy with g logits greater than the label's and t equal to it (itself included):
+// clamp((k - g) / t, 0, 1), so that a constant predictor gets exactly k / classes, as in the 2012
+// source. It is 0 if the result is not a number.
 #pragma once
 
 #include <cmath>
@@ -20,8 +20,8 @@ struct SoftmaxForward {
   static constexpr const char* name = "softmax_forward";
   using C = Compute<T>;
   View<const T> x;
-  View<const int32_t> labels;  // (n,), or empty: then `scores` is left alone
-  View<C> p, scores;           // scores (n, 3): loss, top-1 credit, top-5 credit
+  View<const int32_t> labels;  // (n,), or empty: then `scores` is not written
+  View<C> p, scores;           // scores (n, 3): loss, top-1 accuracy, top-5 accuracy
 
   template <class F>
   void visit(F&& f) const {

@@ -1,9 +1,9 @@
-// The state of layers: what training changes without a gradient, as running means.
+// The state of layers: values that training changes without a gradient, such as running means.
 //
 //   state += change,  change = 0
 //
-// Forward passes add to the change, for each part of a batch in proportion to its images; the
-// update of the step applies it.
+// Forward passes add to `change`, each part of a batch in proportion to its number of images; the
+// step's update applies it.
 #pragma once
 
 #include "ops/op.h"

@@ -1,10 +1,10 @@
-// The sum of one vector over several ranks, in the order of the ranks.
+// The sum of a vector over all ranks, in rank order.
 //
 //   y = x[0] + x[1] + ... + x[ranks - 1]
 //
-// x[rank] is what y contains before; the other ranks' vectors are `parts`.
+// x[rank] is the initial content of y; `parts` holds the vectors of the other ranks.
 //
-// The order is fixed, so every rank and every run comes to the same bits.
+// The order is fixed, so the result is bit-identical on every rank and in every run.
 #pragma once
 
 #include "ops/op.h"
@@ -15,8 +15,8 @@ template <class T>
 struct SumOfRanks {
   static constexpr const char* name = "sum_of_ranks";
   int rank = 0, ranks = 1;
-  int64_t stride = 0;   // from one rank's part to the next one's
-  View<const T> parts;  // of all ranks but this one, in their order
+  int64_t stride = 0;   // from one rank's part to the next
+  View<const T> parts;  // of all ranks except this one, in rank order
   View<T> y;
 
   template <class F>

@@ -1,6 +1,6 @@
 // Windows that slide along one axis: pooling and unshared convolution.
 //
-// Window o covers the pixels o*stride - pad .. o*stride - pad + size - 1, those inside the image.
+// Window o covers the pixels o*stride - pad .. o*stride - pad + size - 1, clipped to the image.
 #pragma once
 
 #include <cstdint>
@@ -24,10 +24,10 @@ struct Window {
 
   ANX_HD int start(int o) const { return o * stride - pad; }
 
-  // How far a window can move from the first one in an image of `length` pixels and its padding;
-  // negative where not even one fits.
+  // The distance between the first and the last possible start of a window in an image of `length`
+  // pixels with padding; negative if the window does not fit.
   ANX_HD int room(int length) const { return length + 2 * pad - size; }
-  // The output size. Floor drops a last window that ends beyond the padding, ceil keeps it.
+  // The output size. `ceil` keeps a last window that ends beyond the padding; else it is dropped.
   ANX_HD int windows(int length, bool ceil) const {
     return (room(length) + (ceil ? stride - 1 : 0)) / stride + 1;
   }
@@ -38,11 +38,12 @@ struct Window {
     return {first < 0 ? 0 : first, last > length ? length : last};
   }
 
-  // The windows that cover pixel `i` are first_over(i) and those after it while begins_by(o, i).
+  // The windows that cover pixel `i` are o = first_over(i), first_over(i) + 1, ... while
+  // begins_by(o, i).
   ANX_HD int first_over(int i) const { return i + pad < size ? 0 : (i + pad - size) / stride + 1; }
   ANX_HD bool begins_by(int o, int i) const { return start(o) <= i; }
 
-  // The position of pixel (i, j) in window (p, q), row by row, and the pixel of a position.
+  // The row-major position of pixel (i, j) in window (p, q), and its inverse.
   ANX_HD int position(int p, int q, int i, int j) const {
     return (i - start(p)) * size + j - start(q);
   }
@@ -52,8 +53,8 @@ struct Window {
   }
 };
 
-// f(p, q) for every window of a plane. Those that run in parallel lie so far apart that they do not
-// overlap, and the order of the rest is fixed: f may add to the pixels of its window.
+// Calls f(p, q) for every window of a plane. Windows that run in parallel do not overlap, and the
+// order of overlapping windows is fixed, so f may add to the pixels of its window.
 template <class Team, class F>
 ANX_HD void each_window(const Team& team, const Window& window, int oh, int ow, F&& f) {
   const int apart = (window.size + window.stride - 1) / window.stride;

@@ -8,7 +8,7 @@
 namespace alexnet {
 
 void augment_on_cpu(const Augment<float>& op, int threads) {
-  // Kept from call to call: one per loader thread.
+  // Reused between calls; one per loader thread.
   struct Worker {
     std::unique_ptr<Device> device;
     std::unique_ptr<Stream> stream;

@@ -1,4 +1,4 @@
-// A replica's program for one batch size, bound to memory.
+// A program of a replica for one batch size and mode, bound to memory.
 #pragma once
 
 #include <set>
@@ -17,8 +17,8 @@ struct Replica::Compiled {
   std::set<std::string> frozen;
   Executor executor;
   std::vector<void*> bound_to;
-  // Training steps that are replayed, where a device gains by it: parts of a batch that other
-  // parts follow, and those that end with the update.
+  // Recorded training steps, if the device benefits from recording: index 0 for parts of a batch
+  // that are followed by other parts, 1 for steps that end with the update.
   struct Recorded {
     std::unique_ptr<StepGraph> graph;
     bool asked_for = false;

@@ -1,5 +1,5 @@
-// Training images that are augmented on the network's device: records and what was drawn for them
-// are uploaded, and ops/augment.h makes the input there.
+// Augments training images on the network's device: uploads the records and their random draws and
+// runs ops/augment.h there.
 #pragma once
 
 #include <functional>
@@ -9,7 +9,7 @@
 
 namespace alexnet {
 
-// Borrowed host memory, of as many images as the batch has. Channels are the network's.
+// Borrowed host memory. N is the batch size, C the network's number of input channels.
 struct RawImages {
   const uint8_t* records = nullptr;  // (N, height, width, C)
   int height = 0, width = 0;
@@ -19,22 +19,23 @@ struct RawImages {
   float scale = 1;
 };
 
-// What is subtracted: of the records' size, the part under the window, else the same for all.
+// The mean to subtract: if it has the size of the records it is cropped with them, else it has the
+// size of the crop.
 struct RawMean {
-  std::vector<float> values;  // (C, h, w); empty: nothing
+  std::vector<float> values;  // (C, h, w); empty: no mean
   Shape shape;
 };
 
-// Of one device. Its memory grows to the largest batch, and no further.
+// For one device. Its memory grows to the size of the largest batch.
 class DeviceAugmenter {
  public:
   explicit DeviceAugmenter(Device& device) : device_(device) {}
 
-  // Sends host memory to the device, before what is enqueued on the stream from then on.
+  // Sends host memory to the device before any work that is enqueued on the stream afterwards.
   using Send = std::function<void(const void* from, const AnyView& to)>;
 
-  // Enqueues all of it. `mean` is uploaded by the stream, at the first call after forget_mean(),
-  // and must stay; raw must stay as long as `send` needs it.
+  // Enqueues the uploads and the op. The stream uploads `mean` at the first call after
+  // forget_mean(); it must stay valid. `raw` must stay valid as long as `send` reads it.
   void run(Stream& stream, const RawImages& raw, const RawMean& mean, const AnyView& out,
            const Send& send);
   void forget_mean() { mean_ = Tensor(); }

@@ -1,6 +1,6 @@
-// Gradients, and changes of state, in buckets: what the replicas of a network sum in one go. From
-// the last layer to the first, the order in which a backward pass ends them; large parameters are
-// cut.
+// Groups gradients and changes of state into buckets. Each bucket is summed by one all-reduce. The
+// order is from the last layer to the first, in which a backward pass completes them. Large
+// parameters are split.
 #pragma once
 
 #include "train/parameters.h"
@@ -16,17 +16,17 @@ struct GradientRange {  // elements of one part of a parameter
 };
 
 struct GradientBucket {
-  size_t device = 0;  // all of its gradients live there
+  size_t device = 0;  // all of its gradients are on this device
   std::vector<GradientRange> ranges;
   int64_t count = 0;
 };
 
-// No bucket is larger than `limit` bytes. `names`: in the order of the layers.
+// No bucket is larger than `limit` bytes. `names` are in layer order.
 std::vector<GradientBucket> gradient_buckets(const Parameters& parameters,
                                              const std::vector<std::string>& names,
                                              size_t limit = kBucketBytes);
 
-// What an update moves and replicas sum: the state of layers, then the trained parameters.
+// The names of what an update changes and replicas sum: layer state, then trained parameters.
 std::vector<std::string> updated(const Parameters& parameters);
 
 }  // namespace alexnet

@@ -5,7 +5,7 @@
 namespace alexnet {
 namespace {
 
-// By bucket, the instruction after which it and those before it are complete.
+// For each bucket, the instruction after which it and all earlier buckets are complete.
 std::vector<int> last_instructions(const std::vector<GradientBucket>& buckets,
                                    const Program* program) {
   std::vector<int> last(buckets.size(), -1);

@@ -1,9 +1,9 @@
-// One replica's part in summing the gradients of all replicas: bucket by bucket on streams of its
-// own, while the backward pass goes on.
+// Sums the gradients of all replicas, for one replica: bucket by bucket on separate streams, while
+// the backward pass continues.
 //
-// A gradient is a share, to which this replica adds and whose sum over the replicas counts, or
-// whole: the sum itself, equal on all replicas. All replicas make the same calls in the same order,
-// each from its own thread.
+// A gradient is either a share, to which this replica adds and which must still be summed over the
+// replicas, or whole: the sum itself, equal on all replicas. All replicas must make the same calls
+// in the same order, each from its own thread.
 #pragma once
 
 #include <deque>
@@ -16,24 +16,25 @@ namespace alexnet {
 
 class GradientReducer final : public RunObserver {
  public:
-  // A communicator for each device of the replica.
+  // `communicators`: one for each device of the replica.
   GradientReducer(int rank, Parameters& parameters, const std::vector<Device*>& devices,
                   const std::vector<Stream*>& streams,
                   std::vector<std::unique_ptr<Communicator>> communicators);
 
-  // Before a pass adds to the gradients: the whole ones become shares, that of rank 0 with the sum.
+  // Call it before a pass adds to the gradients. Turns whole gradients into shares: the sum on rank
+  // 0, zero on the others.
   void share();
 
-  // begin, after for each instruction, finish: sums the gradients of what is trained, and the
-  // changes of state, that are not whole. Null: no pass runs, they are complete.
+  // begin(), after() for each instruction and finish() sum the gradients of trained parameters and
+  // the changes of state that are not whole. program = null: no pass runs; they are complete.
   void begin(const Program* program);
   void after(int instruction) override;
-  void finish();  // the network's streams wait for the sums
+  void finish();  // makes the network's streams wait for the sums
   void reduce(const std::string& name);
 
   bool is_whole(const std::string& name) const { return whole_.count(name) > 0; }
   void was_written(const std::string& name) { whole_.insert(name); }
-  void were_updated();  // those of what is updated are zero
+  void were_updated();  // marks the gradients of what was updated as shares, which are now zero
 
   void abort() noexcept;
   void synchronize();
@@ -51,11 +52,11 @@ class GradientReducer final : public RunObserver {
   std::vector<Stream*> own_;
   std::vector<GradientBucket> buckets_;
   std::vector<std::vector<AnyView>> views_;  // by bucket
-  std::vector<int> last_;                    // the instruction after which it is complete
+  std::vector<int> last_;                    // by bucket: the instruction that completes it
   size_t next_ = 0;
   std::map<std::pair<size_t, size_t>, std::unique_ptr<Event>> complete_;  // by device and bucket
   std::vector<std::unique_ptr<Event>> done_;                              // by device
-  std::deque<std::string> labels_;  // by bucket; they stay where they are
+  std::deque<std::string> labels_;  // by bucket; a deque, because streams keep pointers to them
   std::set<std::string> whole_;
 };
 

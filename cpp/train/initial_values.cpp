@@ -9,8 +9,8 @@
 namespace alexnet {
 namespace {
 
-constexpr int64_t kItem = 1 << 15;  // elements that a thread draws at a time
-constexpr int64_t kBlock = 1 << 9;  // of them as double, before they are converted
+constexpr int64_t kItem = 1 << 15;  // number of elements that a thread draws at a time
+constexpr int64_t kBlock = 1 << 9;  // number of elements drawn as double before conversion
 
 template <class T>
 void draw_item(const InitialValues& v, int64_t first, int64_t count, T* out) {
@@ -22,7 +22,7 @@ void draw_item(const InitialValues& v, int64_t first, int64_t count, T* out) {
   }
 }
 
-// They end before the memory that they write to may go.
+// Joins the threads before the memory to which they write can be released.
 struct Threads {
   std::vector<std::thread> all;
   ~Threads() {
@@ -49,7 +49,7 @@ void InitialValues::draw(int64_t first, int64_t count, int threads, T* out) cons
   try {
     while (int64_t(others.all.size()) + 1 < std::min<int64_t>(threads, items))
       others.all.emplace_back(work);
-  } catch (const std::system_error&) {  // the system gives no more: those that there are do it
+  } catch (const std::system_error&) {  // no more threads: the existing ones do the work
   }
   work();
 }

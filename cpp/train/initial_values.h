@@ -1,5 +1,5 @@
-// The values that parameters begin with: a function of (seed, name, index in the whole parameter),
-// so the same for every placement and for any number of threads.
+// Initial values of parameters: a function of (seed, name, index in the whole parameter), so they
+// do not depend on the placement or the number of threads.
 #pragma once
 
 #include <cstdint>
@@ -10,9 +10,9 @@ namespace alexnet {
 
 struct InitialValues {
   RandomSite site;
-  double mean = 0, deviation = 0;  // of a normal distribution; deviation 0: nothing is drawn
+  double mean = 0, deviation = 0;  // normal distribution; deviation 0: all values are `mean`
 
-  // Elements first .. first + count - 1, on as many threads, of which the caller is one. Blocking.
+  // Draws elements first .. first + count - 1 on `threads` threads including the caller. Blocking.
   template <class T>
   void draw(int64_t first, int64_t count, int threads, T* out) const;
 };

@@ -1,10 +1,10 @@
-// How a batch becomes the input of a network: uploaded as it is, or augmented on each device.
+// Turns a batch into the input of a network: uploads it unchanged or augments it on each device.
 #include "train/replica.h"
 
 namespace alexnet {
 
 void Replica::set_mean(RawMean mean) {
-  if (waiting_steps() > 0) synchronize();  // they may still read the one of before
+  if (waiting_steps() > 0) synchronize();  // steps may still read the old mean
   mean_ = std::move(mean);
   for (const auto& augmenter : augmenters_) augmenter->forget_mean();
 }
@@ -31,12 +31,12 @@ void Replica::upload_images(const Executor& executor, const Batch& batch) {
         stream.upload(batch.images, input);
     }
   } catch (...) {
-    synchronize();  // nothing may still read the caller's memory
+    synchronize();  // uploads may still read the caller's memory
     throw;
   }
 }
 
-// The same, of a step that nobody waits for.
+// The same for an enqueued step.
 void Replica::feed_images(const Executor& executor, const Batch& batch) {
   const Program& program = executor.program();
   for (size_t i = 0; i < program.inputs.size(); ++i) {

@@ -33,19 +33,19 @@ void cast(Stream& stream, const AnyView& x, const AnyView& y) {
 
 }  // namespace
 
-// Whatever a function has enqueued is done when it ends, also by an exception: its uploads read the
-// caller's memory and write to tensors that may go next.
+// Waits for the enqueued work when a function ends, also after an exception: uploads read the
+// caller's memory and write to tensors that may be released next.
 struct DoneAtTheEnd {
   Stream& stream;
   ~DoneAtTheEnd() {
     try {
       stream.synchronize();
-    } catch (const Error&) {  // the exception that is under way says more
+    } catch (const Error&) {  // the exception being thrown is more specific
     }
   }
 };
 
-// NaN everywhere: what a layer reads before it writes, or leaves unwritten, is seen.
+// Fills with NaN, so that reading unwritten memory or leaving outputs unwritten is detected.
 void LayerRunner::poison(const Tensor& tensor) {
   const std::vector<char> ones(size_t(tensor.view().bytes()), char(0xff));
   stream_->upload(ones.data(), tensor.view());
@@ -102,7 +102,7 @@ LayerRunner::LayerRunner(const std::string& type, const Attrs& attrs,
   stream_->set_label("layer", Phase::other);
   layer_ = make_layer(type, name, dtype, attrs);
   PlanContext context{*device_, dtype, 1, reads_image};
-  // As in a network whose first layer is a direct convolution: blocks wherever they fit.
+  // As after a direct convolution in a network: channel blocks if the channels are a multiple.
   const int block = device_->channel_block(dtype);
   const bool divides =
       std::all_of(inputs.begin(), inputs.end(), [&](const Shape& s) { return s.c % block == 0; });
@@ -178,7 +178,7 @@ void LayerRunner::backward(const std::vector<const void*>& d_outputs,
                 .d_in = views(d_in_, block_),
                 .d_params = views(d_params_),
                 .workspace = workspace_.view().data};
-  // As in a network: what the plan does not ask for is not there.
+  // As in a network: values that backward does not read are not available.
   if (!plan_.backward_reads_input)
     for (AnyView& v : io.in) v.data = nullptr;
   if (!plan_.backward_reads_output)

@@ -21,9 +21,10 @@ NetworkOptions options_of(const NetworkOptions& all, int rank, int replicas) {
 
 Network::Network(const Description& description, const NetworkOptions& options, int replicas)
     : options_(options) {
-  require<ConfigError>(replicas >= 1, "there must be at least one replica, not {}", replicas);
+  require<ConfigError>(replicas >= 1, "the number of replicas must be at least 1, got {}",
+                       replicas);
   require<ConfigError>(!options.devices.empty() && options.devices.size() % size_t(replicas) == 0,
-                       "{} devices cannot be shared among {} replicas: name as many for each",
+                       "{} devices cannot be divided among {} replicas: give each the same number",
                        options.devices.size(), replicas);
   for (int rank = 0; rank < replicas; ++rank)
     replicas_.push_back(
@@ -33,14 +34,14 @@ Network::Network(const Description& description, const NetworkOptions& options, 
   threads_ = std::make_unique<ReplicaThreads>(replicas);
 }
 
-// Of the same place in every replica: what a communicator sums over.
+// The devices with this index in all replicas, over which a communicator sums.
 std::vector<Device*> Network::peers(size_t device) const {
   std::vector<Device*> peers;
   for (const auto& network : replicas_) peers.push_back(network->devices()[device]);
   return peers;
 }
 
-// Before anything is trained: what it needs may be missing.
+// Called before training, because the communicator may be unavailable.
 const CommunicatorApi& Network::chosen_communicator() const {
   const CommunicatorApi* chosen = nullptr;
   for (size_t d = 0; d < first().devices().size(); ++d) {
@@ -105,7 +106,7 @@ void Network::connect() {
   }
 }
 
-// Without the threads where there is one replica.
+// Runs in the caller's thread if there is one replica.
 void Network::each(const std::function<void(int)>& work) {
   if (!threads_) return work(0);
   try {
@@ -118,11 +119,11 @@ void Network::each(const std::function<void(int)>& work) {
   }
 }
 
-// After a failure: what was summed and what was not cannot be told apart.
+// After a failure it is not known which gradients have been summed.
 void Network::forget_gradients() noexcept {
   try {
     for (auto& reducer : reducers_) reducer->synchronize();
-  } catch (const Error&) {  // the failure is known
+  } catch (const Error&) {  // the failure has already been reported
   }
   reducers_.clear();
   for (auto& network : replicas_) {
@@ -177,7 +178,8 @@ StepResult Network::forward_backward(const Batch& batch, uint64_t step, int64_t 
   first().check_labels(batch);
   connect();
   if (total <= 0) total = batch.count;
-  const bool last = first_image + batch.count >= total;  // nothing will be added: sum it up
+  const bool last =
+      first_image + batch.count >= total;  // nothing will be added: sum over the replicas
   return sum_of([&](int rank) {
     Replica& network = *replicas_[size_t(rank)];
     GradientReducer& reducer = *reducers_[size_t(rank)];
@@ -202,7 +204,7 @@ void Network::update() {
   connect();
   each([&](int rank) {
     GradientReducer& reducer = *reducers_[size_t(rank)];
-    reducer.begin(nullptr);  // what a pass did not complete
+    reducer.begin(nullptr);  // gradients that no pass has summed
     reducer.finish();
     replicas_[size_t(rank)]->update();
     reducer.were_updated();
@@ -220,8 +222,9 @@ void Network::forget_state_changes() {
 void Network::begin_step(const Batch& batch, uint64_t step, int parts, bool overlap) {
   constexpr size_t kWaiting = 2;
   require<ConfigError>(begun_.size() < kWaiting,
-                       "{} steps wait already: read the results of the oldest", begun_.size());
-  require<ConfigError>(parts >= 1, "a batch cannot be computed in {} parts", parts);
+                       "{} steps are already waiting: read the result of the oldest first",
+                       begun_.size());
+  require<ConfigError>(parts >= 1, "the number of parts must be at least 1, got {}", parts);
   require<ConfigError>(!overlap || !threads_, "steps of {} replicas cannot overlap", count());
   first().check_labels(batch);
   if (!overlap) {
@@ -232,13 +235,13 @@ void Network::begin_step(const Batch& batch, uint64_t step, int parts, bool over
   begun_.push_back({{.updated = true}, 0});
   try {
     for (const Share& own : parts_of(batch.count, parts)) {
-      // One part runs while the data of the next arrive.
+      // One part runs while the data of the next part are uploaded.
       while (first().waiting_steps() >= int(kWaiting)) collect();
       first().enqueue_step(part(batch, own), step, own.first, batch.count);
       ++begun_.back().parts;
     }
   } catch (...) {
-    first().drop_steps();  // this one is not complete, and those before it share its streams
+    first().drop_steps();  // this step is incomplete, and earlier steps use the same streams
     begun_.clear();
     throw;
   }
@@ -259,7 +262,7 @@ StepResult Network::complete_step(const Batch& batch, uint64_t step, int parts) 
   return sum;
 }
 
-// Adds the result of the oldest part that waits to the sum of its step.
+// Adds the result of the oldest waiting part to the sum of its step.
 void Network::collect() {
   const auto step = std::find_if(begun_.begin(), begun_.end(),
                                  [](const BegunStep& begun) { return begun.parts > 0; });
@@ -273,7 +276,7 @@ void Network::collect() {
 }
 
 StepResult Network::next_result() {
-  require<ConfigError>(!begun_.empty(), "no step waits for its results to be read");
+  require<ConfigError>(!begun_.empty(), "no step is waiting for its result to be read");
   while (begun_.front().parts > 0) collect();
   const StepResult result = begun_.front().sum;
   begun_.pop_front();
@@ -308,7 +311,7 @@ void Network::features(const Batch& batch, const std::string& layer, void* out) 
   });
 }
 
-// What replicas will do and did, in numbers: plan, traffic, profile.
+// Plan, traffic and profile of the replicas.
 
 PlanInfo Network::plan(int images, bool training, bool accumulates) {
   PlanInfo all = first().plan(share(0, images).count, training, accumulates);
@@ -358,7 +361,8 @@ std::vector<ProfiledLane> Network::take_profile() {
     for (Stream* stream : reducer->streams()) {
       ProfiledLane lane{to_string(stream->device()), {}};
       for (const TaskRecord& r : stream->take_profile())
-        if (r.phase != Phase::wait)  // for the next bucket: that is no work of this device
+        if (r.phase !=
+            Phase::wait)  // time spent waiting for the next bucket is not work of this device
           lane.tasks.push_back({r.label, r.what, r.phase, r.start, r.end});
       lanes.push_back(std::move(lane));
     }

@@ -1,8 +1,8 @@
-// A network on several groups of devices at once: data parallel training. Each replica computes a
-// share of every batch; gradients are summed over the replicas as the backward passes go on, and
-// all make the same update, so that their weights stay equal to the last bit.
+// A network on several groups of devices: data parallel training. Each replica computes a share of
+// every batch. Gradients are summed over the replicas during the backward passes, and all replicas
+// make the same update, so that their weights stay bit-identical.
 //
-// With one replica this is the network itself.
+// With one replica there is no communication.
 #pragma once
 
 #include <deque>
@@ -15,21 +15,21 @@ namespace alexnet {
 
 struct GradientTraffic {  // in each step
   int replicas = 1, buckets = 0;
-  size_t bytes = 0;          // of the gradients of one replica
-  size_t device_bytes = 0;   // of memory, on each device
-  std::string communicator;  // its title
+  size_t bytes = 0;          // size of the gradients of one replica
+  size_t device_bytes = 0;   // memory used on each device
+  std::string communicator;  // title of the communicator
 };
 
 class Network {
  public:
-  // The devices of all replicas, one replica after the other.
+  // `options.devices`: the devices of all replicas, in replica order.
   Network(const Description& description, const NetworkOptions& options, int replicas);
   ~Network();
 
   int count() const { return int(replicas_.size()); }
   const std::vector<std::string>& device_names() const { return options_.devices; }
   Replica& replica(int rank) { return *replicas_[size_t(rank)]; }
-  // For what is the same in all: shapes, names.
+  // For values that are equal on all replicas: shapes, names.
   Replica& first() { return *replicas_[0]; }
   const Replica& first() const { return *replicas_[0]; }
 
@@ -38,7 +38,7 @@ class Network {
   void read(const std::string& name, ParamKind kind, void* data);
   void write(const std::string& name, ParamKind kind, const void* data);
 
-  // As of Replica, with the batch cut into shares.
+  // As Replica::forward_backward, with the batch divided among the replicas.
   StepResult forward_backward(const Batch& batch, uint64_t step, int64_t first_image,
                               int64_t total);
   void update();
@@ -55,19 +55,19 @@ class Network {
   void begin_step(const Batch& batch, uint64_t step, int parts, bool overlap);
   StepResult next_result();  // blocking
   int waiting_steps() const { return int(begun_.size()); }
-  bool overlaps() const { return !threads_ && first().overlaps(); }  // whether the devices gain
+  bool overlaps() const { return !threads_ && first().overlaps(); }  // by default
   void predict(const Batch& batch, void* out);
   StepResult evaluate(const Batch& batch);
   void features(const Batch& batch, const std::string& layer, void* out);
 
-  // Layers and sums of the first replica, devices and edges of all.
+  // Layers and totals of the first replica; devices and edges of all replicas.
   PlanInfo plan(int images, bool training, bool accumulates = false);
   GradientTraffic traffic() const;
-  std::vector<std::string> program(int images, bool training);  // of the first
+  std::vector<std::string> program(int images, bool training);  // of the first replica
 
   void profile(bool on);
   bool is_profiled() const { return profiling_; }
-  // The streams of the devices, then those that reduce.
+  // The streams of the devices, then those that sum gradients.
   std::vector<ProfiledLane> take_profile();
   std::vector<Cost> costs(int images, bool training);
 
@@ -85,7 +85,7 @@ class Network {
   StepResult sum_of(F&& work);
   std::vector<Device*> peers(size_t device) const;
   const CommunicatorApi& chosen_communicator() const;
-  void connect();  // reducers, where there are none
+  void connect();  // creates the reducers if there are none
   void forget_gradients() noexcept;
 
   NetworkOptions options_;

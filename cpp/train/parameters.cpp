@@ -9,10 +9,10 @@
 namespace alexnet {
 namespace {
 
-// Initial values are drawn and uploaded so many at a time: those of AlexNet's fc6 are 151 MB.
+// Number of initial values drawn and uploaded at a time: those of AlexNet's fc6 take 151 MB.
 constexpr int64_t kDrawn = 1 << 22;
 
-// T: the type of the shadow, or where there is none that of the values.
+// T: the type of the shadow or, if there is none, of the values.
 template <class T>
 void run_update(Stream& stream, const UpdateRule& rule, const AnyView& w, const AnyView& v,
                 const AnyView& g, const AnyView& shadow) {
@@ -75,13 +75,13 @@ void Parameters::ensure_values() {
     for (const std::string& name : names_) start(name, params_.at(name), drawn);
     for (const std::string& name : state_names_) start(name, params_.at(name), drawn);
   });
-  ready_ = true;  // last: when memory runs out half-way, the next call begins again
+  ready_ = true;  // set last, so that the next call retries if memory runs out
 }
 
 template <class T>
 void Parameters::start(const std::string& name, Param& p, std::vector<T>& drawn) {
   const InitialValues initial{{seed_, site_of(name)}, p.init_value, p.init_std};
-  int64_t first = 0;  // of the part, in the whole parameter
+  int64_t first = 0;  // index of the part's first element in the whole parameter
   for (Part& part : p.parts) {
     if (!part.value) part.value = Tensor(*devices_[part.device], part.shape, compute_);
     if (has_shadow(part) && !part.shadow)
@@ -132,8 +132,7 @@ AnyView Parameters::view(Part& part, ParamKind kind) {
 
 void Parameters::require_kind(const std::string& name, ParamKind kind) const {
   require<ConfigError>(kind == ParamKind::value || !find(name).is_state,
-                       "'{}' is the state of a layer: it has a value, no momentum and no gradient",
-                       name);
+                       "'{}' is the state of a layer, which has no momentum and no gradient", name);
 }
 
 void Parameters::read(const std::string& name, ParamKind kind, void* data) {
@@ -173,8 +172,8 @@ ParamViews Parameters::views(const ParamUse& use, bool gradient) {
 }
 
 void Parameters::set_rule(const std::string& name, const UpdateRule& rule) {
-  require<ConfigError>(!find(name).is_state, "'{}' is the state of a layer: no rule updates it",
-                       name);
+  require<ConfigError>(!find(name).is_state,
+                       "'{}' is the state of a layer, which has no update rule", name);
   UpdateRule& own = find(name).rule;
   if (own == rule) return;
   own = rule;
@@ -198,7 +197,7 @@ void Parameters::zero_gradients() {
 void Parameters::drop_gradients() noexcept {
   try {
     zero_gradients();
-  } catch (const Error&) {  // the device does not answer: the step's own error says so
+  } catch (const Error&) {  // the device has failed: the step's error reports it
   }
 }
 

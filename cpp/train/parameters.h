@@ -1,11 +1,10 @@
-// The parameters of a network, and the state of its layers (LayerPlan::state): whole ones by name
-// for the user, parts on devices for the program.
-// A part is a range of rows (output channels) of the whole, so files and placements are
-// independent.
+// The parameters of a network and the state of its layers (LayerPlan::state). The user reads and
+// writes whole parameters by name; the program uses their parts on the devices. A part is a range
+// of rows (output channels) of the whole parameter, so files do not depend on the placement.
 //
-// Values, momenta and gradients are of the network's compute type (core/dtype.h). Where the
-// network's own is another one (bf16), layers read the weights from a shadow in it, which every
-// change renews.
+// Values, momenta and gradients have the network's compute type (core/dtype.h). If the network's
+// dtype differs (bf16), layers read weights from a shadow copy in that dtype, which is updated at
+// every change.
 #pragma once
 
 #include <map>
@@ -18,7 +17,7 @@
 
 namespace alexnet {
 
-// v <- momentum * v - decay * lr * w - lr * g;  w <- w + v. With lr 0 nothing moves.
+// v <- momentum * v - decay * lr * w - lr * g;  w <- w + v. With lr 0 nothing changes.
 struct UpdateRule {
   double lr = 0.01, momentum = 0.9, decay = 0;
 
@@ -29,8 +28,8 @@ enum class ParamKind { value, momentum, gradient };  // state has a value only
 
 class Parameters {
  public:
-  // From the planned nodes of a program of any batch size: what they ask for. The first values are
-  // drawn on `threads` threads of the host.
+  // The parameters of the nodes of a planned program of any batch size. Initial values are drawn on
+  // `threads` host threads.
   Parameters(const Program& program, const std::vector<Device*>& devices,
              const std::vector<Stream*>& streams, uint64_t seed, int threads);
 
@@ -38,18 +37,18 @@ class Parameters {
   const std::vector<std::string>& state_names() const { return state_names_; }
   Shape shape(const std::string& name) const { return find(name).shape; }
 
-  // Throws ConfigError where there is no such parameter, or it is state and has no such kind.
+  // Throws ConfigError if there is no such parameter, or if it is state and `kind` is not `value`.
   void require_kind(const std::string& name, ParamKind kind) const;
-  // Blocking. `data` holds the whole parameter, of the compute type.
+  // Blocking. `data` holds the whole parameter in the compute type.
   void read(const std::string& name, ParamKind kind, void* data);
   void write(const std::string& name, ParamKind kind, const void* data);
 
-  // The gradient, or the change of state, is that which accumulates; empty where it is not wanted.
+  // With `gradient`, includes the accumulated gradient or the change of state; else it is empty.
   ParamViews views(const ParamUse& use, bool gradient);
   void set_rule(const std::string& name, const UpdateRule& rule);
   const UpdateRule& rule(const std::string& name) const { return find(name).rule; }
 
-  // The parts of a parameter: on which device, of how many elements.
+  // The device and number of elements of each part of a parameter.
   struct Shard {
     size_t device = 0;
     int64_t count = 0;
@@ -59,29 +58,30 @@ class Parameters {
     return view(find(name).parts[part], ParamKind::gradient);
   }
   void zero_gradients();           // blocking
-  void drop_gradients() noexcept;  // of a step that failed; blocking
+  void drop_gradients() noexcept;  // after a failed step; blocking
 
-  // Enqueues one update of every parameter that is not frozen, and of all state, and zeroes the
-  // gradients and changes. On a GPU the parameters are one kernel; on a CPU each is its own, and
-  // has its name in a profile.
+  // Enqueues one update of all state and all parameters that are not frozen, and zeroes gradients
+  // and changes. A GPU updates all parameters in one kernel; a CPU runs one op per parameter, under
+  // its name in the profile.
   void update();
-  void update_state();          // of the state alone
+  void update_state();          // updates state only
   void forget_state_changes();  // enqueued
-  // What update() does first. Blocking where the rules have changed, and nothing else.
+  // The first part of update(). Blocks only if the rules have changed.
   void prepare_update();
-  // Enqueues the update of one part by a gradient that is not one of these, and zeroes it.
+  // Enqueues the update of one part with a gradient outside this object, and zeroes that gradient.
   void update(const ParamUse& use, const AnyView& gradient);
 
-  // A backward pass adds to the gradients of this object, or did since the last update.
+  // Whether a backward pass has added to the gradients of this object since the last update, or is
+  // about to.
   void will_accumulate() { accumulated_ = true; }
   bool accumulated() const { return accumulated_; }
 
-  // Changes with every write and update, and is never 0.
+  // Changes with every write and update; never 0.
   uint64_t version() const { return version_; }
 
-  int64_t count() const;  // of elements, without state
+  int64_t count() const;  // number of elements, without state
   DType compute_type() const { return compute_; }
-  // `copies` of them: values, momenta, gradients; and the shadows.
+  // Memory of `copies` copies (of value, momentum, gradient) and of the shadows.
   size_t bytes(size_t device, int copies) const;
   double init_std(const std::string& name) const { return find(name).init_std; }
 
@@ -90,8 +90,8 @@ class Parameters {
     size_t device = 0;
     Shape shape;
     bool compute_type = false;
-    Tensor value, momentum, gradient;  // of state, `gradient` is its change
-    Tensor shadow;  // of a weight in the network's dtype, where that is not the compute type
+    Tensor value, momentum, gradient;  // for state, `gradient` is its change
+    Tensor shadow;  // of a weight, if the network's dtype is not the compute type
   };
   struct Param {
     Shape shape;
@@ -106,7 +106,7 @@ class Parameters {
   const Param& find(const std::string& name) const;
   AnyView view(Part& part, ParamKind kind);  // allocates and fills on first use
   bool has_shadow(const Part& part) const;
-  void upload(Part& part, const void* from);  // the values; blocking
+  void upload(Part& part, const void* from);  // sets the values; blocking
   void renew_shadow(Part& part);
   void ensure_values();
   template <class T>
@@ -126,7 +126,7 @@ class Parameters {
   std::map<std::string, Param> params_;
   bool ready_ = false, accumulated_ = false;
   uint64_t version_ = 1;
-  // By device: what its one kernel updates.
+  // By device: the pieces that its update kernel updates.
   struct Table {
     Tensor pieces;
     int count = 0;

@@ -1,4 +1,4 @@
-// The arithmetic of a network.
+// The precision of a network's arithmetic.
 #pragma once
 
 #include "core/device.h"
@@ -8,14 +8,15 @@ namespace alexnet {
 
 struct Precision {
   DType dtype = DType::f32;
-  bool tf32 = false;  // float products on tensor cores
+  bool tf32 = false;  // float32 products on tensor cores, rounded to TF32
 };
 
 inline void apply(Device& device, const Precision& precision) {
-  require<UnavailableError>(!precision.tf32 || device.allow_tf32(),
-                            "precision tf32 needs a GPU with tensor cores, and {} is none: choose "
-                            "fp32 or bf16, or another device",
-                            to_string(device.id()));
+  require<UnavailableError>(
+      !precision.tf32 || device.allow_tf32(),
+      "precision tf32 needs a GPU with tensor cores; {} has none: use fp32 or bf16, or another "
+      "device",
+      to_string(device.id()));
 }
 
 }  // namespace alexnet

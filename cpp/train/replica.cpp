@@ -12,13 +12,14 @@ namespace alexnet {
 Replica::Replica(Description description, const NetworkOptions& options)
     : description_(checked(std::move(description))), options_(options) {
   require<ConfigError>(options.devices.size() == 1 || options.devices.size() == 2,
-                       "a network runs on one device or two, not {}", options.devices.size());
+                       "a network runs on one or two devices, got {}", options.devices.size());
   std::vector<DeviceId> ids;
   for (const std::string& name : options.devices) ids.push_back(parse_device(name));
   const bool two = ids.size() == 2;
   const bool shared = two && ids[0] == ids[1];
   const int threads = options.threads > 0 ? options.threads : available_threads();
-  require<ConfigError>(threads <= 1024, "{} threads are too many", threads);
+  require<ConfigError>(threads <= 1024, "the number of threads must be at most 1024, got {}",
+                       threads);
 
   const size_t count = two && !shared ? 2 : 1;
   for (size_t i = 0; i < count; ++i) {
@@ -41,14 +42,14 @@ Replica::Replica(Description description, const NetworkOptions& options)
   }
   require<ConfigError>(
       !two || has_towers,
-      "the network has no layers with towers = 2, so it runs on one device; got {} "
+      "the network has no layers with towers = 2, so it can run on one device only; got {} "
       "and {}",
       options.devices[0], options.devices.back());
   placed_ = two ? split_towers(description_, shapes_) : description_;
   if (count == 1)
     for (LayerDesc& layer : placed_.layers) layer.device = 0;
   placed_ = insert_copies(placed_);
-  // Planned for their parameters alone: no layer is prepared to run.
+  // Planned only to find the parameters; no layer is prepared to run.
   const PlannedNodes planned =
       plan_nodes(placed_, device_list_, {.fuse = options.fuse, .dtype = options.precision.dtype});
   parameters_ = std::make_unique<Parameters>(planned.program, device_list_, stream_list_,
@@ -58,8 +59,8 @@ Replica::Replica(Description description, const NetworkOptions& options)
 Replica::~Replica() {
   if (waiting_steps() == 0) return;
   try {
-    synchronize();          // what is enqueued uses the memory of this network
-  } catch (const Error&) {  // nobody is left to hear of it
+    synchronize();          // enqueued work uses the memory of this network
+  } catch (const Error&) {  // a destructor cannot report it
   }
 }
 
@@ -73,7 +74,7 @@ void Replica::set_update(const std::string& name, const UpdateRule& rule) {
   parameters_->set_rule(name, rule);
 }
 
-// GPUs make all updates in one kernel, and replay whole steps.
+// False on GPUs, which update all parameters in one kernel and replay whole steps.
 bool Replica::updates_at_once() const {
   for (const Device* device : device_list_)
     if (device->threads() == 0) return false;
@@ -107,7 +108,7 @@ Replica::Compiled& Replica::compiled(int images, Mode mode, const std::string& f
   if (found != cache_.end()) {
     cache_.splice(cache_.begin(), cache_, found);
   } else {
-    if (waiting_steps() > 0) synchronize();  // what runs uses what may go
+    if (waiting_steps() > 0) synchronize();  // running steps use programs that may be released
     std::set<std::string> keep;
     if (!feature.empty())
       for (const LayerDesc& layer : placed_.layers)
@@ -118,7 +119,7 @@ Replica::Compiled& Replica::compiled(int images, Mode mode, const std::string& f
                                       std::move(frozen),
                                       Executor(build(images, mode, keep), stream_list_),
                                       {}});
-    constexpr size_t kCached = 6;  // training, evaluation, and their last smaller batches
+    constexpr size_t kCached = 6;  // training, evaluation, and the smaller last batch of each
     if (cache_.size() > kCached) cache_.pop_back();
   }
   Compiled& c = *cache_.front();
@@ -149,7 +150,7 @@ Replica::Compiled& Replica::compiled(int images, Mode mode, const std::string& f
 }
 
 void Replica::synchronize() {
-  // All of them, also after an error: nothing may still read the caller's memory.
+  // Waits for all streams even after an error, because they may still read the caller's memory.
   std::exception_ptr error;
   for (Stream* stream : stream_list_) {
     try {
@@ -180,14 +181,14 @@ StepResult Replica::run(Compiled& c, const Batch& batch, const StepContext& step
   });
 }
 
-// Uploads the batch, does work(context) on it, and reads its scores; blocking.
+// Uploads the batch, calls work(context) and reads the scores; blocking.
 template <class F>
 StepResult Replica::scores_of(Compiled& c, const Batch& batch, StepContext context, F&& work) {
   const Program& program = c.executor.program();
   forget_records();
-  // Before the first upload: from there on the caller's memory is in use until synchronize().
+  // Checked before the first upload, after which the caller's memory is in use.
   require<ConfigError>(!batch.labels || program.scores >= 0,
-                       "the last layer must compute a loss to score labels, as softmax does");
+                       "evaluation with labels needs a loss, such as softmax, as the last layer");
   upload_images(c.executor, batch);
   if (batch.labels) {
     const AnyView labels = c.executor.view(program.labels);
@@ -267,7 +268,7 @@ StepResult Replica::train_step(const Batch& batch, uint64_t step) {
   }
   check_labels(batch);
   Compiled& c = compiled(batch.count, Mode::step);
-  parameters_->forget_state_changes();  // of a step that was not completed
+  parameters_->forget_state_changes();  // left by a step that did not complete
   const StepResult result =
       scores_of(c, batch, training_context(step, 0, batch.count),
                 [&](const StepContext& context) { c.executor.run_forward(context); });
@@ -279,7 +280,7 @@ StepResult Replica::train_step(const Batch& batch, uint64_t step) {
   return result;
 }
 
-// Training steps that the host does not wait for.
+// Enqueued training steps.
 
 bool Replica::overlaps() const {
   for (const Device* device : device_list_)
@@ -326,7 +327,7 @@ void Replica::drop_steps() noexcept {
   parameters_->drop_gradients();
   try {
     synchronize();
-  } catch (const Error&) {  // the failure that led here is known
+  } catch (const Error&) {  // the first failure is reported
   }
 }
 
@@ -335,7 +336,7 @@ void Replica::run_step(Compiled& c, const StepContext& context, bool updates) {
     c.executor.run(context);
     if (updates) parameters_->update();
   };
-  if (profiling_) return enqueue();  // task by task
+  if (profiling_) return enqueue();  // without recording, so that each task is profiled
   Compiled::Recorded& recorded = c.recorded[updates];
   if (!std::exchange(recorded.asked_for, true))
     recorded.graph = stream_list_[0]->make_step_graph(stream_list_);
@@ -352,7 +353,7 @@ void Replica::run_step(Compiled& c, const StepContext& context, bool updates) {
   }
 }
 
-// What any stream does from now on comes after what all have done: the next step uses their memory.
+// Makes every stream wait for the work enqueued on all others: the next step reuses their memory.
 void Replica::await_each_other() {
   if (stream_list_.size() < 2) return;
   if (step_ends_.empty())
@@ -364,14 +365,14 @@ void Replica::await_each_other() {
 }
 
 StepResult Replica::next_result() {
-  require<ConfigError>(waiting_steps() > 0, "no step waits for its results to be read");
-  // Also reports what went wrong: a CPU's stream leaves out the rest after an error.
+  require<ConfigError>(waiting_steps() > 0, "no step is waiting for its result to be read");
+  // Also throws the errors of the step: a CPU stream skips the remaining work after an error.
   if (queue_->waiting() == 1 || !overlaps()) synchronize();
   const StepQueue::Scores scores = queue_->pop();
   return result_of(scores.data, scores.images);
 }
 
-// Inference: probabilities, scores, and the output of any layer.
+// Inference: probabilities, scores and outputs of layers.
 
 StepResult Replica::evaluate(const Batch& batch) {
   check_labels(batch);
@@ -414,7 +415,7 @@ Shape Replica::feature_shape(const std::string& layer, int images) const {
   if (found == shapes_.end() || layer == kData) {
     std::string known;
     for (const std::string& name : layer_names()) known += (known.empty() ? "" : ", ") + name;
-    fail<ConfigError>("there is no layer '{}'; there are {}", layer, known);
+    fail<ConfigError>("there is no layer '{}'; the layers are {}", layer, known);
   }
   Shape shape = found->second;
   shape.n = images;

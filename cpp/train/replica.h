@@ -31,13 +31,14 @@ struct StepResult {  // sums over the images
   }
 };
 
-// Borrowed host memory: images of the network's compute type, labels or null. So are all results.
+// Borrowed host memory: images in the network's compute type; labels, or null. Results have the
+// compute type too.
 struct Batch {
   const void* images = nullptr;
   const int32_t* labels = nullptr;
   int count = 0;
-  std::optional<RawImages> raw;  // instead of images: they are augmented on the device
-  // Keeps all of it, or null: held by a step that reads it when its caller has gone on.
+  std::optional<RawImages> raw;  // replaces `images`: records that are augmented on the device
+  // Keeps the memory alive while an enqueued step reads it; may be null.
   std::shared_ptr<const void> owner;
 };
 
@@ -45,10 +46,10 @@ struct NetworkOptions {
   std::vector<std::string> devices = {"cpu:0"};
   uint64_t seed = 0;
   Precision precision;
-  int threads = 0;                        // in all; 0 = those this process may use
+  int threads = 0;                        // in total; 0: all that this process may use
   bool fuse = true;                       // see BuildOptions
-  std::string communicator = "built-in";  // of replicas; see core/communicator.h
-  bool shares_gradients = false;          // a replica: they are needed all together
+  std::string communicator = "built-in";  // for several replicas; see core/communicator.h
+  bool shares_gradients = false;  // with other replicas: gradients are kept until the update
 };
 
 struct LayerInfo {
@@ -72,7 +73,7 @@ struct PlanInfo {
   int64_t parameters = 0, multiply_adds = 0;  // the latter for one image
 };
 
-// What a stream did while the network was profiled; times of profile_clock().
+// A task of a stream while the network was profiled; times from profile_clock().
 struct ProfiledTask {
   std::string label, what;
   Phase phase;
@@ -85,7 +86,7 @@ struct ProfiledLane {
 
 class GradientReducer;
 
-// What a program does: test mode, the gradients of a batch, or a training step with its updates.
+// Inference mode, gradients of a batch, or a training step that includes the updates.
 enum class Mode { inference, gradients, step };
 
 class Replica {
@@ -95,40 +96,40 @@ class Replica {
 
   const Shape& input() const { return description_.input; }
   Shape output() const { return output_; }
-  // What images, parameters and results are given in.
+  // The type of images, parameters and results in host memory.
   DType compute_type() const { return compute_dtype(options_.precision.dtype); }
   std::vector<std::string> layer_names() const;
   Parameters& parameters() { return *parameters_; }
   void set_update(const std::string& name, const UpdateRule& rule);
-  void set_mean(RawMean mean);  // of batches of raw images
+  void set_mean(RawMean mean);  // for batches of raw images
   const std::vector<Device*>& devices() const { return device_list_; }
   const std::vector<Stream*>& streams() const { return stream_list_; }
 
-  // `accumulates`: of training steps whose gradients come in several passes.
+  // `accumulates`: for training steps that accumulate the gradients of several passes.
   PlanInfo plan(int images, bool training, bool accumulates = false);
   std::vector<std::string> program(int images, bool training);
 
   // Adds the gradients of sum(loss) / total. `step` and `first_image` select the random draws. With
-  // a reducer they are summed with those of the other replicas.
+  // a reducer the gradients are summed over the replicas.
   StepResult forward_backward(const Batch& batch, uint64_t step, int64_t first_image, int64_t total,
                               GradientReducer* reducer = nullptr);
   void update();  // blocking
-  // Both; a loss that is not finite changes nothing. On CPUs each parameter is updated as soon as
-  // its gradient is there, which spares the memory of all the others.
+  // forward_backward() and update(); a loss that is not finite changes nothing. On CPUs each
+  // parameter is updated as soon as its gradient is complete, which saves memory for gradients.
   StepResult train_step(const Batch& batch, uint64_t step);
 
-  // The same without waiting: the gradients of a batch or, as forward_backward() takes them, of a
-  // part of it; and the update, with the part that ends at `total`. enqueue_step() copies the
-  // batch, except for memory that the devices reach (Device::reaches), which must stay as it is
-  // until the step's result is read: by next_result(), the oldest first, which blocks until it is
-  // there. At most two wait.
+  // Enqueues a step and returns: the gradients of a batch or of a part of it, as in
+  // forward_backward(), and the update after the part that ends at `total`. The batch is copied,
+  // except for memory that the devices access directly (Device::reaches), which must not change
+  // until next_result() has returned the step's result. At most two steps may be waiting.
+  // next_result() returns the result of the oldest step; blocking.
   void enqueue_step(const Batch& batch, uint64_t step, int64_t first_image, int64_t total);
   StepResult next_result();
   int waiting_steps() const;
-  void drop_steps() noexcept;  // those that wait, and their gradients; blocking
-  bool overlaps() const;       // whether the devices gain by it
+  void drop_steps() noexcept;  // drops all waiting steps and their gradients; blocking
+  bool overlaps() const;       // whether the devices benefit from enqueue_step()
 
-  // Test mode. `out`: (count, classes).
+  // Inference mode. `out`: (count, classes).
   void predict(const Batch& batch, void* out);
   StepResult evaluate(const Batch& batch);
   Shape feature_shape(const std::string& layer, int images) const;
@@ -137,9 +138,9 @@ class Replica {
   void check_labels(const Batch& batch) const;
   void synchronize();
 
-  // Records every task from now on, or no more.
+  // Whether the tasks enqueued from now on are recorded.
   void profile(bool on);
-  std::vector<ProfiledLane> take_profile();  // each record is handed out once
+  std::vector<ProfiledLane> take_profile();  // the records since the last call
   std::vector<Cost> costs(int images, bool training);
 
  private:
@@ -157,15 +158,16 @@ class Replica {
                  GradientReducer* reducer = nullptr);
   template <class F>
   StepResult scores_of(Compiled& compiled, const Batch& batch, StepContext step, F&& work);
-  std::vector<char> read(Compiled& compiled, int buffer);  // in planes, compute type; blocking
+  std::vector<char> read(Compiled& compiled,
+                         int buffer);  // in planes and the compute type; blocking
   void upload_images(const Executor& executor, const Batch& batch);
   void feed_images(const Executor& executor, const Batch& batch);
   Stream& stream_of(const Program& program, int buffer);
   void keep_records();
   void forget_records();
 
-  Description description_;  // as given, checked
-  Description placed_;       // split and with copies
+  Description description_;  // after checked()
+  Description placed_;       // after split_towers() and insert_copies()
   NetworkOptions options_;
   std::vector<std::unique_ptr<Device>> devices_;
   std::vector<std::unique_ptr<Stream>> streams_;
@@ -173,14 +175,14 @@ class Replica {
   std::vector<Stream*> stream_list_;
   std::vector<std::unique_ptr<DeviceAugmenter>> augmenters_;
   RawMean mean_;
-  std::map<std::string, Shape> shapes_;  // of the whole layers, one image
+  std::map<std::string, Shape> shapes_;  // of the original layers, for one image
   Shape output_;
   std::unique_ptr<Parameters> parameters_;
   std::vector<Tensor> arenas_;
-  // Kept from step to step, so that no step allocates.
+  // Reused by all steps, so that steps do not allocate.
   std::vector<void*> arena_data_;
   std::vector<char> scores_;
-  std::list<std::unique_ptr<Compiled>> cache_;  // the most recent first
+  std::list<std::unique_ptr<Compiled>> cache_;  // most recently used first
   std::unique_ptr<StepQueue> queue_;
   std::vector<std::unique_ptr<Event>> step_ends_;
   bool profiling_ = false;

@@ -1,4 +1,4 @@
-// What a replica will do and did, in numbers: layers, edges between devices, memory, profile.
+// Information about a replica: layers, copies between devices, memory, profile.
 #include "train/replica.h"
 
 namespace alexnet {
@@ -21,7 +21,7 @@ PlanInfo Replica::plan(int images, bool training, bool accumulates) {
       info.edges.push_back({value, device_name(source), device_name(node.device), out.bytes,
                             node.d_in.empty() || node.d_in[0] < 0 ? 0 : out.bytes});
     }
-    if (node.converts) continue;  // a matter of storage
+    if (node.converts) continue;  // only changes the storage format
     LayerInfo layer{node.name, node.type, device_name(node.device), node.plan.engine, out.shape};
     for (const ParamUse& p : node.params) {
       layer.parameters += p.spec.shape.count();
@@ -47,7 +47,7 @@ std::vector<std::string> Replica::program(int images, bool training) {
   return print(build(images, planned_mode(training, false)));
 }
 
-// The profile: what its streams did, and the least that they had to do.
+// The profile: the tasks of the streams and their minimum costs.
 
 void Replica::profile(bool on) {
   for (Stream* stream : stream_list_) stream->profile(on);
@@ -62,7 +62,7 @@ std::vector<ProfiledLane> Replica::take_profile() {
   return lanes;
 }
 
-// The labels belong to programs that may be dropped: they are copied here.
+// Copies the labels, because they belong to programs that may be released.
 void Replica::keep_records() {
   if (!profiling_) return;
   lanes_.resize(stream_list_.size());
@@ -71,7 +71,7 @@ void Replica::keep_records() {
       lanes_[i].tasks.push_back({r.label, r.what, r.phase, r.start, r.end});
 }
 
-// What was done between two steps, as reading the parameters for a checkpoint, is of neither.
+// Drops the records of work between steps, such as reading the parameters for a checkpoint.
 void Replica::forget_records() {
   if (!profiling_) return;
   for (Stream* stream : stream_list_) stream->take_profile();

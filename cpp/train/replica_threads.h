@@ -1,4 +1,4 @@
-// A thread for each replica: they compute side by side, and one that fails ends the work of all.
+// One thread per replica. If one fails, the work of all is stopped.
 #pragma once
 
 #include <condition_variable>
@@ -16,8 +16,8 @@ class ReplicaThreads {
   ~ReplicaThreads();
   ReplicaThreads(const ReplicaThreads&) = delete;
 
-  // Calls work(rank) on all threads; blocks until all have returned. After the first exception,
-  // `stop` is called at once, from its thread; in the end the exception is thrown again.
+  // Calls work(rank) on all threads; blocks until all have returned. The thread of the first
+  // exception calls `stop` immediately. The exception is rethrown when all have returned.
   void run(const std::function<void(int)>& work, const std::function<void()>& stop);
 
  private:

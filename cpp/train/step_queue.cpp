@@ -37,11 +37,12 @@ StepQueue::~StepQueue() = default;
 size_t StepQueue::index_of(DeviceId id) const {
   for (size_t i = 0; i < devices_.size(); ++i)
     if (devices_[i]->id() == id) return i;
-  fail<InternalError>("a step was fed on {}, where it does not run", to_string(id));
+  fail<InternalError>("the input of a step is on {}, where the step does not run", to_string(id));
 }
 
 void StepQueue::need_room() const {
-  require<ConfigError>(waiting() < kSlots, "{} steps wait already: read the results of the oldest",
+  require<ConfigError>(waiting() < kSlots,
+                       "{} steps are already waiting: read the result of the oldest first",
                        waiting());
 }
 
@@ -53,13 +54,14 @@ void StepQueue::begin(std::shared_ptr<const void> owner) {
 }
 
 void StepQueue::copy_to(void* to, const void* from, const AnyView& as) {
-  constexpr int64_t kSmall = 1 << 16;  // as labels are: handing them to a thread takes longer
+  constexpr int64_t kSmall =
+      1 << 16;  // for small data such as labels, starting a thread takes longer than the copy
   if (as.bytes() <= kSmall) {
     std::memcpy(to, from, size_t(as.bytes()));
     return;
   }
   if (!copies_) {
-    constexpr int kThreads = 4;  // a copy by one may take as long as a step
+    constexpr int kThreads = 4;  // with one thread, a copy may take as long as a step
     host_ = backend(DeviceKind::cpu).make_device({}, std::min(kThreads, available_threads()));
     copies_ = host_->make_stream();
     copies_->set_label("batch", Phase::upload);
@@ -68,7 +70,7 @@ void StepQueue::copy_to(void* to, const void* from, const AnyView& as) {
   copies_->synchronize();
 }
 
-// The lane's last upload was of a step whose scores have been read: its memory is free.
+// The memory of a lane is free: the scores of its last step have been read.
 void StepQueue::feed(const void* data, const AnyView& target, const char* label) {
   Slot& own = slot(pushed_);
   if (own.used == own.lanes.size()) own.lanes.emplace_back();
@@ -102,7 +104,7 @@ void StepQueue::push(const AnyView& scores, int images, Stream& stream) {
   Slot& own = slot(pushed_);
   const auto last = own.lanes.begin() + std::ptrdiff_t(own.used);
   if (std::none_of(own.lanes.begin(), last, [](const Lane& lane) { return lane.direct; }))
-    own.owner.reset();  // all was copied
+    own.owner.reset();  // everything was copied
   own.scores.reserve(*devices_[index_of(scores.device)], size_t(scores.bytes()));
   own.images = images;
   if (!own.scored) own.scored = stream.make_event();
@@ -114,7 +116,7 @@ void StepQueue::push(const AnyView& scores, int images, Stream& stream) {
 }
 
 StepQueue::Scores StepQueue::pop() {
-  require<ConfigError>(waiting() > 0, "no step waits for its results to be read");
+  require<ConfigError>(waiting() > 0, "no step is waiting for its result to be read");
   Slot& own = slot(popped_++);
   own.scored->host_wait()();
   for (size_t i = 0; i < own.used; ++i)

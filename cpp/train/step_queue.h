@@ -1,5 +1,5 @@
-// Steps that are enqueued and whose scores are not read yet: their data on the way to the devices,
-// on streams of their own, and their scores on the way back.
+// The data of enqueued steps: uploads of their inputs on separate streams, and downloads of their
+// scores until they are read.
 #pragma once
 
 #include <memory>
@@ -16,14 +16,15 @@ class StepQueue {
 
   int waiting() const { return pushed_ - popped_; }
 
-  // A step is begin(), feed() for each of its inputs, its work, push(). At most two wait, so that
-  // one runs while the next one's data arrive. `owner`, or null, keeps the memory that is fed.
-  void need_room() const;  // throws ConfigError where two wait
+  // For each step, call begin(), feed() for each input, enqueue its work, and call push(). At most
+  // two steps may be waiting, so that one runs while the data of the next are uploaded. `owner`
+  // keeps the memory passed to feed() alive; may be null.
+  void need_room() const;  // throws ConfigError if two steps are waiting
   void begin(std::shared_ptr<const void> owner = nullptr);
-  // Sends `data` to where the step reads it; that memory is written on the device's own stream,
-  // when what was enqueued there before is done. What the device reaches is sent from where it
-  // lies: it must stay as it is, and its owner is kept, until the step's scores are read. All else
-  // is copied at once.
+  // Sends `data` to `target`, which is written on the stream of its device after the work enqueued
+  // there before. Memory that the device accesses directly (Device::reaches) is not copied first:
+  // it must not change, and its owner is kept, until the step's scores are read. Other memory is
+  // copied before feed() returns.
   void feed(const void* data, const AnyView& target, const char* label);
   void push(const AnyView& scores, int images, Stream& stream);
 
@@ -31,11 +32,13 @@ class StepQueue {
     const void* data;  // valid until the step after the next begins
     int images;
   };
-  Scores pop();  // of the oldest step; blocks until they are there, and its data is used no more
+  Scores
+  pop();  // of the oldest step; blocks until they are complete and its data are no longer read
 
-  // The streams of this queue. They then read nobody's memory; a step that is begun may still.
+  // Waits for the streams of this queue and releases the owners, except that of a step that has
+  // begun and is not pushed.
   void synchronize();
-  void forget();  // what waits; after an error
+  void forget();  // drops all waiting steps, after an error
 
  private:
   struct HostBuffer {
@@ -55,7 +58,7 @@ class StepQueue {
     HostBuffer host;
     Tensor staged;
     std::unique_ptr<Event> arrived;
-    bool direct = false;  // the last upload read the caller's memory
+    bool direct = false;  // whether the last upload read the caller's memory directly
   };
   struct Slot {
     std::vector<Lane> lanes;
@@ -74,11 +77,11 @@ class StepQueue {
   std::vector<Device*> devices_;
   std::vector<Stream*> streams_;
   std::vector<std::unique_ptr<Stream>> uploads_;
-  std::unique_ptr<Device> host_;  // copies large batches, by several threads; made when needed
+  std::unique_ptr<Device> host_;  // copies large batches on several threads; created on first use
   std::unique_ptr<Stream> copies_;
   Slot slots_[kSlots];
   int pushed_ = 0, popped_ = 0;
-  bool begun_ = false;  // the step that is pushed next
+  bool begun_ = false;  // whether begin() was called and push() was not
 };
 
 }  // namespace alexnet

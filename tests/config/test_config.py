@@ -1,4 +1,4 @@
-"""Settings: text and back, limits, names."""
+"""Settings: conversion to text and back, limits and names."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_a_configuration_survives_toml(config: TrainConfig) -> None:
     assert TrainConfig.from_toml(config.to_toml()) == config
 
 
-def test_the_toml_is_in_sections_with_one_line_a_setting() -> None:
+def test_the_toml_has_sections_with_one_line_per_setting() -> None:
     text = OTHER.to_toml()
     assert "[training]\nepochs = 3\n" in text
     assert 'devices = ["cpu:0", "cpu:1"]\n' in text
@@ -56,7 +56,7 @@ def test_the_toml_is_in_sections_with_one_line_a_setting() -> None:
         ("[training", "not valid TOML"),
     ],
 )
-def test_text_that_is_no_configuration_is_refused_in_a_sentence(text: str, message: str) -> None:
+def test_an_invalid_configuration_is_refused_with_a_message(text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         TrainConfig.from_toml(text)
 
@@ -83,12 +83,14 @@ def test_text_that_is_no_configuration_is_refused_in_a_sentence(text: str, messa
         ("seed", -1),
     ],
 )
-def test_a_value_out_of_range_is_refused_by_the_settings_name(name: str, value: object) -> None:
+def test_a_value_out_of_range_is_refused_with_the_name_of_the_setting(
+    name: str, value: object
+) -> None:
     with pytest.raises(ConfigError, match=f"^{name} is .*it must be"):
         TrainConfig(**{name: value})
 
 
-def test_more_parts_than_pictures_in_a_batch_are_refused() -> None:
+def test_more_parts_than_images_in_a_batch_are_refused() -> None:
     with pytest.raises(ConfigError, match="accumulate is 5"):
         TrainConfig(batch_size=4, accumulate=5)
 
@@ -116,12 +118,12 @@ def test_values_are_read_from_text(name: str, text: str, value: object) -> None:
 @pytest.mark.parametrize(
     ("name", "text"), [("epochs", "many"), ("lr", "x"), ("mirror", "maybe"), ("crop", "axb")]
 )
-def test_text_that_is_no_value_is_refused(name: str, text: str) -> None:
+def test_an_invalid_value_is_refused(name: str, text: str) -> None:
     with pytest.raises(ConfigError, match=f"{name} is '{text}'"):
         parse_value(name, text)
 
 
-def test_an_assignment_takes_the_name_with_or_without_its_section() -> None:
+def test_an_assignment_accepts_the_name_with_or_without_its_section() -> None:
     assert parse_assignment("training.lr=0.5") == parse_assignment("lr = 0.5") == ("lr", 0.5)
     assert parse_assignment("data=a=b") == ("data", "a=b")
 
@@ -134,7 +136,7 @@ def test_an_assignment_to_nothing_is_refused(text: str) -> None:
         parse_assignment(text)
 
 
-def test_what_the_weights_depend_on_cannot_change_on_resuming() -> None:
+def test_settings_that_determine_the_weights_cannot_change_on_resuming() -> None:
     fixed = {name for name, setting in SETTINGS.items() if not setting.on_resume}
     assert {"net", "classes", "activation", "crop", "seed", "batch_size", "precision"} <= fixed
     assert not {"epochs", "steps", "data", "devices", "threads", "lr", "schedule"} & fixed

@@ -1,4 +1,4 @@
-"""Fusion changes which instructions run, never a value."""
+"""Fusion changes which instructions run, but no results."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def layers(channels: int) -> list[dict[str, Any]]:
     ]
 
 
-# 16 channels run blocked and direct, 5 in planes through im2col.
+# 16 channels run in channel blocks with the direct engine, 5 in planes with im2col.
 @pytest.mark.parametrize("channels", [5, 16])
 @pytest.mark.parametrize("precision", ["fp32", "fp64", "bf16"])
 def test_a_fused_network_computes_the_same_bits(channels: int, precision: str) -> None:
@@ -45,7 +45,7 @@ def test_a_fused_network_computes_the_same_bits(channels: int, precision: str) -
     for layer in ("conv1", "relu1", "conv2", "relu2", "fc3", "relu3", "prob"):
         got, want = (net.features(images, layer) for net in nets)
         np.testing.assert_array_equal(got, want)
-    assert (nets[0].features(images, "conv1") < 0).any()  # kept apart from relu1 where asked for
+    assert (nets[0].features(images, "conv1") < 0).any()  # a requested feature is not fused
 
 
 def test_the_program_shows_what_is_fused() -> None:
@@ -79,7 +79,7 @@ def normalised_and_pooled(channels: int, pool: dict[str, Any], **lrn: Any) -> li
         {"size": 4, "stride": 3, "ceil": True},
     ],
 )
-def test_normalisation_and_pooling_in_one_pass_compute_the_same_bits(
+def test_fused_normalisation_and_pooling_compute_the_same_bits(
     pool: dict[str, Any], lrn: dict[str, Any]
 ) -> None:
     rng = np.random.default_rng(0)
@@ -98,12 +98,12 @@ def test_normalisation_and_pooling_in_one_pass_compute_the_same_bits(
         np.testing.assert_array_equal(got, want)
 
 
-def test_the_program_shows_a_normalisation_in_its_pooling() -> None:
+def test_the_program_shows_a_normalisation_fused_with_its_pooling() -> None:
     layers = normalised_and_pooled(32, {"size": 3, "stride": 2})
     fused = _core.Network(layers, (3, 15, 14)).program(2)
     assert sum("norm1+pool1" in line for line in fused) == 2
     assert not any(re.search(r"ward norm1 ", line) for line in fused)
-    # Another reader of the normalised values: they must be there.
+    # The normalised values have another reader, so they must be stored.
     layers.insert(4, {"name": "map", "type": "slice", "first": 0, "channels": 16, "input": "norm1"})
     layers[5]["input"] = "pool1"
     unread = _core.Network(layers, (3, 15, 14)).program(2)

@@ -24,7 +24,7 @@ def test_the_site_hash_gives_the_published_vector() -> None:
         (7, 9, 2**35 + 1, 2**34 + 2),
     ],
 )
-def test_draws_are_philox_blocks_at_element_site_and_step(
+def test_draws_are_philox_blocks_of_element_site_and_step(
     seed: int, site: int, step: int, first: int
 ) -> None:
     got = _core.philox_bits(seed, site, step, first, 11)
@@ -32,6 +32,6 @@ def test_draws_are_philox_blocks_at_element_site_and_step(
     np.testing.assert_array_equal(got, np.array(want, np.uint32))
 
 
-def test_the_first_draws_are_the_published_answer_to_zeros() -> None:
+def test_the_first_draws_are_the_published_values_for_zero_input() -> None:
     want = [0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8]
     assert _core.philox_bits(0, 0, 0, 0, 4).tolist() == want

@@ -1,4 +1,4 @@
-"""A small batch is cut into other pieces of work than a large one, and keeps packed weights."""
+"""A small batch is divided differently from a large one and reuses packed weights."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_convolutions_give_the_same_bits_for_one_image_and_for_many() -> None:
         np.testing.assert_array_equal(got[0], want[7])
 
 
-def test_predictions_follow_the_weights() -> None:
+def test_predictions_use_the_current_weights() -> None:
     net = network(2)
     before = net.predict(IMAGES[:1])
     np.testing.assert_array_equal(net.predict(IMAGES[:1]), before)

@@ -1,4 +1,4 @@
-"""The default number of threads: what the process may use, not what the machine has."""
+"""The default number of threads: the cores available to the process, not those of the machine."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_the_default_is_the_cores_that_the_process_may_use() -> None:
     assert done.stdout.strip() == "1"
 
 
-def test_a_containers_quota_counts() -> None:
+def test_the_quota_of_a_container_is_respected() -> None:
     file = Path("/sys/fs/cgroup/cpu.max")
     quota, _, period = (file.read_text() if file.is_file() else "max").partition(" ")
     if quota == "max":

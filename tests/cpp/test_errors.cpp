@@ -32,26 +32,26 @@ ANX_TEST(an_invalid_description_is_rejected_with_the_layer_name) {
   };
   refuse("the network has no layers", [](Description& d) { d.layers.clear(); });
   refuse("at least one channel", [](Description& d) { d.input.c = 0; });
-  refuse("there is no layer type 'convolution'",
+  refuse("unknown layer type 'convolution'",
          [](Description& d) { find(d, "conv1").type = "convolution"; });
-  refuse("there is no layer type 'copy'; there are abs, abs_tanh, avg_pool, batch_norm, concat, ",
+  refuse("unknown layer type 'copy'; known types: abs, abs_tanh, avg_pool, batch_norm, concat, ",
          [](Description& d) { find(d, "relu1").type = "copy"; });
-  refuse("there is no layer type 'reorder'",
-         [](Description& d) { find(d, "relu1").type = "reorder"; });
-  refuse("'kernal' is no attribute of conv",
+  refuse("unknown layer type 'reorder'", [](Description& d) { find(d, "relu1").type = "reorder"; });
+  refuse("'kernal' is not an attribute of conv",
          [](Description& d) { find(d, "conv1").attrs.set("kernal", int64_t(3)); });
   refuse("layer 'conv2'", [](Description& d) { find(d, "conv2").attrs.erase("channels"); });
-  refuse("must be a whole number",
+  refuse("must be an integer",
          [](Description& d) { find(d, "conv1").attrs.set("stride", std::string("2")); });
   refuse("size must be odd",
          [](Description& d) { find(d, "norm1").attrs.set("size", int64_t(4)); });
   refuse("rate must be", [](Description& d) { find(d, "drop6").attrs.set("rate", 1.0); });
   refuse("two layers named 'conv1'", [](Description& d) { find(d, "conv2").name = "conv1"; });
-  refuse("reads 'conv9'", [](Description& d) { find(d, "relu1").inputs = {"conv9"}; });
-  refuse("reads one input, not 2",
+  refuse("input 'conv9' is not defined by an earlier layer",
+         [](Description& d) { find(d, "relu1").inputs = {"conv9"}; });
+  refuse("takes one input, got 2",
          [](Description& d) { find(d, "relu2").inputs = {"conv1", "conv2"}; });
   refuse("has no name", [](Description& d) { find(d, "relu1").name = ""; });
-  refuse("a name has no", [](Description& d) { find(d, "relu1").name = "relu/1"; });
+  refuse("a name must not contain", [](Description& d) { find(d, "relu1").name = "relu/1"; });
   refuse("towers must be 1 or 2", [](Description& d) { find(d, "relu1").towers = 3; });
   refuse("there is no convolution engine 'magic'",
          [](Description& d) { find(d, "conv1").attrs.set("engine", std::string("magic")); });
@@ -69,7 +69,7 @@ ANX_TEST(towers_that_cannot_be_split_are_rejected) {
   };
   refuse("normalises across both towers",
          [](Description& d) { find(d, "norm1").attrs.set("groups", int64_t(1)); });
-  refuse("5 channels have no halves",
+  refuse("5 channels cannot be split into two towers",
          [](Description& d) { find(d, "conv3").attrs.set("channels", int64_t(5)); });
   refuse("its input 'relu1' is not", [](Description& d) { find(d, "relu1").towers = 1; });
   refuse("no layers with towers = 2", [](Description& d) {
@@ -83,7 +83,7 @@ ANX_TEST(unavailable_devices_are_rejected) {
   };
   ANX_CHECK_THROWS(ConfigError, "unknown device 'gpu:0'", Replica(two_towers(), with({"gpu:0"})));
   ANX_CHECK_THROWS(ConfigError, "unknown device 'cpu:x'", Replica(two_towers(), with({"cpu:x"})));
-  ANX_CHECK_THROWS(ConfigError, "one device or two, not 3",
+  ANX_CHECK_THROWS(ConfigError, "one or two devices, got 3",
                    Replica(two_towers(), with({"cpu:0", "cpu:1", "cpu:2"})));
 }
 
@@ -114,8 +114,7 @@ ANX_TEST(a_network_without_softmax_predicts_but_does_not_train) {
   std::vector<float> out(5);
   const int32_t label = 0;
   net.predict({x.data(), nullptr, 1}, out.data());
-  ANX_CHECK_THROWS(ConfigError, "must compute a loss to train",
-                   net.train_step({x.data(), &label, 1}, 0));
-  ANX_CHECK_THROWS(ConfigError, "must compute a loss to score",
+  ANX_CHECK_THROWS(ConfigError, "training needs a loss", net.train_step({x.data(), &label, 1}, 0));
+  ANX_CHECK_THROWS(ConfigError, "evaluation with labels needs a loss",
                    net.evaluate({x.data(), &label, 1}));
 }

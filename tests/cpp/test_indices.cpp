@@ -62,17 +62,17 @@ ANX_TEST(arrays_of_2_to_the_31_elements_are_rejected_with_advice) {
   const Shape most{1, 1, 1, 2147483647}, beyond{2048, 1024, 32, 32};
   ANX_CHECK_EQUAL(beyond.count(), int64_t(1) << 31);
   check(Add<float>{fabricated(most), fabricated(most)});
-  const std::string sentence =
-      "add: an array of 2147483648 numbers, where a GPU's kernels count fewer than 2147483648: "
-      "make the batch smaller, or cut it into parts (--accumulate)";
-  ANX_CHECK_THROWS(ShapeError, sentence, check(Add<float>{fabricated(beyond), fabricated(most)}));
-  ANX_CHECK_THROWS(ShapeError, sentence, check(Add<float>{fabricated(most), fabricated(beyond)}));
+  const std::string message =
+      "add: an array has 2147483648 elements; GPU kernels support fewer than 2147483648: "
+      "use a smaller batch or split it into parts (--accumulate)";
+  ANX_CHECK_THROWS(ShapeError, message, check(Add<float>{fabricated(beyond), fabricated(most)}));
+  ANX_CHECK_THROWS(ShapeError, message, check(Add<float>{fabricated(most), fabricated(beyond)}));
 }
 
 ANX_TEST(every_operand_is_checked_not_only_outputs) {
   const Shape shape{2048, 1024, 32, 32}, pooled{2048, 1024, 16, 16};
   ANX_CHECK_THROWS(
-      ShapeError, "max_pool_forward: an array of 2147483648 numbers",
+      ShapeError, "max_pool_forward: an array has 2147483648 elements",
       check(MaxPoolForward<float>{
           {2, 2, 0}, false, fabricated(shape), fabricated(pooled), fabricated(pooled)}));
 }
@@ -81,14 +81,14 @@ ANX_TEST(a_grid_too_large_for_32_bits_is_rejected) {
   const Add<float> op{fabricated({}), fabricated({})};
   require_short_index(op, {2147483647, 2147483647});
   for (const Grid& grid : {Grid{int64_t(1) << 31, 1}, Grid{1, int64_t(1) << 31}})
-    ANX_CHECK_THROWS(ShapeError, "2147483648 numbers", require_short_index(op, grid));
+    ANX_CHECK_THROWS(ShapeError, "2147483648 elements", require_short_index(op, grid));
 }
 
 ANX_TEST(blocked_channels_are_rejected) {
   const View<float> planes = fabricated({1, 16, 2, 2}), blocks = fabricated({1, 16, 2, 2}, {}, 16);
-  const std::string sentence = "add: an operand in blocks of 16 channels, where planes are read";
-  ANX_CHECK_THROWS(InternalError, sentence, check(Add<float>{blocks, planes}));
-  ANX_CHECK_THROWS(InternalError, sentence, check(Add<float>{planes, blocks}));
+  const std::string message = "add: expected an operand in planes, got channel blocks of 16";
+  ANX_CHECK_THROWS(InternalError, message, check(Add<float>{blocks, planes}));
+  ANX_CHECK_THROWS(InternalError, message, check(Add<float>{planes, blocks}));
 }
 
 // Through run(), on a device that uses 32-bit indices.
@@ -99,9 +99,9 @@ ANX_TEST(a_gpu_rejects_both_before_the_launch) {
   const View<float> small = fabricated({1, 16, 2, 2}, device->id());
   const View<float> beyond = fabricated({2048, 1024, 32, 32}, device->id());
   const View<float> blocks = fabricated({1, 16, 2, 2}, device->id(), 16);
-  ANX_CHECK_THROWS(ShapeError, "add: an array of 2147483648 numbers",
+  ANX_CHECK_THROWS(ShapeError, "add: an array has 2147483648 elements",
                    run(*stream, Add<float>{beyond, small}));
-  ANX_CHECK_THROWS(InternalError, "add: an operand in blocks of 16 channels",
+  ANX_CHECK_THROWS(InternalError, "add: expected an operand in planes",
                    run(*stream, Add<float>{blocks, small}));
   stream->synchronize();
 }

@@ -231,10 +231,10 @@ ANX_TEST(a_failing_replica_ends_the_step_of_all_and_training_can_continue) {
 }
 
 ANX_TEST(device_counts_that_do_not_match_the_replicas_are_rejected) {
-  ANX_CHECK_THROWS(ConfigError, "3 devices cannot be shared among 2 replicas",
+  ANX_CHECK_THROWS(ConfigError, "3 devices cannot be divided among 2 replicas",
                    Network(two_towers(), options(devices(3), DType::f32), 2));
-  ANX_CHECK_THROWS(ConfigError, "at least one replica, not 0",
+  ANX_CHECK_THROWS(ConfigError, "the number of replicas must be at least 1, got 0",
                    Network(two_towers(), options(devices(1), DType::f32), 0));
-  ANX_CHECK_THROWS(ConfigError, "one device or two, not 3",
+  ANX_CHECK_THROWS(ConfigError, "one or two devices, got 3",
                    Network(two_towers(), options(devices(6), DType::f32), 2));
 }

@@ -255,7 +255,7 @@ ANX_TEST(a_missing_copy_is_rejected_before_anything_runs) {
   const auto a = cpu(0), b = cpu(1);
   Description d = checked(two_towers());
   d = split_towers(d, output_shapes(d, *a, DType::f32, 1));
-  ANX_CHECK_THROWS(DeviceError, "on cpu:0 reads 'relu2/1' on cpu:1: a copy is missing",
+  ANX_CHECK_THROWS(DeviceError, "is on cpu:0 but its input 'relu2/1' is on cpu:1; insert a copy",
                    build_program(d, {a.get(), b.get()}, {.images = 1}));
 }
 

@@ -1,4 +1,4 @@
-"""Augments given pictures at once, to compare the loader's batches and the formula with."""
+"""Augments given images in one call, for comparison with the loader's batches and the formula."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small data sets that the tests of this folder write, byte by byte."""
+"""Writes small data sets for the tests of this folder, byte by byte."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def write_mnist(
 
 
 def flat_picture(color: tuple[int, int, int], size: tuple[int, int] = (40, 30)) -> Image.Image:
-    """One color; width and height as Pillow has them."""
+    """An image of one color; size is (width, height) as in Pillow."""
     return Image.new("RGB", size, color)
 
 

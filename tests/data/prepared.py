@@ -1,4 +1,4 @@
-"""Sources that the tests of prepare write, and a short way to prepare them."""
+"""Writes sources for the tests of prepare, and prepares them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from PIL import Image
 
 
 def picture(seed: int = 0, size: tuple[int, int] = (50, 40)) -> Image.Image:
-    """Soft noise; width and height as Pillow has them."""
+    """Soft noise; size is (width, height) as in Pillow."""
     small = Image.fromarray(pixels((5, 6, 3), seed=seed))
     return small.resize(size, Image.Resampling.BICUBIC)
 

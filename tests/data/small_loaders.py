@@ -1,4 +1,4 @@
-"""Small loaders that several tests share, and ways to look at them."""
+"""Small loaders shared by several tests, and functions that inspect them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COUNT, BATCH = 23, 5
 
 
 class Asked(ArraySource):
-    """Has no records that the native core could read: it is asked for each batch."""
+    """A source without records that the native core can read, so it gathers each batch itself."""
 
     def records(self) -> None:
         return None

@@ -50,7 +50,7 @@ def test_class_names_can_be_stored_with_the_arrays(tmp_path: Path) -> None:
     assert data.train.image_shape == (6, 5, 1)
 
 
-def test_integers_of_other_widths_are_taken_when_they_are_pixel_values() -> None:
+def test_integers_of_other_widths_are_accepted_if_they_are_pixel_values() -> None:
     data = open_data((IMAGES.astype(np.int64), LABELS.astype(np.uint8)))
     images = data.train.gather(np.array([3], np.int64))
     assert images.dtype == np.uint8
@@ -105,7 +105,7 @@ def test_four_arrays_are_two_splits() -> None:
         ({"images": np.array([None, 3], object), "labels": LABELS}, ["cannot be read"]),
     ],
 )
-def test_arrays_that_do_not_fit_are_refused_in_one_sentence(
+def test_arrays_that_do_not_match_are_refused_with_one_message(
     tmp_path: Path, arrays: dict[str, Any], words: list[str]
 ) -> None:
     file = tmp_path / "set.npz"
@@ -118,7 +118,7 @@ def test_arrays_that_do_not_fit_are_refused_in_one_sentence(
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04 cut off"])
-def test_a_file_that_is_no_archive_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_an_archive_is_refused(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "set.npz"
     file.write_bytes(content)
     with pytest.raises(DataError, match=r"set\.npz cannot be read"):

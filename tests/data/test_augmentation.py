@@ -44,7 +44,7 @@ def by_hand(
             window = window[:, :, ::-1]
         if (
             a.mean == "centre" and not matched
-        ):  # the 2012 source: one mean for every window, as it is
+        ):  # the 2012 source: the same mean for every crop, not mirrored
             y, x = (H - h) // 2, (W - w) // 2
             window = window - mean[:, y : y + h, x : x + w]
         if color is not None:
@@ -88,7 +88,7 @@ def test_pixels_equal_the_formula(change: dict[str, Any], channels: int) -> None
     np.testing.assert_allclose(got, want, rtol=0, atol=1e-6 * np.abs(want).max())
 
 
-def test_color_noise_and_its_divisor_end_after_so_many_epochs() -> None:
+def test_color_noise_and_its_divisor_end_after_the_configured_epoch() -> None:
     images = pixels((6, H, W, 3), seed=4)
     endless = replace(PLAIN, color_std=0.1, color_divisor=1.1)
     ending = replace(endless, color_off=2)
@@ -102,7 +102,7 @@ def test_color_noise_and_its_divisor_end_after_so_many_epochs() -> None:
         np.testing.assert_array_equal(pixels_of(ending, epoch), pixels_of(want, epoch))
 
 
-def test_draws_belong_to_the_place_in_the_epoch_and_not_to_the_batch() -> None:
+def test_draws_depend_on_the_position_in_the_epoch_and_not_on_the_batch() -> None:
     a = Augmentation(crop=(4, 5))
     images = pixels((12, H, W, 3))
     augmenter = Augmenter(a, (H, W, 3), some_statistics(), seed=9)
@@ -128,7 +128,7 @@ def test_seed_and_epoch_change_every_kind_of_draw() -> None:
 
 
 @pytest.mark.parametrize(("offsets", "last"), [("inclusive", 32), ("exclusive", 31)])
-def test_windows_of_224_in_256_take_every_allowed_place(offsets: Any, last: int) -> None:
+def test_crops_of_224_in_256_take_every_allowed_offset(offsets: Any, last: int) -> None:
     a = replace(PLAIN, crop=(224, 224), random_crop=True, offsets=offsets)
     drawn, _, _ = Augmenter(a, (256, 256, 3), None, seed=0).draw(20_000, epoch=0, first=0)
     for axis in (0, 1):
@@ -137,7 +137,7 @@ def test_windows_of_224_in_256_take_every_allowed_place(offsets: Any, last: int)
 
 
 @pytest.mark.parametrize("offsets", ["inclusive", "exclusive"])
-def test_a_window_of_the_whole_image_has_one_place(offsets: Any) -> None:
+def test_a_crop_of_the_whole_image_has_one_offset(offsets: Any) -> None:
     a = replace(PLAIN, random_crop=True, offsets=offsets)
     drawn, _, _ = Augmenter(a, (H, W, 3), None, seed=0).draw(50, epoch=0, first=0)
     assert not drawn.any()
@@ -176,7 +176,7 @@ def test_color_shifts_have_the_spread_of_the_components(axes: Any, power: int) -
         ({"mean": "matched"}, (H, W, 1), [f"{H} x {W} x 3", f"{H} x {W} x 1"]),
     ],
 )
-def test_settings_that_do_not_fit_are_said(
+def test_invalid_settings_are_reported(
     change: dict[str, Any], shape: tuple[int, int, int], words: list[str]
 ) -> None:
     with pytest.raises((ConfigError, DataError)) as caught:
@@ -240,7 +240,7 @@ def test_the_test_view_is_the_central_window(mean: Any) -> None:
         (np.zeros((2, H, W, 3)), 1, ["float64"]),
     ],
 )
-def test_images_that_a_network_cannot_take_are_refused(
+def test_images_that_do_not_match_the_network_are_refused(
     images: Any, views: int, words: list[str]
 ) -> None:
     with pytest.raises(DataError) as caught:

@@ -86,7 +86,7 @@ def relabel(file: Path, record: int, label: int) -> None:
         ),
     ],
 )
-def test_damage_is_said_in_one_sentence_with_file_and_record(
+def test_damage_is_reported_in_one_message_with_file_and_record(
     tmp_path: Path, damage: object, words: list[str]
 ) -> None:
     write_cifar10(tmp_path)

@@ -69,7 +69,7 @@ def test_images_of_one_color_have_no_spread() -> None:
     assert (got.mean == 255).all()
 
 
-def test_statistics_of_nothing_are_refused() -> None:
+def test_statistics_of_an_empty_set_are_refused() -> None:
     with pytest.raises(DataError, match="no images"):
         statistics(source_of(np.zeros((0, 5, 5, 3), np.uint8)))
 

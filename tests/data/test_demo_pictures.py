@@ -25,7 +25,7 @@ def digest(images: NDArray[np.uint8]) -> str:
     return hashlib.sha256(images.tobytes()).hexdigest()[:16]
 
 
-def test_the_pictures_are_256_by_256_rgb_and_the_classes_take_turns() -> None:
+def test_the_pictures_are_256_by_256_rgb_and_the_classes_alternate() -> None:
     data = demo(40, 20)
     assert data.val is not None
     assert data.train.image_shape == (256, 256, 3)
@@ -45,11 +45,11 @@ def test_a_picture_depends_on_seed_split_and_index_only() -> None:
 
 
 def test_the_pictures_are_the_same_on_every_machine() -> None:
-    # Written down when they were drawn first; a change of the drawings changes these.
+    # Hashes of the first version of the drawings; they change if the drawings change.
     assert [digest(pictures(10)), digest(pictures(10, split="val"))] == KNOWN
 
 
-def test_colors_do_not_give_the_classes_away() -> None:
+def test_colors_do_not_predict_the_classes() -> None:
     # Nearest class mean of each picture's average color and brightness spread: near chance.
     train, val = pictures(200), pictures(100, split="val")
 

@@ -90,7 +90,7 @@ def test_mirrors_are_the_highest_bits() -> None:
     assert not never.any()
 
 
-def test_places_of_windows_are_equally_frequent() -> None:
+def test_offsets_of_crops_are_equally_frequent() -> None:
     offsets, _, _ = draws().draw(0, 0, 66_000)
     counts = np.bincount(offsets[:, 0], minlength=33)
     assert len(counts) == 33
@@ -115,10 +115,10 @@ def test_a_permutation_sorts_64_bit_keys() -> None:
         assert permutation(SEED, STEP, count) == sorted(range(count), key=keys.__getitem__)
 
 
-def test_a_permutation_holds_everything_once_and_changes_with_seed_and_step() -> None:
+def test_a_permutation_contains_each_index_once_and_changes_with_seed_and_step() -> None:
     first = permutation(1, 0, 1000)
     for other in (permutation(1, 1, 1000), permutation(2, 0, 1000)):
         assert sorted(other) == list(range(1000))
         assert np.mean(np.array(other) != first) > 0.98
-    # Where the images of a sorted data set go: no drift towards their old places.
+    # The images of a sorted data set move without a drift towards their old positions.
     assert abs(np.corrcoef(first, np.arange(1000))[0, 1]) < 0.1

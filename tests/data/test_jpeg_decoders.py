@@ -35,7 +35,7 @@ def encoded(image: Image.Image, **options: Any) -> bytes:
 
 
 def pictures(width: int, height: int) -> Iterator[Image.Image]:
-    """Noise, which meets every clipping, and soft colors, as photographs have them."""
+    """Noise, in which every kind of clipping occurs, and soft colors as in photographs."""
     pixels = np.random.default_rng(width).integers(0, 256, (height, width, 3), np.uint8)
     noise = Image.fromarray(pixels)
     yield noise
@@ -50,7 +50,7 @@ def by_pillow(data: bytes, size: int, monkeypatch: pytest.MonkeyPatch) -> Pictur
 
 
 def require_equal(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    """At the whole size and at every fraction that `decode` may ask for."""
+    """At the full size and at every fraction that `decode` may use."""
     shorter = min(Image.open(io.BytesIO(data)).size)
     for factor in (1, 2, 4, 8):
         target = max(1, shorter // (4 * factor)) if factor > 1 else WITHOUT_SCALING
@@ -65,7 +65,7 @@ def require_equal(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("progressive", [False, True], ids=["baseline", "progressive"])
 @pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:2", "4:2:0"])
 @pytest.mark.parametrize(("width", "height"), SIZES)
-def test_both_give_the_same_pixels(
+def test_both_decoders_give_the_same_pixels(
     width: int, height: int, subsampling: str, progressive: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for image in pictures(width, height):
@@ -75,7 +75,7 @@ def test_both_give_the_same_pixels(
 
 
 @needs_simplejpeg
-def test_fractions_are_compared_at_all() -> None:
+def test_decoding_at_a_fraction_is_compared() -> None:
     data = encoded(next(pictures(257, 191)))
     shapes = [decode(data, 191 // (4 * f)).pixels.shape[:2] for f in (2, 4, 8)]
     assert shapes == [(96, 129), (48, 65), (24, 33)]
@@ -104,7 +104,7 @@ def test_rotated_pictures_are_the_same(orientation: int, monkeypatch: pytest.Mon
 
 
 def outcome(data: bytes, **how: Any) -> tuple[str, str, NDArray[np.uint8] | None]:
-    """Kind and reason of what is refused, the pixels of what is not."""
+    """Kind and reason of a refused file, or the pixels of an accepted one."""
     try:
         picture = by_pillow(data, 64, **how) if how else decode(data, 64)
     except Damaged as damage:
@@ -114,7 +114,7 @@ def outcome(data: bytes, **how: Any) -> tuple[str, str, NDArray[np.uint8] | None
 
 
 def not_strict(data: bytes, monkeypatch: pytest.MonkeyPatch) -> NDArray[np.uint8]:
-    """By simplejpeg, but warnings of libjpeg are no reason to refuse."""
+    """Decoded by simplejpeg, but files with warnings of libjpeg are not refused."""
     original = jpeg.simplejpeg.decode_jpeg
     with monkeypatch.context() as patch:
         patch.setattr(
@@ -143,11 +143,12 @@ def damaged(count: int) -> Iterator[bytes]:
 
 
 @needs_simplejpeg
-def test_of_damaged_files_pillow_takes_only_those_that_libjpeg_warns_of(
+def test_pillow_accepts_only_damaged_files_for_which_libjpeg_gives_a_warning(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # Pillow's decoder gives libjpeg's warnings to nobody, so this is the most that can be held:
-    # nothing more is refused, what is taken has libjpeg's pixels, and only a warning is overlooked.
+    # Pillow's decoder does not report libjpeg's warnings. Therefore this test only requires that no
+    # other files are refused, that accepted files have libjpeg's pixels, and that only warnings are
+    # overlooked.
     overlooked, refused = [], 0
     for data in damaged(1000):
         kind, reason, want = outcome(data)
@@ -157,7 +158,7 @@ def test_of_damaged_files_pillow_takes_only_those_that_libjpeg_warns_of(
             np.testing.assert_array_equal(got, want)
         elif got is None:
             refused += 1
-            # Pillow may wait for more of a file in which libjpeg has met an error.
+            # Pillow may wait for more data of a file in which libjpeg has found an error.
             assert kind_by_pillow in (kind, "cut off"), reason
         else:
             overlooked.append(reason)
@@ -168,7 +169,9 @@ def test_of_damaged_files_pillow_takes_only_those_that_libjpeg_warns_of(
 
 
 @needs_simplejpeg
-def test_every_cut_is_noticed_with_the_same_words(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_truncation_is_detected_with_the_same_message(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     [_, image] = pictures(40, 40)
     data = encoded(image)
     for length in range(1, len(data)):
@@ -176,7 +179,9 @@ def test_every_cut_is_noticed_with_the_same_words(monkeypatch: pytest.MonkeyPatc
         assert pixels is None and (kind, reason) == outcome(data[:length])[:2], length
 
 
-def test_every_cut_of_a_progressive_file_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_truncation_of_a_progressive_file_is_detected(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     # In a cut between two scans simplejpeg may find damage: it appends an end that makes no table.
     [_, image] = pictures(40, 40)
     data = encoded(image, progressive=True)
@@ -185,7 +190,7 @@ def test_every_cut_of_a_progressive_file_is_noticed(monkeypatch: pytest.MonkeyPa
         assert cut == ("cut off", "Premature end of JPEG file", None), length
 
 
-def test_a_missing_end_is_noticed_also_after_the_last_pixel(
+def test_a_missing_end_is_detected_also_after_the_last_pixel(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     data = encoded(next(pictures(40, 40)))[:-2] + bytes(5000)
@@ -201,7 +206,7 @@ def test_a_damaged_exif_block_does_no_harm(monkeypatch: pytest.MonkeyPatch) -> N
     np.testing.assert_array_equal(got.pixels, want.pixels)
 
 
-def test_one_line_says_that_simplejpeg_is_missing_however_many_threads_read(
+def test_a_missing_simplejpeg_is_reported_once_for_any_number_of_threads(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(jpeg, "simplejpeg", None)
@@ -224,6 +229,6 @@ def test_one_line_says_that_simplejpeg_is_missing_however_many_threads_read(
     assert line.endswith("pip install simplejpeg")
 
 
-def test_a_prepared_set_says_what_read_its_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_prepared_set_names_the_decoder_of_its_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jpeg, "simplejpeg", None)
     assert jpeg.decoders().startswith("Pillow ")

@@ -1,4 +1,4 @@
-"""A loader's threads: what they make ahead, how they end, and what they say about waiting."""
+"""Threads of a loader: how many batches they prefetch, how they end, and waiting times."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Counting(Asked):
 
 
 @pytest.mark.parametrize("prefetch", [1, 4])
-def test_no_more_than_prefetch_and_one_batches_are_made_ahead(prefetch: int) -> None:
+def test_at_most_prefetch_plus_one_batches_are_prepared_in_advance(prefetch: int) -> None:
     source = Counting()
     with loader(source=source, prefetch=prefetch) as batches:
         assert within(5, lambda: source.gathered == prefetch + 1)
@@ -55,7 +55,7 @@ def test_closing_early_ends_the_threads(taken: int, source: ArraySource, threads
     assert next(batches, None) is None
 
 
-def test_a_forgotten_loader_ends_its_threads() -> None:
+def test_the_threads_end_when_a_loader_is_garbage_collected() -> None:
     before = loader_threads()
     for source in (SOURCE, ASKED):
         batches = loader(source=source)
@@ -118,7 +118,7 @@ def test_closing_wakes_a_consumer_that_waits() -> None:
     assert not closer.is_alive()
 
 
-def test_the_meter_tells_who_waits() -> None:
+def test_the_meter_reports_whether_loader_or_consumer_waits() -> None:
     source = Waiting()
     with loader(source=source, prefetch=1) as batches:
         opener = threading.Timer(0.2, source.gate.set)

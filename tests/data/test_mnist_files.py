@@ -27,7 +27,7 @@ def test_idx_files_become_images_with_one_channel(tmp_path: Path, test: str, zip
     np.testing.assert_array_equal(tests[..., 0], arrays[f"{test}-images-idx3-ubyte"])
 
 
-def test_other_image_sizes_and_a_missing_test_split_are_fine(tmp_path: Path) -> None:
+def test_other_image_sizes_and_a_missing_test_split_are_accepted(tmp_path: Path) -> None:
     write_mnist(tmp_path, size=(7, 5))
     for name in ("images-idx3", "labels-idx1"):
         (tmp_path / f"t10k-{name}-ubyte").unlink()
@@ -54,7 +54,7 @@ IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
         (LABELS, None, [LABELS]),
     ],
 )
-def test_damage_is_said_in_one_sentence_with_the_file(
+def test_damage_is_reported_in_one_message_with_the_file(
     tmp_path: Path, name: str, content: bytes | None, words: list[str]
 ) -> None:
     write_mnist(tmp_path)
@@ -94,6 +94,6 @@ def test_the_shared_digits_have_the_official_counts_and_first_labels(shared: Pat
     data = open_data(folder)
     assert data.val is not None
     assert (len(data.train), len(data.val)) == (60_000, 3_000)
-    # The first digits of MNIST, as shown wherever it is shown.
+    # The well-known first digits of MNIST.
     assert data.train.labels[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
     assert data.val.labels[:5].tolist() == [7, 2, 1, 0, 4]

@@ -9,7 +9,7 @@ from alexnet_native.errors import DataError
 from data_files import pixels, write_cifar10, write_mnist, write_pictures
 
 
-def test_every_kind_is_recognised_by_what_it_holds(tmp_path: Path) -> None:
+def test_every_kind_is_recognised_by_its_contents(tmp_path: Path) -> None:
     write_cifar10(tmp_path / "c")
     write_mnist(tmp_path / "m")
     write_pictures(tmp_path / "p")
@@ -25,7 +25,7 @@ def test_every_kind_is_recognised_by_what_it_holds(tmp_path: Path) -> None:
     }
 
 
-def test_a_data_set_is_returned_as_it_is() -> None:
+def test_a_data_set_is_returned_unchanged() -> None:
     data = open_data((pixels((2, 4, 4)), np.array([0, 1])))
     assert open_data(data) is data
 
@@ -38,7 +38,7 @@ def test_paths_may_start_with_the_home_folder(
     assert len(open_data("~/digits").train) == 5
 
 
-def test_demo_is_a_word_and_takes_sizes() -> None:
+def test_demo_is_a_name_and_accepts_sizes() -> None:
     data = open_data("demo:20:10")
     assert data.val is not None
     assert (len(data.train), len(data.val)) == (20, 10)
@@ -79,7 +79,7 @@ def touch(*names: str) -> object:
         (lambda f: touch("cat.jpg")(f) / "cat.jpg", ["cat.jpg", "not recognised"]),  # type: ignore[operator]
     ],
 )
-def test_what_is_not_there_or_not_data_is_said(
+def test_a_missing_or_unrecognised_file_is_reported(
     tmp_path: Path, make: object, words: list[str]
 ) -> None:
     with pytest.raises(DataError) as caught:

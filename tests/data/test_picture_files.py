@@ -71,7 +71,7 @@ def test_small_pictures_are_enlarged(tmp_path: Path) -> None:
 
 
 def test_reduction_is_antialiased(tmp_path: Path) -> None:
-    # A fine checkerboard must become even grey, not a moire pattern.
+    # A fine checkerboard must become uniform grey, without a moire pattern.
     board = (np.indices((301, 301)).sum(axis=0) % 2 * 255).astype(np.uint8)
     got = read_image(saved(tmp_path, Image.fromarray(board), "fine.png"), (64, 64, 3))
     assert np.abs(got.astype(int) - 128).max() < 16
@@ -153,7 +153,7 @@ def test_a_16_bit_color_png_is_reduced_to_8(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["RGBA", "LA", "palette"])
-def test_transparent_places_become_white(tmp_path: Path, kind: str) -> None:
+def test_transparent_pixels_become_white(tmp_path: Path, kind: str) -> None:
     file = tmp_path / "half.png"
     if kind == "palette":
         image = Image.fromarray((np.arange(64) // 32).astype(np.uint8)[None].repeat(64, axis=0))
@@ -174,7 +174,7 @@ def test_a_picture_can_be_read_as_grey(tmp_path: Path) -> None:
     assert np.abs(got[8, 8, 0] - 76) <= 1  # ITU-R 601 luma of red: 0.299 * 255
 
 
-def test_the_content_counts_and_not_the_extension(tmp_path: Path) -> None:
+def test_the_format_is_found_from_the_content_and_not_the_extension(tmp_path: Path) -> None:
     file = saved(tmp_path, quarters(), "really.png")
     assert corners(read_image(file.rename(tmp_path / "fake.jpg"), SHAPE))[0] == "red"
 
@@ -221,7 +221,7 @@ def corrupted(data: bytes) -> bytes:
         "text",
     ],
 )
-def test_a_damaged_picture_is_named_in_one_sentence(tmp_path: Path, content: bytes) -> None:
+def test_a_damaged_picture_is_named_in_one_message(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "broken picture.jpg"
     file.write_bytes(content)
     with pytest.raises(DataError) as caught:
@@ -231,7 +231,7 @@ def test_a_damaged_picture_is_named_in_one_sentence(tmp_path: Path, content: byt
     assert "\n" not in text
 
 
-def test_bytes_after_the_last_pixel_do_no_harm(tmp_path: Path) -> None:
+def test_bytes_after_the_last_pixel_are_ignored(tmp_path: Path) -> None:
     data = jpeg()
     (tmp_path / "whole.jpg").write_bytes(data)
     (tmp_path / "padded.jpg").write_bytes(data[:-2] + b"\0\0\0\0" + data[-2:])

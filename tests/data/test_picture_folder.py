@@ -31,7 +31,7 @@ def test_classes_and_files_are_sorted_and_decoded(tmp_path: Path) -> None:
     assert np.abs(middle - [(200, 10, 10), (10, 10, 220), (210, 10, 10)]).max() <= 3
 
 
-def test_hidden_and_other_files_are_passed_over(tmp_path: Path) -> None:
+def test_hidden_and_other_files_are_skipped(tmp_path: Path) -> None:
     write_pictures(tmp_path)
     for name in (".DS_Store", "red/._b.jpg", "red/notes.txt", "notes.txt", ".git/x.jpg"):
         file = tmp_path / "train" / name
@@ -54,7 +54,7 @@ def test_a_class_may_lack_validation_pictures_and_a_folder_validation(tmp_path: 
     assert open_data(tmp_path).val is None
 
 
-def test_a_test_folder_is_a_split_of_its_own(tmp_path: Path) -> None:
+def test_a_test_folder_is_a_separate_split(tmp_path: Path) -> None:
     write_pictures(tmp_path)
     file = tmp_path / "test/red/t.png"
     file.parent.mkdir(parents=True)
@@ -74,14 +74,12 @@ def test_a_test_folder_is_a_split_of_its_own(tmp_path: Path) -> None:
         (lambda f: (f / "val/red/x.jpeg").unlink(), ["val/red", "no images"]),
         (
             lambda f: (f / "train/red/b.JPG").rename(f / "train/red/b.xcf"),
-            None,  # one picture is left: fine
+            None,  # one picture is left, which is enough
         ),
         (lambda f: (f / "val/green").mkdir(), ["val/green", "train does not have"]),
     ],
 )
-def test_folders_that_do_not_fit_are_named(
-    tmp_path: Path, spoil: object, words: list[str] | None
-) -> None:
+def test_invalid_folders_are_named(tmp_path: Path, spoil: object, words: list[str] | None) -> None:
     write_pictures(tmp_path)
     spoil(tmp_path)  # type: ignore[operator]
     if words is None:
@@ -109,7 +107,7 @@ def test_a_damaged_picture_is_found_when_used_and_named(
     bad.write_bytes(bad.read_bytes()[:60])
     source = read_folder(tmp_path, threads=threads, cache_bytes=cache_bytes).train
     assert source.gather(indices(0, 2)).shape == (2, 256, 256, 3)
-    for _ in range(2):  # again and again, not only the first time
+    for _ in range(2):  # every time, not only the first
         with pytest.raises(DataError, match=r"red/a\.png is damaged"):
             source.gather(indices(2, 1, 0))
 

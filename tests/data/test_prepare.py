@@ -1,4 +1,4 @@
-"""Preparation: what the records are, any number of workers, kills, refusals."""
+"""Preparation: contents of the records, number of workers, interruptions, error messages."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_any_number_of_workers_gives_the_same_bytes(
     assert contents(tmp_path / "1") == contents(tmp_path / "4")
 
 
-def test_a_finished_set_is_left_alone(source: Path, tmp_path: Path) -> None:
+def test_a_finished_set_is_not_changed(source: Path, tmp_path: Path) -> None:
     prepare(source, tmp_path)
     before = {p.name: p.stat().st_mtime_ns for p in tmp_path.iterdir()}
     summary = prepare(source, tmp_path)
@@ -106,7 +106,7 @@ def test_a_finished_set_is_left_alone(source: Path, tmp_path: Path) -> None:
     assert {p.name: p.stat().st_mtime_ns for p in tmp_path.iterdir()} == before
 
 
-def test_the_end_of_a_killed_ones_working_folder_does_no_harm(source: Path, tmp_path: Path) -> None:
+def test_the_working_folder_of_a_killed_process_does_no_harm(source: Path, tmp_path: Path) -> None:
     prepare(source, tmp_path)
     (tmp_path / WORK).mkdir()
     prepare(source, tmp_path)
@@ -124,7 +124,7 @@ def begin(source: Path, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("start", [begin, prepare])
-def test_a_folder_of_other_settings_is_refused(
+def test_a_folder_with_other_settings_is_refused(
     source: Path, tmp_path: Path, start: Callable[[Path, Path], object]
 ) -> None:
     start(source, tmp_path)
@@ -132,7 +132,7 @@ def test_a_folder_of_other_settings_is_refused(
         prepare(source, tmp_path, size=16)
 
 
-def test_a_source_that_changed_meanwhile_is_refused(tmp_path: Path) -> None:
+def test_a_source_that_changed_in_the_meantime_is_refused(tmp_path: Path) -> None:
     pictures = write(tmp_path / "in", {"a/1.jpg": jpeg(1), "b/2.jpg": jpeg(2)})
     begin(pictures, tmp_path / "out")
     write(pictures, {"a/3.jpg": jpeg(3)})
@@ -140,7 +140,7 @@ def test_a_source_that_changed_meanwhile_is_refused(tmp_path: Path) -> None:
         prepare(pictures, tmp_path / "out")
 
 
-def test_two_at_once_are_refused(source: Path, tmp_path: Path) -> None:
+def test_two_preparations_at_the_same_time_are_refused(source: Path, tmp_path: Path) -> None:
     def again(split: str, done: int, total: int) -> None:
         Preparation(request(source, tmp_path)).run(1)
 
@@ -148,7 +148,7 @@ def test_two_at_once_are_refused(source: Path, tmp_path: Path) -> None:
         Preparation(request(source, tmp_path)).run(1, again)
 
 
-def test_folders_in_the_way_are_refused(source: Path, tmp_path: Path) -> None:
+def test_existing_folders_are_refused(source: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="use a folder outside it"):
         prepare(source, source / "shards")
     write(tmp_path, {"mine.txt": b"x"})
@@ -158,7 +158,7 @@ def test_folders_in_the_way_are_refused(source: Path, tmp_path: Path) -> None:
         prepare(source, tmp_path / "mine.txt")
 
 
-def test_a_small_disk_stops_it_before_it_starts(
+def test_a_disk_that_is_too_small_is_reported_before_the_start(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     preparation = Preparation(request(source, tmp_path / "out"))
@@ -174,7 +174,7 @@ def test_a_small_disk_stops_it_before_it_starts(
 
 def test_time_is_not_part_of_the_result(source: Path, tmp_path: Path) -> None:
     prepare(source, tmp_path / "a")
-    time.sleep(1.1)  # two files of one second could hide a time stamp
+    time.sleep(1.1)  # so that a time stamp would differ
     prepare(source, tmp_path / "b")
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
 

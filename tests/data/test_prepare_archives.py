@@ -60,7 +60,9 @@ def test_tar_archives_without_labels_are_classes(tmp_path: Path) -> None:
     assert ("val/all.tar/cow/5.jpg", "left out", "unknown class") in report(tmp_path / "out")
 
 
-def test_a_compressed_archive_is_refused_with_the_command_that_unpacks_it(tmp_path: Path) -> None:
+def test_the_error_message_for_a_compressed_archive_has_the_command_that_unpacks_it(
+    tmp_path: Path,
+) -> None:
     write(tmp_path, {"a.tar": b"\x1f\x8b" + bytes(100)})
     with pytest.raises(DataError, match="is compressed; unpack it with: gzip -d"):
         prepare(tmp_path, tmp_path.with_name("out"))
@@ -120,7 +122,7 @@ def test_members_are_those_that_tarfile_wrote(tmp_path: Path, form: int) -> None
         (lambda d: b"junk" * 400, "it is not a tar archive"),
     ],
 )
-def test_a_damaged_archive_is_told_from_its_end(tmp_path, change, message) -> None:  # type: ignore[no-untyped-def]
+def test_a_damaged_archive_is_distinguished_from_its_end(tmp_path, change, message) -> None:  # type: ignore[no-untyped-def]
     (tmp_path / "a.tar").write_bytes(change(tar({"a": b"1" * 300, "b": b"2" * 3000})))
     descriptor = os.open(tmp_path / "a.tar", os.O_RDONLY)
     with pytest.raises(TarProblem, match=message):

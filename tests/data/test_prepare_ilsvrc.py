@@ -153,7 +153,7 @@ def test_a_wrong_ground_truth_is_refused(tmp_path: Path, truth: bytes, message: 
         prepare(source, tmp_path / "out")
 
 
-def test_ilsvrc_2010_takes_mended_files_from_the_patch(tmp_path: Path) -> None:
+def test_ilsvrc_2010_uses_corrected_files_from_the_patch(tmp_path: Path) -> None:
     better = {"train/n00000003_1.JPEG": 999, "test/ILSVRC2010_test_00000001.JPEG": 998}
     members = {f"patch_images/{name}": jpeg(seed) for name, seed in better.items()}
     source = write(ilsvrc_2010(tmp_path / "in"), {"patch_images.tar": tar(members)})
@@ -186,7 +186,7 @@ def test_statistics_of_an_archive_of_archives_are_those_of_numpy(tmp_path: Path)
     require_numpys_statistics(tmp_path / "out", index)
 
 
-def test_a_cut_off_archive_is_used_as_far_as_it_goes_and_reported(tmp_path: Path) -> None:
+def test_a_truncated_archive_is_used_up_to_its_end_and_reported(tmp_path: Path) -> None:
     source = ilsvrc(tmp_path / "in")
     whole = train_archive()
     write(source, {"ILSVRC2012_img_train.tar": whole[: 2 * len(whole) // 3]})
@@ -198,6 +198,6 @@ def test_a_cut_off_archive_is_used_as_far_as_it_goes_and_reported(tmp_path: Path
 
 
 @pytest.mark.parametrize("cut", [50, 130, 200, len(META) - 8])
-def test_a_damaged_matlab_file_is_refused_in_a_sentence(cut: int) -> None:
+def test_a_damaged_matlab_file_is_refused_with_a_message(cut: int) -> None:
     with pytest.raises(DataError, match=r"meta\.mat is (damaged|not a MATLAB file)"):
         read_matlab(META[:cut], "meta.mat")

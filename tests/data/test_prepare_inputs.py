@@ -1,4 +1,4 @@
-"""Odd and damaged inputs: each is converted or left out, each is reported by name and reason."""
+"""Unusual and damaged inputs: converted or skipped, and reported with name and reason."""
 
 from __future__ import annotations
 
@@ -181,21 +181,23 @@ def require_row(folder: Path, name: str, outcome: str, kind: str, reason: str) -
 
 
 @pytest.mark.parametrize("name", CONVERTED)
-def test_an_odd_picture_is_converted_and_reported(prepared: tuple[Path, Path], name: str) -> None:
+def test_an_unusual_picture_is_converted_and_reported(
+    prepared: tuple[Path, Path], name: str
+) -> None:
     require_row(prepared[1], f"train/odd/{name}", "converted", *CONVERTED[name][1:])
 
 
 @pytest.mark.parametrize("name", LEFT_OUT)
-def test_a_damaged_picture_is_left_out_and_reported(prepared: tuple[Path, Path], name: str) -> None:
+def test_a_damaged_picture_is_skipped_and_reported(prepared: tuple[Path, Path], name: str) -> None:
     require_row(prepared[1], f"train/odd/{name}", "left out", *LEFT_OUT[name][1:])
 
 
 @pytest.mark.parametrize("name", NO_INPUT)
-def test_what_is_no_input_is_reported_too(prepared: tuple[Path, Path], name: str) -> None:
+def test_files_that_are_not_inputs_are_reported_too(prepared: tuple[Path, Path], name: str) -> None:
     require_row(prepared[1], name, "left out", *NO_INPUT[name])
 
 
-def test_every_input_is_a_record_or_left_out(prepared: tuple[Path, Path]) -> None:
+def test_every_input_is_a_record_or_skipped(prepared: tuple[Path, Path]) -> None:
     source, folder = prepared
     summary = prepare(source, folder)
     names = read_record_names(folder, summary.index, "train")
@@ -209,14 +211,14 @@ def test_every_input_is_a_record_or_left_out(prepared: tuple[Path, Path]) -> Non
     assert len(left_out) == len(LEFT_OUT) + len(NO_INPUT)
 
 
-def test_what_must_not_be_read_is_left_out_with_the_systems_reason(
+def test_unreadable_files_are_skipped_with_the_error_message_of_the_system(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = write(tmp_path / "in", {f"{n}.jpg": jpeg() for n in ("a/1", "a/2", "a/b/3", "c/4")})
     real_open, real_scandir = Path.open, os.scandir
 
     def refuse(path: Path, secret: str) -> None:
-        if path.name == secret:  # permissions do not bind a super-user, who may run this test
+        if path.name == secret:  # a super-user, who may run this test, can read it anyway
             raise PermissionError(13, os.strerror(13), str(path))
 
     def guarded_open(self: Path, *args: Any, **options: Any) -> Any:
@@ -236,7 +238,9 @@ def test_what_must_not_be_read_is_left_out_with_the_systems_reason(
     }
 
 
-def test_nothing_but_damage_is_refused_and_the_report_says_why(tmp_path: Path) -> None:
+def test_a_source_with_only_damaged_files_is_refused_and_the_report_has_the_reasons(
+    tmp_path: Path,
+) -> None:
     source = write(tmp_path / "source", {"train/a/x.jpg": b"", "train/b/y.jpg": b"no"})
     with pytest.raises(DataError, match="none of the 2 training inputs"):
         prepare(source, tmp_path / "out")

@@ -1,4 +1,4 @@
-"""A preparation that is killed at any write, or whose disk is full, goes on to the same bytes."""
+"""A preparation that was killed, or whose disk was full, continues and gives the same bytes."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("step", [17, pytest.param(1, marks=pytest.mark.slow)])
-def test_killed_at_any_write_and_started_again_it_gives_the_same_bytes(
+def test_a_preparation_killed_at_any_write_and_restarted_gives_the_same_bytes(
     source: Path, tmp_path: Path, step: int
 ) -> None:
     prepare(source, tmp_path / "want", shard_bytes=SHARD)
@@ -97,7 +97,7 @@ def test_killed_at_any_write_and_started_again_it_gives_the_same_bytes(
         assert contents(place / str(number)) == want, f"killed before write {number}"
 
 
-# The command with files of at most so many bytes, as on a disk that is full in the middle.
+# The command with a limit on the size of files, as if the disk became full.
 LIMITED = """
 import resource, sys
 from alexnet_native.cli import main
@@ -110,7 +110,7 @@ sys.exit(main(sys.argv[2:]))
 """
 
 
-def test_a_disk_that_is_full_in_the_middle_is_a_sentence_and_the_rest_goes_on(
+def test_a_full_disk_is_an_error_message_and_the_preparation_can_be_continued(
     source: Path, tmp_path: Path
 ) -> None:
     words = ["prepare", str(source), "out", "--size", "32"]

@@ -50,7 +50,7 @@ def reference(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.f
 def test_resize_is_its_formula_rounded(shape: tuple[int, int], size: tuple[int, int]) -> None:
     image = picture(*shape)
     got = fit(image, np.empty((*size, 3), np.uint8))
-    # Half a level for rounding; 1e-3 for float32 sums of up to some hundred terms of 255.
+    # Half a level for rounding; 1e-3 for float32 sums of up to several hundred terms of 255.
     assert np.abs(got - reference(image, *size)).max() <= 0.5 + 1e-3
 
 
@@ -93,7 +93,7 @@ def test_views_of_a_picture_are_resized_like_copies() -> None:
         (np.zeros((4, 4, 3), np.uint8), np.zeros((4, 0, 3), np.uint8), "to 4x0"),
     ],
 )
-def test_shapes_that_do_not_fit_are_refused(
+def test_invalid_shapes_are_refused(
     image: NDArray[np.uint8], out: NDArray[np.uint8], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
@@ -101,7 +101,7 @@ def test_shapes_that_do_not_fit_are_refused(
 
 
 @pytest.mark.parametrize("shape", [(3, 5, 7, 3), (300, 2, 3, 1), (2, 70, 70, 4), (0, 2, 2, 3)])
-def test_moments_are_the_sums_of_whole_numbers(shape: tuple[int, ...]) -> None:
+def test_moments_are_exact_integer_sums(shape: tuple[int, ...]) -> None:
     images = pixels(shape, seed=4)
     channels = shape[3]
     sums = np.ones(shape[1:], np.uint64)

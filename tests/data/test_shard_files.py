@@ -56,7 +56,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_an_index_is_read_as_it_was_written(folder: Path) -> None:
+def test_an_index_is_read_back_unchanged(folder: Path) -> None:
     index = read_index(folder)
     assert (index.name, index.record_shape, index.record_bytes) == ("five", (2, 2, 3), 12)
     assert index.classes == ("cat", "dog") and index.settings == {"made": "by hand"}
@@ -78,7 +78,7 @@ def test_columns_are_read_in_record_order(folder: Path) -> None:
 
 
 @given(st.text(st.characters(exclude_categories=())))
-def test_any_name_is_one_line_and_comes_back(name: str) -> None:
+def test_any_name_is_stored_on_one_line_and_restored(name: str) -> None:
     line = escaped(name)
     assert "\n" not in line and "\r" not in line
     assert unescaped(line.encode("utf-8").decode("utf-8")) == name
@@ -115,7 +115,7 @@ def unfinished(folder: Path) -> None:
         (lambda folder: (folder / "train-00001.bin").write_bytes(b"x"), "has 1 bytes instead of"),
     ],
 )
-def test_a_damaged_index_is_refused_in_a_sentence(
+def test_a_damaged_index_is_refused_with_a_message(
     folder: Path, damage: Callable[[Path], None], message: str
 ) -> None:
     damage(folder)
@@ -137,7 +137,7 @@ def test_a_damaged_index_is_refused_in_a_sentence(
         (STATISTICS, b"no archive", "is missing or damaged"),
     ],
 )
-def test_a_damaged_column_is_refused_in_a_sentence(
+def test_a_damaged_column_is_refused_with_a_message(
     folder: Path, name: str, content: Any, message: str
 ) -> None:
     if isinstance(content, bytes):

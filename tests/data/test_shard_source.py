@@ -1,4 +1,4 @@
-"""Training from what prepare wrote: the same pixels, labels and statistics as from the pictures."""
+"""Training from prepared sets: the same pixels, labels and statistics as from the pictures."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def source(folder: Path, split: str = "train") -> ShardSource:
     return ShardSource(folder, read_index(folder), split)
 
 
-def test_every_record_comes_back_from_whichever_shard(shards: Path) -> None:
+def test_every_record_is_read_from_any_shard(shards: Path) -> None:
     data = open_data(shards)
     assert data.classes == ("a", "b") and data.val is not None and len(data.val) == 10
     want = records(shards, read_index(shards), "train")
@@ -84,7 +84,7 @@ def test_the_command_trains_on_shards(shards: Path, tmp_path: Path) -> None:
     assert main(["train", *words, "--data", str(shards), "--out", str(tmp_path / "run")]) == 0
 
 
-def test_a_record_that_was_changed_is_found_by_name(shards: Path, tmp_path: Path) -> None:
+def test_a_changed_record_is_detected_and_named(shards: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     copy.mkdir()
     for file in shards.iterdir():
@@ -102,7 +102,7 @@ def test_a_record_that_was_changed_is_found_by_name(shards: Path, tmp_path: Path
 
 
 def losses(data: Dataset, **settings: Any) -> list[tuple[float, float]]:
-    """Loss and error of each step of a training."""
+    """Loss and error of each training step."""
     network = Net(describe("cifar10-quick", classes=2), seed=5)
     outcome = fit(network, data, epochs=2, batch_size=8, log_every=1, verbose=False, **settings)
     return [(r.loss, r.top1_error) for r in outcome.records if r.split == "train"]

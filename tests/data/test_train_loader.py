@@ -1,4 +1,4 @@
-"""What batches hold."""
+"""The contents of batches."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from small_loaders import (
 )
 
 
-def test_every_epoch_holds_every_image_once_in_another_order() -> None:
+def test_every_epoch_contains_every_image_once_in_a_new_order() -> None:
     batches = take(15)
     orders = []
     for epoch in range(3):
@@ -51,7 +51,7 @@ def test_labels_stay_with_their_images() -> None:
 
 @pytest.mark.parametrize("source", [SOURCE, ASKED])
 @pytest.mark.parametrize("changes", [{"prefetch": 1}, {"prefetch": 9}, {"threads": 3}])
-def test_batches_do_not_depend_on_prefetch_threads_or_who_reads(
+def test_batches_do_not_depend_on_prefetch_threads_or_reader(
     changes: dict[str, Any], source: ArraySource
 ) -> None:
     assert_same(take(12, source=source, **changes), take(12))
@@ -86,7 +86,7 @@ def test_ranks_share_the_batches_of_one_loader(ranks: int, start: Position) -> N
             assert part.next_position == batch.next_position
 
 
-def test_buffers_are_used_again() -> None:
+def test_buffers_are_reused() -> None:
     with loader(prefetch=2) as batches:
         for _ in range(50):
             next(batches)
@@ -132,13 +132,13 @@ def test_different_seeds_give_different_orders_and_pixels() -> None:
     assert (one[0].images != other[0].images).any()
 
 
-def test_a_batch_larger_than_the_data_holds_the_epoch() -> None:
+def test_a_batch_larger_than_the_data_contains_the_epoch() -> None:
     batches = take(2, batch_size=100)
     assert [len(b.labels) for b in batches] == [COUNT, COUNT]
     assert batches[0].next_position == Position(1, 0)
 
 
-def test_batches_stay_as_they_are_while_later_ones_are_made() -> None:
+def test_batches_do_not_change_while_later_ones_are_made() -> None:
     with loader() as batches:
         first = next(batches)
         copy = first.images.copy()
@@ -160,7 +160,7 @@ def test_batches_stay_as_they_are_while_later_ones_are_made() -> None:
         ({"source": ArraySource(pixels((0, 8, 8, 3)), np.zeros(0, int))}, ["no images"]),
     ],
 )
-def test_settings_that_cannot_be_are_said_at_once(
+def test_invalid_settings_are_reported_immediately(
     changes: dict[str, Any], words: list[str]
 ) -> None:
     before = loader_threads()

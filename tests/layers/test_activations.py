@@ -24,7 +24,7 @@ CASES: list[tuple[str, dict[str, float]]] = [
 
 @pytest.mark.parametrize(("kind", "attrs"), CASES)
 @pytest.mark.parametrize("shape", [(1, 1, 1, 1), (2, 3, 5, 7), (3, 17, 1, 1), (2, 32, 2, 3)])
-def test_a_neuron_is_its_formula_and_derivative(
+def test_an_activation_is_its_formula_and_derivative(
     device: str, precision: str, kind: str, attrs: dict[str, float], shape: tuple[int, ...]
 ) -> None:
     x = distinct(shape) / 16  # about -4 .. 4, never at a kink
@@ -42,7 +42,7 @@ def test_relu_of_zero_has_no_gradient(device: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ACTIVATIONS)
-def test_a_neuron_passes_nan_on_so_that_divergence_is_seen(device: str, kind: str) -> None:
+def test_an_activation_passes_nan_on_so_that_divergence_is_detected(device: str, kind: str) -> None:
     x = np.array([np.nan, 1.0]).reshape(1, 2, 1, 1)
     y = run_layer(kind, {}, [x], device=device).y.ravel()
     assert np.isnan(y[0])
@@ -50,7 +50,7 @@ def test_a_neuron_passes_nan_on_so_that_divergence_is_seen(device: str, kind: st
 
 
 @pytest.mark.parametrize("kind", ACTIVATIONS)
-def test_a_neuron_stays_finite_far_from_zero(device: str, kind: str) -> None:
+def test_an_activation_stays_finite_far_from_zero(device: str, kind: str) -> None:
     x = np.array([-1e4, -100.0, 100.0, 1e4]).reshape(1, 4, 1, 1)
     ran = run_layer(kind, {}, [x], np.ones_like(x), device=device)
     assert np.isfinite(ran.y).all()

@@ -1,4 +1,4 @@
-"""Batch normalisation against its formula, with terms large enough to show."""
+"""Batch normalisation against its formula, with values that make every term matter."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import pytest
 import reference
 from helpers import COMPUTE_FORWARD, FORWARD, assert_close, check_layer, held, normals, run_layer
 
-# With eps 1e-5 its place in the formula would not show, nor would it with a variance of 1.
+# With eps = 1e-5 or a variance of 1, a wrong position of eps in the formula would not be detected.
 ATTRS: list[dict[str, Any]] = [{}, {"eps": 0.5}]
 SHAPES = [(2, 3, 5, 7), (3, 1, 2, 1), (7, 5, 1, 1), (2, 32, 4, 5), (1, 2, 3, 3)]
 
 
 def given(shape: tuple[int, ...]) -> tuple[np.ndarray, dict[str, Any], dict[str, Any]]:
-    """Values with a mean and a size of their own in each channel; parameters; state."""
+    """Values whose mean and scale differ by channel; parameters; state."""
     channels = shape[1]
     rng = np.random.default_rng(channels)
     size, mean = rng.uniform(0.5, 2.0, channels), rng.normal(0, 2, channels)
@@ -42,14 +42,14 @@ def test_batch_norm_is_the_papers_formula_and_its_derivative(
         params,
         device=device,
         precision=precision,
-        apart=0,  # every value changes every other
+        apart=0,  # every output depends on every input
         state=state,
     )
 
 
 @pytest.mark.parametrize("attrs", ATTRS)
 @pytest.mark.parametrize("shape", [*SHAPES, (1, 3, 1, 1)])
-def test_inference_takes_the_running_values_and_leaves_them(
+def test_inference_uses_the_running_values_and_does_not_change_them(
     device: str, precision: str, shape: tuple[int, ...], attrs: dict[str, Any]
 ) -> None:
     x, params, state = given(shape)
@@ -66,7 +66,7 @@ def test_inference_takes_the_running_values_and_leaves_them(
 
 @pytest.mark.parametrize("momentum", [None, 0.0, 0.3, 1.0])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_a_step_moves_the_running_values_as_pytorch_does(
+def test_a_step_updates_the_running_values_like_pytorch(
     device: str, precision: str, shape: tuple[int, ...], momentum: float | None
 ) -> None:
     x, params, state = given(shape)
@@ -81,7 +81,7 @@ def test_a_step_moves_the_running_values_as_pytorch_does(
         assert_close(value.ravel(), expected, COMPUTE_FORWARD[precision])
 
 
-def test_a_part_of_a_batch_moves_them_by_its_share(device: str) -> None:
+def test_a_part_of_a_batch_updates_the_running_values_by_its_share(device: str) -> None:
     x, params, state = given((2, 3, 5, 7))
     ran = run_layer(
         "batch_norm", {}, [x], None, params,
@@ -92,12 +92,12 @@ def test_a_part_of_a_batch_moves_them_by_its_share(device: str) -> None:
         assert_close(value.ravel(), expected, 1e-12)
 
 
-def test_a_mean_far_from_zero_does_not_spoil_the_variance(device: str) -> None:
-    """In float32, sum(x^2) / m - mean^2 would be off by a tenth here."""
+def test_the_variance_is_accurate_if_the_mean_is_far_from_zero(device: str) -> None:
+    """In float32, sum(x^2) / m - mean^2 would have an error of 10 % here."""
     x = (normals((4, 2, 9, 9)) * 0.01 + 30).astype(np.float32).astype(np.float64)
     _, params, state = given(x.shape)
     y = run_layer("batch_norm", {}, [x], None, params, device=device, state=state).y
-    # The mean is rounded to float32: 2e-6 of 0.01.
+    # The mean is rounded to float32, an error of 2e-6 relative to 0.01.
     assert_close(y, reference.batch_norm(x, *params.values()), 2e-4)
 
 
@@ -138,7 +138,7 @@ def test_a_second_backward_pass_adds_to_the_parameters_gradients_only(
     [
         ({"eps": 0.0}, "eps must be above 0, got 0"),
         ({"momentum": 1.5}, "momentum must be 0 to 1, got 1.5"),
-        ({"size": 3}, "'size' is no attribute of batch_norm"),
+        ({"size": 3}, "'size' is not an attribute of batch_norm"),
     ],
 )
 def test_batch_norm_refuses_with_a_message(attrs: dict[str, Any], message: str) -> None:

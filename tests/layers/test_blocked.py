@@ -87,7 +87,7 @@ def test_the_direct_engine_gives_the_same_bits_for_any_number_of_threads() -> No
         np.testing.assert_array_equal(grads["weight"], runs[0][2]["weight"])
 
 
-def test_the_direct_engine_says_what_it_needs() -> None:
+def test_the_direct_engine_reports_what_it_needs() -> None:
     with pytest.raises(ValueError, match="engine direct needs float32 or bfloat16"):
         _core.LayerRunner("conv", {"channels": 5, "kernel": 3, "engine": "direct"}, [(1, 3, 9, 9)])
 
@@ -103,7 +103,7 @@ def test_blocked_lrn_is_the_formula(attrs: dict[str, Any], beta: float, precisio
     fast = run_layer("lrn", attrs, [x], dy, precision=precision)
     want = run_layer("lrn", attrs, [x], dy, precision="fp64")
     assert_close(fast.y, reference.lrn(x, **attrs), FORWARD[precision])
-    assert_close(fast.dx, want.dx, FORWARD[precision])  # from x alone: rounded once
+    assert_close(fast.dx, want.dx, FORWARD[precision])  # computed from x only, with one rounding
 
 
 def test_blocked_lrn_with_groups_that_cut_a_block_is_the_formula() -> None:
@@ -143,10 +143,10 @@ def test_blocked_pooling_equals_planes(kind: str, window: dict[str, Any], precis
     fast = run_layer(kind, window, [x], dy, precision=precision)
     want = run_layer(kind, window, [x], dy, precision="fp64")
     assert_close(fast.y, y, FORWARD[precision])
-    assert_close(fast.dx, want.dx, FORWARD[precision])  # overlapping windows: rounded once
+    assert_close(fast.dx, want.dx, FORWARD[precision])  # overlapping windows, rounded once
 
 
-def test_blocked_max_pooling_takes_the_first_of_equal_maxima_and_keeps_nan() -> None:
+def test_blocked_max_pooling_selects_the_first_of_equal_maxima_and_keeps_nan() -> None:
     x = np.zeros((1, 16, 4, 4))
     x[0, 3, 1, 2] = np.nan
     dy = np.ones((1, 16, 1, 1))

@@ -24,7 +24,7 @@ CASES: list[tuple[tuple[int, ...], tuple[int, int], int, dict[str, Any]]] = [
     ((3, 2, 4, 3), (1, 1), 5, {}),
     ((2, 2, 7, 5), (3, 2), 3, {"stride": 2}),
     ((1, 3, 5, 5), (3, 3), 2, {"pad": 1}),
-    ((1, 2, 3, 2), (5, 5), 2, {"pad": 2}),  # larger than the image
+    ((1, 2, 3, 2), (5, 5), 2, {"pad": 2}),  # window larger than the image
     ((1, 2, 7, 7), (2, 2), 3, {"stride": 3}),  # pixels between the windows
     ((2, 4, 4, 3), (3, 3), 6, {"groups": 2, "pad": 1}),
     ((1, 6, 3, 3), (2, 2), 6, {"groups": 6}),
@@ -144,7 +144,7 @@ def test_ceil_gives_224_pixels_55_windows_as_if_3_zeros_were_to_the_right_and_be
     ]
     for got, same in pairs:
         if "cudnn" in (ceil.runner.engine, padded.runner.engine):
-            # Two problems to cuDNN, for which it may take two algorithms.
+            # cuDNN may choose a different algorithm for each of the two problems.
             assert_close(got, same, rel=1e-5)
         else:
             np.testing.assert_array_equal(got, same)
@@ -172,13 +172,16 @@ def test_conv_does_not_depend_on_the_number_of_threads(precision: str) -> None:
         ({"channels": 4}, "'kernel' is missing"),
         ({"channels": 4, "kernel": 3, "stride": 0}, "stride must be at least 1"),
         ({"channels": 4, "kernel": 3, "pad": -1}, "pad must not be negative"),
-        ({"channels": 3, "kernel": 3, "groups": 2}, "3 channels in 2 groups"),
-        ({"channels": 6, "kernel": 3, "groups": 3}, "4 input channels in 3 groups"),
+        ({"channels": 3, "kernel": 3, "groups": 2}, "3 channels cannot be divided into 2 groups"),
+        (
+            {"channels": 6, "kernel": 3, "groups": 3},
+            "4 input channels cannot be divided into 3 groups",
+        ),
         ({"channels": 4, "kernel": 9}, "a window of 9 does not fit into 5 pixels with padding 0"),
         ({"channels": 4, "kernel": 3, "engine": "magic"}, "magic"),
-        ({"channels": 4, "kernel": 3, "stirde": 2}, "'stirde' is no attribute of conv"),
+        ({"channels": 4, "kernel": 3, "stirde": 2}, "'stirde' is not an attribute of conv"),
     ],
 )
-def test_conv_refuses_with_a_sentence(attrs: dict[str, Any], message: str) -> None:
+def test_conv_refuses_with_a_message(attrs: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         run_layer("conv", attrs, [normals((1, 4, 5, 6))])

@@ -9,7 +9,7 @@ import pytest
 import reference
 from helpers import COMPUTE_FORWARD, FORWARD, Array, Ran, assert_close, held, normals, run_layer
 
-CPUS = ["cpu:0", "cpu:1"]  # the only devices that have it
+CPUS = ["cpu:0", "cpu:1"]  # the only devices with this engine
 # Channels in multiples of 16 fit the blocks of every instruction set.
 # input shape, kernel (h, w), channels, the other attributes
 BLOCKED: list[tuple[tuple[int, ...], tuple[int, int], int, dict[str, Any]]] = [
@@ -18,7 +18,7 @@ BLOCKED: list[tuple[tuple[int, ...], tuple[int, int], int, dict[str, Any]]] = [
     ((3, 16, 4, 3), (1, 1), 48, {}),  # three blocks: a pair and a single one
     ((1, 48, 3, 4), (2, 3), 80, {"pad": 1}),
     ((2, 32, 6, 5), (3, 2), 64, {"groups": 2}),
-    ((1, 16, 3, 2), (5, 5), 16, {"pad": 2}),  # larger than the image
+    ((1, 16, 3, 2), (5, 5), 16, {"pad": 2}),  # window larger than the image
     ((1, 16, 2, 3), (4, 4), 16, {"pad": 3}),
     ((1, 64, 4, 15), (3, 3), 32, {"pad": 1, "groups": 2}),  # rows just over a tile
     ((1, 16, 3, 29), (2, 4), 16, {}),
@@ -53,7 +53,7 @@ def ran_and_wanted(
     return ran, want, reference.conv_backward(x, weight, dy, **rest)
 
 
-# In bf16 what is stored is rounded once; gradients by parameters are float32, as the sums are.
+# In bf16 stored values are rounded once. Gradients with respect to parameters are float32 sums.
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("device", CPUS)
 @pytest.mark.parametrize("case", BLOCKED)
@@ -103,7 +103,7 @@ def test_direct_convolution_adds_to_the_parameters_gradients() -> None:
         assert_close(twice[key], 2 * gradient, rel=1e-6)
 
 
-def test_auto_takes_the_direct_engine_where_it_fits_and_gemm_elsewhere() -> None:
+def test_auto_selects_the_direct_engine_where_it_is_supported_and_gemm_elsewhere() -> None:
     def engine(channels: int, out: int, precision: str = "fp32", **rest: Any) -> str:
         params = {
             "weight": normals((out, channels // rest.get("groups", 1), 3, 3)),
@@ -117,7 +117,7 @@ def test_auto_takes_the_direct_engine_where_it_fits_and_gemm_elsewhere() -> None
     assert engine(16, 32, precision="bf16") == "direct"
     assert engine(16, 32, precision="fp64") == "gemm"
     assert engine(16, 32, stride=2) == "gemm"
-    assert engine(3, 32) == "gemm"  # its input's gradient is wanted
+    assert engine(3, 32) == "gemm"  # the gradient with respect to its input is needed
     assert engine(16, 30) == "gemm"
     assert engine(32, 32, groups=16) == "gemm"
 
@@ -126,7 +126,7 @@ def test_auto_takes_the_direct_engine_where_it_fits_and_gemm_elsewhere() -> None
     ("channels", "rest", "precision"),
     [(16, {"stride": 2}, "fp32"), (3, {}, "fp32"), (16, {}, "fp64")],
 )
-def test_direct_where_it_does_not_fit_is_refused(
+def test_direct_is_refused_where_it_is_not_supported(
     channels: int, rest: dict[str, Any], precision: str
 ) -> None:
     attrs = {"channels": 16, "kernel": 3, "engine": "direct", **rest}

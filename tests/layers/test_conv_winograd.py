@@ -22,8 +22,8 @@ CASES: list[tuple[tuple[int, ...], int, int, dict[str, Any]]] = [
     ((2, 32, 13, 13), 3, 48, {"pad": 1}),  # 5 x 5 tiles; three blocks: a pair and a single one
     ((3, 32, 8, 9), 3, 32, {"pad": 1, "groups": 2}),  # 4 x 4 tiles
     ((2, 16, 11, 14), 5, 16, {"pad": 2}),  # 4 x 4 tiles of 5 x 5 taps
-    ((1, 64, 6, 5), 5, 32, {"pad": 2, "groups": 2}),  # 3 x 3 tiles of them
-    ((1, 16, 3, 2), 5, 16, {"pad": 2}),  # larger than the image
+    ((1, 64, 6, 5), 5, 32, {"pad": 2, "groups": 2}),  # 3 x 3 tiles of 5 x 5 taps
+    ((1, 16, 3, 2), 5, 16, {"pad": 2}),  # window larger than the image
     ((1, 16, 1, 1), 3, 16, {"pad": 1}),
     ((1, 16, 6, 5), 3, 16, {"pad": 2}),  # the output is larger
     ((1, 16, 6, 7), 5, 32, {"pad": 4}),
@@ -106,7 +106,7 @@ def test_winograds_error_stays_within_ten_times_the_direct_engines(
         assert error <= 10 * allowed, f"{error / allowed:.1f} times"
 
 
-def test_auto_takes_winograd_by_shape_alone() -> None:
+def test_auto_selects_winograd_by_shape_only() -> None:
     def engine(n: int, channels: int, size: int, kernel: int, out: int, **rest: Any) -> str:
         weight = normals((out, channels // rest.get("groups", 1), kernel, kernel))
         attrs = {"channels": out, "kernel": kernel, "pad": kernel // 2, "bias": False, **rest}
@@ -132,7 +132,7 @@ def test_auto_takes_winograd_by_shape_alone() -> None:
         (16, 3, {}, "fp64"),
     ],
 )
-def test_winograd_where_it_does_not_fit_is_refused(
+def test_winograd_is_refused_where_it_is_not_supported(
     channels: int, kernel: int, rest: dict[str, Any], precision: str
 ) -> None:
     attrs = {"channels": 16, "kernel": kernel, "engine": "winograd", **rest}

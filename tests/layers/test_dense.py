@@ -39,8 +39,8 @@ def test_dense_flattens_its_input_and_is_its_formula(
     )
 
 
-# One image and a few; tiles of 14 rows and panels of 32 columns, whole and cut; inner dimensions
-# that are odd, or longer than what is kept in a cache at a time.
+# One image and several; complete and partial tiles of 14 rows and panels of 32 columns; inner
+# dimensions that are odd or larger than a cache block.
 @pytest.mark.parametrize(
     ("images", "features", "channels"),
     [
@@ -102,9 +102,9 @@ def test_dense_without_bias_has_no_bias(device: str, precision: str) -> None:
     [
         ({}, "'channels' is missing"),
         ({"channels": 0}, "channels must be at least 1"),
-        ({"channels": 2, "kernel": 1}, "'kernel' is no attribute of dense"),
+        ({"channels": 2, "kernel": 1}, "'kernel' is not an attribute of dense"),
     ],
 )
-def test_dense_refuses_with_a_sentence(attrs: dict[str, Any], message: str) -> None:
+def test_dense_refuses_with_a_message(attrs: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         run_layer("dense", attrs, [normals((1, 4, 1, 1))])

@@ -15,7 +15,7 @@ SHAPE = (3, 5, 2, 3)
 def mask(
     shape: tuple[int, ...], rate: float, *, seed: int, step: int, site: str, first_image: int = 0
 ) -> NDArray[np.bool_]:
-    """Kept where the uniform (24 bits of Philox) of the element's global index reaches the rate."""
+    """True where the uniform draw (24 bits of Philox) of the element's global index is >= rate."""
     count = int(np.prod(shape))
     first = first_image * (count // shape[0])
     number = reference.site_of(site)
@@ -52,7 +52,7 @@ def test_training_multiplies_by_the_philox_mask_forward_and_backward(
 
 
 @pytest.mark.parametrize(("mode", "factor"), [("2012", 0.7), ("inverted", 1.0)])
-def test_testing_multiplies_by_the_kept_share_in_the_2012_form(
+def test_inference_multiplies_by_one_minus_the_rate_in_the_2012_form(
     device: str, precision: str, mode: str, factor: float
 ) -> None:
     x, dy = held(normals(SHAPE), precision), held(normals(SHAPE, seed=1), precision)
@@ -69,7 +69,7 @@ def test_testing_multiplies_by_the_kept_share_in_the_2012_form(
     assert_close(ran.dx, factor * dy, FORWARD[precision])
 
 
-def test_the_paper_is_the_default() -> None:
+def test_the_papers_form_is_the_default() -> None:
     x = np.ones(SHAPE)
     assert set(np.unique(run_layer("dropout", {}, [x]).y)) == {0.0, 1.0}
     assert set(np.unique(run_layer("dropout", {}, [x], training=False).y)) == {0.5}
@@ -116,7 +116,7 @@ def test_seed_step_and_name_each_change_the_mask() -> None:
     masks = [run_layer("dropout", {}, [x], **draw).y for draw in draws]
     for i, one in enumerate(masks):
         for other in masks[:i]:
-            assert 0.4 < (one == other).mean() < 0.6  # as independent coins
+            assert 0.4 < (one == other).mean() < 0.6  # as for independent masks
 
 
 def test_an_element_whose_draw_equals_the_rate_is_kept(device: str) -> None:
@@ -139,14 +139,17 @@ def test_the_kept_share_is_one_minus_the_rate() -> None:
 @pytest.mark.parametrize(
     ("attrs", "message"),
     [
-        ({"rate": 1.0}, "rate must be 0 or more and below 1, got 1"),
-        ({"rate": -0.1}, "rate must be 0 or more and below 1, got -0.1"),
-        ({"rate": float("nan")}, "rate must be 0 or more and below 1"),
+        ({"rate": 1.0}, "rate must be at least 0 and less than 1, got 1"),
+        ({"rate": -0.1}, "rate must be at least 0 and less than 1, got -0.1"),
+        ({"rate": float("nan")}, "rate must be at least 0 and less than 1"),
         ({"mode": "standard"}, "mode must be '2012' .* or 'inverted', not 'standard'"),
-        ({"first_channel": 3, "total_channels": 5}, "channels 3 to 7 do not fit a layer of 5"),
-        ({"p": 0.5}, "'p' is no attribute of dropout"),
+        (
+            {"first_channel": 3, "total_channels": 5},
+            "channels 3 to 7 do not fit into a layer with 5 channels",
+        ),
+        ({"p": 0.5}, "'p' is not an attribute of dropout"),
     ],
 )
-def test_dropout_refuses_with_a_sentence(attrs: dict[str, Any], message: str) -> None:
+def test_dropout_refuses_with_a_message(attrs: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         run_layer("dropout", attrs, [normals((1, 4, 1, 1))])

@@ -1,4 +1,4 @@
-"""concat, slice, sum and copy: they move and add, exactly."""
+"""concat, slice, sum and copy move and add values exactly."""
 
 from __future__ import annotations
 
@@ -71,15 +71,15 @@ def test_copy_copies(device: str, precision: str, channels: int) -> None:
     ("kind", "attrs", "shapes", "message"),
     [
         ("slice", {"first": 0}, [(1, 4, 2, 2)], "'channels' is missing"),
-        ("slice", {"first": -1, "channels": 2}, [(1, 4, 2, 2)], "first must be 0 or more"),
+        ("slice", {"first": -1, "channels": 2}, [(1, 4, 2, 2)], "first must be at least 0"),
         ("slice", {"first": 0, "channels": 0}, [(1, 4, 2, 2)], "channels at least 1"),
         ("slice", {"first": 3, "channels": 2}, [(1, 4, 2, 2)], "channels 3 to 5 .* has 4"),
-        ("sum", {}, [(1, 4, 2, 2), (1, 4, 2, 3)], "one shape, got 1x4x2x2 and 1x4x2x3"),
+        ("sum", {}, [(1, 4, 2, 2), (1, 4, 2, 3)], "the same shape, got 1x4x2x2 and 1x4x2x3"),
         ("concat", {}, [(1, 4, 2, 2), (1, 4, 2, 3)], "1x4x2x3"),
-        ("concat", {"axis": 1}, [(1, 4, 2, 2)], "'axis' is no attribute of concat"),
+        ("concat", {"axis": 1}, [(1, 4, 2, 2)], "'axis' is not an attribute of concat"),
     ],
 )
-def test_joins_refuse_with_a_sentence(
+def test_joins_refuse_with_a_message(
     kind: str, attrs: dict[str, Any], shapes: list[tuple[int, ...]], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):

@@ -11,7 +11,7 @@ CASES: list[tuple[tuple[int, ...], int, int, dict[str, int]]] = [
     ((2, 3, 4, 5), 3, 2, {}),
     ((1, 1, 1, 1), 1, 1, {}),
     ((1, 2, 3, 3), 3, 2, {"pad": 1}),  # the CIFAR-10 nets' local3
-    ((1, 1, 2, 3), 4, 2, {"pad": 2}),  # larger than the image
+    ((1, 1, 2, 3), 4, 2, {"pad": 2}),  # window larger than the image
     ((2, 2, 5, 7), 2, 3, {"stride": 3}),
     ((1, 2, 5, 4), 3, 2, {"stride": 2, "pad": 1}),
 ]
@@ -49,7 +49,7 @@ def test_local_is_its_formula_and_derivative(
     )
 
 
-def test_local_with_one_filter_everywhere_is_a_convolution(device: str) -> None:
+def test_local_with_the_same_filter_everywhere_is_a_convolution(device: str) -> None:
     x, weight = normals((2, 3, 5, 6)), normals((4, 3, 3, 3), seed=1)
     spread = np.broadcast_to(weight.reshape(4, 27, 1, 1), (4, 27, 5, 6))
     attrs = {"channels": 4, "kernel": 3, "pad": 1, "bias": False}
@@ -58,7 +58,7 @@ def test_local_with_one_filter_everywhere_is_a_convolution(device: str) -> None:
 
 
 def test_local_parameters_have_the_output_channel_first() -> None:
-    """A split over devices takes rows of the first dimension."""
+    """A parameter is split over devices by rows of its first dimension."""
     attrs = {"channels": 2, "kernel": 3}
     params = {"weight": np.zeros((2, 27, 2, 3)), "bias": np.zeros((2, 1, 2, 3))}
     runner = run_layer("local", attrs, [np.zeros((1, 3, 4, 5))], None, params).runner
@@ -74,9 +74,9 @@ def test_local_parameters_have_the_output_channel_first() -> None:
         ({"channels": 2, "kernel": 3, "stride": 0}, "kernel and stride must be 1 to 4096"),
         ({"channels": 2, "kernel": 3, "pad": 3}, "pad must be 0 to 2"),
         ({"channels": 2, "kernel": 9}, "a window of 9 does not fit into 5 pixels with padding 0"),
-        ({"channels": 2, "kernel": 3, "groups": 2}, "'groups' is no attribute of local"),
+        ({"channels": 2, "kernel": 3, "groups": 2}, "'groups' is not an attribute of local"),
     ],
 )
-def test_local_refuses_with_a_sentence(attrs: dict[str, Any], message: str) -> None:
+def test_local_refuses_with_a_message(attrs: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         run_layer("local", attrs, [normals((1, 4, 5, 6))])

@@ -80,11 +80,11 @@ def test_lrn_gives_the_known_vectors(
     [
         ({"size": 4}, "size must be odd, got 4"),
         ({"alpha_mode": "average"}, "alpha_mode must be 'sum' .* or 'mean' .* not 'average'"),
-        ({"groups": 2}, "3 channels in 2 groups"),
-        ({"groups": 0}, "3 channels in 0 groups"),
-        ({"scale": 1.0}, "'scale' is no attribute of lrn: it takes .*alpha_mode"),
+        ({"groups": 2}, "3 channels cannot be divided into 2 groups"),
+        ({"groups": 0}, "3 channels cannot be divided into 0 groups"),
+        ({"scale": 1.0}, "'scale' is not an attribute of lrn; its attributes are .*alpha_mode"),
     ],
 )
-def test_lrn_refuses_with_a_sentence(attrs: dict[str, Any], message: str) -> None:
+def test_lrn_refuses_with_a_message(attrs: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         run_layer("lrn", attrs, [normals((1, 3, 2, 2))])

@@ -47,9 +47,9 @@ def test_the_2012_nets_scale_is_divided_by_the_windows_area(device: str) -> None
     [
         ({"size": 2}, "size must be odd, got 2"),
         ({"alpha_mode": "none"}, "alpha_mode must be 'sum' or 'mean' .* not 'none'"),
-        ({"groups": 2}, "'groups' is no attribute of lrn_within"),
+        ({"groups": 2}, "'groups' is not an attribute of lrn_within"),
     ],
 )
-def test_lrn_within_refuses_with_a_sentence(attrs: dict[str, Any], message: str) -> None:
+def test_lrn_within_refuses_with_a_message(attrs: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         run_layer("lrn_within", attrs, [normals((1, 3, 2, 2))])

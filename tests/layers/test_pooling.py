@@ -13,7 +13,7 @@ FORMULAS: dict[str, Callable[..., Array]] = {
     "max_pool": reference.max_pool,
     "avg_pool": reference.avg_pool,
 }
-# With 16 channels the CPU keeps them in blocks.
+# With 16 channels the CPU uses channel blocks.
 CHANNELS = pytest.mark.parametrize("channels", [1, 16])
 KINDS = pytest.mark.parametrize("kind", FORMULAS)
 
@@ -23,7 +23,7 @@ CASES: list[tuple[tuple[int, ...], dict[str, Any]]] = [
     ((1, 1, 1, 1), {"size": 1, "stride": 1}),
     ((1, 2, 5, 5), {"size": 2, "stride": 3}),  # pixels between the windows
     ((1, 2, 5, 7), {"size": 1, "stride": 3, "ceil": True}),
-    ((3, 1, 2, 3), {"size": 4, "stride": 1, "pad": 1}),  # larger than the image
+    ((3, 1, 2, 3), {"size": 4, "stride": 1, "pad": 1}),  # window larger than the image
     ((1, 2, 6, 7), {"size": 3, "stride": 2, "pad": 1, "ceil": True}),
     ((1, 1, 5, 5), {"size": 3, "stride": 3, "pad": 2, "ceil": True}),
     ((1, 2, 7, 7), {"size": 5, "stride": 1, "pad": 4}),
@@ -65,7 +65,7 @@ def test_pooling_is_its_formula_and_derivative(
     pad=st.integers(0, 4),
     ceil=st.booleans(),
 )
-def test_any_window_gives_the_references_output_and_keeps_every_gradient(
+def test_any_window_gives_the_references_output_and_preserves_the_gradient_sum(
     kind: str,
     channels: int,
     precision: str,
@@ -86,7 +86,7 @@ def test_any_window_gives_the_references_output_and_keeps_every_gradient(
     ran = run_layer(kind, attrs, [x], dy, precision=precision)
     dx, tolerance = ran.dx.astype(np.float64), FORWARD[precision]
     assert_close(ran.y, want, tolerance)
-    # Each window hands its gradient to its own pixels: none is lost, none counted twice.
+    # Each window distributes its gradient over its pixels: nothing is lost or counted twice.
     assert_close(dx.sum(axis=(2, 3)), dy.sum(axis=(2, 3)), rel=tolerance)
     # Both are homogeneous of degree one: <dx, x> = <dy, y>.
     given, taken = (dx * x).sum(axis=(2, 3)), (dy * want).sum(axis=(2, 3))
@@ -129,7 +129,7 @@ def test_max_pooling_keeps_minus_infinity(device: str, channels: int) -> None:
 
 
 @CHANNELS
-def test_of_equal_maxima_the_first_takes_the_gradient(device: str, channels: int) -> None:
+def test_the_first_of_equal_maxima_gets_the_gradient(device: str, channels: int) -> None:
     x = np.array([[0, 7, 7], [7, 7, 1], [7, 0, 7]], float)
     dy = np.array([[1.0, 2.0], [4.0, 8.0]])
     x, dy = np.tile(x, (1, channels, 1, 1)), np.tile(dy, (1, channels, 1, 1))
@@ -141,7 +141,7 @@ def test_of_equal_maxima_the_first_takes_the_gradient(device: str, channels: int
 
 @KINDS
 @CHANNELS
-def test_a_nan_in_a_window_is_seen(device: str, kind: str, channels: int) -> None:
+def test_a_nan_in_a_window_is_detected(device: str, kind: str, channels: int) -> None:
     for at in range(4):
         x = np.arange(8.0 * channels).reshape(2, channels, 2, 2)
         x.reshape(-1)[at] = np.nan
@@ -161,11 +161,11 @@ def test_a_nan_in_a_window_is_seen(device: str, kind: str, channels: int) -> Non
         ({"size": 6, "stride": 1}, "a window of 6 does not fit into 3 pixels with padding 0"),
         ({"size": 2}, "'stride' is missing"),
         ({"stride": 2}, "'size' is missing"),
-        ({"size": 2.5, "stride": 2}, "'size' must be a whole number"),
+        ({"size": 2.5, "stride": 2}, "'size' must be an integer"),
         ({"size": 2, "stride": 1, "ceil": 1}, "'ceil' must be true or false"),
-        ({"size": 2, "stride": 1, "kernel": 2}, "'kernel' is no attribute of"),
+        ({"size": 2, "stride": 1, "kernel": 2}, "'kernel' is not an attribute of"),
     ],
 )
-def test_pooling_refuses_with_a_sentence(kind: str, attrs: dict[str, Any], message: str) -> None:
+def test_pooling_refuses_with_a_message(kind: str, attrs: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         run_layer(kind, attrs, [np.zeros((1, 1, 3, 9))])

@@ -81,14 +81,14 @@ def test_a_constant_predictor_scores_exactly_one_and_five_in_classes(
     [
         ([3, 1, 1, 0, 0, 0, 0], 0, 1, 1),
         ([3, 1, 1, 0, 0, 0, 0], 1, 0, 1),
-        ([3, 1, 1, 0, 0, 0, 0], 3, 0, 2 / 4),  # three above, two places left for four
+        ([3, 1, 1, 0, 0, 0, 0], 3, 0, 2 / 4),  # three greater, four share two ranks
         ([2, 2, 1, 0, 0, 0, 0], 1, 1 / 2, 1),
         ([6, 5, 4, 3, 2, 1, 0], 4, 0, 1),
         ([6, 5, 4, 3, 2, 1, 0], 5, 0, 0),
         ([5, 4, 3, 2, 1, 1, 1], 6, 0, 1 / 3),
     ],
 )
-def test_ties_share_the_places_that_are_left(
+def test_ties_share_the_remaining_ranks(
     device: str, logits: list[float], label: int, top1: float, top5: float
 ) -> None:
     x = np.array(logits, float).reshape(1, 7, 1, 1)
@@ -99,7 +99,7 @@ def test_ties_share_the_places_that_are_left(
 
 @pytest.mark.parametrize("at", [0, 1, 6])
 @pytest.mark.parametrize("label", [0, 1, 3])
-def test_an_image_with_a_nan_gets_no_credit_and_a_nan_loss(
+def test_an_image_with_a_nan_has_accuracy_0_and_a_nan_loss(
     device: str, at: int, label: int
 ) -> None:
     x = np.arange(14.0).reshape(2, 7, 1, 1)
@@ -113,7 +113,7 @@ def test_an_image_with_a_nan_gets_no_credit_and_a_nan_loss(
 
 
 def test_softmax_over_pixels_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"one number a class, got 1x4x2x3: put a dense layer"):
+    with pytest.raises(ValueError, match=r"one value per class, got 1x4x2x3: add a dense layer"):
         run_layer("softmax", {}, [normals((1, 4, 2, 3))])
 
 

@@ -1,4 +1,4 @@
-"""Descriptions: TOML and Python with the same words, and a sentence for each mistake."""
+"""Descriptions: the same attributes in TOML and Python, and an error message for each mistake."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_a_toml_file_and_python_describe_the_same_net(tmp_path: Path) -> None:
     assert Net(file).describe(1)["parameters"] == 6 * 10 + 4 * (6 * 10 * 8 + 1)
 
 
-def test_training_words_stay_out_of_the_core_and_become_rules() -> None:
+def test_training_attributes_become_update_rules_and_do_not_reach_the_core() -> None:
     description = Description.from_toml(TOML)
     conv1, dense, _ = description.native_layers()
     assert conv1 == {"name": "conv1", "type": "conv", "channels": 6, "kernel": 3}
@@ -68,7 +68,7 @@ def test_training_words_stay_out_of_the_core_and_become_rules() -> None:
     assert description.rules()["fc"] == ParamRule()
 
 
-def test_a_description_of_every_kind_of_word_survives_toml() -> None:
+def test_attributes_of_every_type_survive_toml() -> None:
     description = two_towers(relu6={"input": ["fc6"]}, fc8={"device": 1, "bias": False})
     again = Description.from_toml(description.to_toml())
     assert again == description
@@ -95,7 +95,7 @@ HEAD = 'name = "n"\ninput = [1, 2, 2]\nclasses = 2\n'
 
 
 @pytest.mark.parametrize(
-    ("text", "sentence"),
+    ("text", "message"),
     [
         ("name = x\n", r"net is not valid TOML: .*line 1"),
         (HEAD, r"net does not have \[\[layers\]\] tables"),
@@ -137,8 +137,8 @@ HEAD = 'name = "n"\ninput = [1, 2, 2]\nclasses = 2\n'
         ("training = 1\n" + HEAD + LAYERS, r"training must be a table"),
     ],
 )
-def test_a_wrong_file_is_answered_with_the_field(text: str, sentence: str) -> None:
-    with pytest.raises(ModelError, match=sentence):
+def test_the_error_message_for_an_invalid_file_names_the_field(text: str, message: str) -> None:
+    with pytest.raises(ModelError, match=message):
         Description.from_toml(text, source="net")
 
 
@@ -149,7 +149,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         describe("none.toml")
 
 
-def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "net.toml"
     file.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ModelError, match=r"net\.toml cannot be read"):
@@ -157,7 +157,7 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("layer", "sentence"),
+    ("layer", "message"),
     [
         ({"type": "covn"}, r"covn"),
         ({"type": "conv", "channels": 4}, r"layer 'a'.*kernel"),
@@ -167,14 +167,14 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
         ({"type": "max_pool", "size": "big", "stride": 1}, r"layer 'a'.*size"),
     ],
 )
-def test_a_layer_that_the_core_refuses_is_named(layer: dict[str, Any], sentence: str) -> None:
+def test_a_layer_that_the_core_refuses_is_named(layer: dict[str, Any], message: str) -> None:
     fc = {"name": "fc", "type": "dense", "channels": "classes"}
     description = Description("n", (2, 5, 5), 3, ({"name": "a", **layer}, fc))
-    with pytest.raises(ModelError, match=sentence):
+    with pytest.raises(ModelError, match=message):
         Net(description)
 
 
-def test_classes_that_no_layer_asks_for_are_refused() -> None:
+def test_classes_that_differ_from_the_last_layer_are_refused() -> None:
     layers = ({"name": "fc", "type": "dense", "channels": 4},)
     with pytest.raises(ModelError, match=r"last layer has 4 outputs, but classes is 3; write"):
         Net(Description("n", (1, 2, 2), 3, layers))

@@ -1,4 +1,4 @@
-"""The networks by name against the tables of the paper, the 2012 source and their descendants."""
+"""The named networks against the tables of the paper, the 2012 source and later versions."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from alexnet_native.models import NAMES, Description, describe
 from alexnet_native.training.schedule import make_schedule
 
 # Parameters, multiply-adds of one image forward. AlexNets: computed twice from the layer tables;
-# torchvision documents 61,100,840. CIFAR-10 nets: sums written out.
+# torchvision documents 61,100,840. CIFAR-10 nets: explicit sums.
 CONV1, CONV2 = 64 * (3 * 25 + 1), 64 * (64 * 25 + 1)
 TOTALS = {
     "alexnet": (60_965_224, 724_406_816),
     "alexnet-2012": (60_965_224, 724_406_816),
-    # conv6: 256 kernels of 256 x 3 x 3 and their biases, at 6 x 6 places.
+    # conv6: 256 kernels of 256 x 3 x 3 and their biases, at 6 x 6 positions.
     "alexnet-6conv": (60_965_224 + 256 * 2305, 724_406_816 + 36 * 256 * 2304),
     "alexnet-one-gpu": (59_798_312, 391_514_384),
     "alexnet-single": (62_378_344, 1_135_256_096),
@@ -52,7 +52,7 @@ TOTALS = {
     ),
 }
 
-# Output, parameters and multiply-adds of each layer with weights: grouped, and ungrouped.
+# Output, parameters and multiply-adds of each layer with weights: with and without groups.
 GROUPED = {
     "conv1": ([96, 55, 55], 34_944, 105_415_200),
     "conv2": ([256, 27, 27], 307_456, 223_948_800),
@@ -98,7 +98,7 @@ def test_each_layer_has_the_grouped_size_and_cost(name: str) -> None:
         assert layers[layer]["output"] == output
 
 
-def test_the_sixth_convolution_stands_between_pool5_and_fc6_and_reads_both_towers() -> None:
+def test_the_sixth_convolution_is_between_pool5_and_fc6_and_reads_both_towers() -> None:
     layers = layers_of("alexnet-6conv")
     assert layers["conv6"]["output"] == [256, 6, 6]
     assert layers["conv6"]["weight_std"] == 0.03
@@ -148,7 +148,7 @@ def test_cifar_pools_are_of_the_published_kind() -> None:
     assert [words("cifar10-13pct")[f"pool{i}"]["type"] for i in (1, 2)] == ["max_pool"] * 2
 
 
-# Section 1.4 of the recipe: weight SDs of conv1-2, conv3-5, fc6-7, fc8; the value of high biases.
+# Section 1.4 of the recipe: weight_std of conv1-2, conv3-5, fc6-7, fc8; value of high biases.
 @pytest.mark.parametrize(
     ("name", "stds", "high"),
     [
@@ -244,7 +244,7 @@ def test_every_named_net_survives_toml(name: str) -> None:
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh", "logistic", "abs", "abs_tanh", "softplus"])
-def test_figure1_takes_an_activation_and_answers(activation: str) -> None:
+def test_figure1_accepts_an_activation_and_predicts(activation: str) -> None:
     net = Net("figure1", activation=activation)
     assert {layer["type"] for layer in net.describe(1)["layers"]} >= {activation}
     answer = net.predict(np.zeros((2, 32, 32, 3), np.uint8))
@@ -252,7 +252,7 @@ def test_figure1_takes_an_activation_and_answers(activation: str) -> None:
     np.testing.assert_allclose(answer.sum(axis=1), 1, rtol=1e-6)
 
 
-def test_an_unknown_name_is_answered_with_the_nearest() -> None:
+def test_the_error_message_for_an_unknown_name_suggests_the_nearest() -> None:
     with pytest.raises(ModelError, match=r"no network called 'alexnt': did you mean 'alexnet'"):
         describe("alexnt")
 
@@ -267,8 +267,8 @@ def test_an_option_that_a_net_does_not_have_is_refused() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_hints_of_every_net_are_settings_of_a_training(name: str) -> None:
-    hints = describe(name).default_config
-    config = TrainConfig(**hints)
-    assert {setting: getattr(config, setting) for setting in hints} == hints
+def test_the_default_config_of_every_net_is_valid(name: str) -> None:
+    defaults = describe(name).default_config
+    config = TrainConfig(**defaults)
+    assert {setting: getattr(config, setting) for setting in defaults} == defaults
     make_schedule(config)

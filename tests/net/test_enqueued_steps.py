@@ -186,7 +186,7 @@ def test_a_step_with_a_window_outside_its_record_raises_an_error_without_effects
     one, other = small(device), small(device)
     raw = records(3, 0)
     raw["offsets"][1] = (0, 4)
-    with pytest.raises(ValueError, match=r"the window of image 1 at \(0, 4\) leaves its record"):
+    with pytest.raises(ValueError, match=r"the crop of image 1 at \(0, 4\) is outside its record"):
         batch = _core.Batch.of_records(labels=np.zeros(3, np.int32), **raw)
         one.native.begin_step(batch, step=0, overlap=True)
     assert one.native.waiting_steps == 0
@@ -208,11 +208,11 @@ def test_an_evaluation_of_a_larger_batch_between_steps_changes_nothing(device: s
 def test_a_third_pending_step_and_a_result_without_a_step_raise_errors(device: str) -> None:
     net = small(device)
     (x, y), *_ = batches()
-    with pytest.raises(ValueError, match="no step waits for its results to be read"):
+    with pytest.raises(ValueError, match="no step is waiting for its result to be read"):
         net.native.next_result()
     enqueue(net, x, y, 0)
     enqueue(net, x, y, 1)
-    with pytest.raises(ValueError, match="2 steps wait already"):
+    with pytest.raises(ValueError, match="2 steps are already waiting"):
         enqueue(net, x, y, 2)
     assert net.native.next_result().images == 5
 

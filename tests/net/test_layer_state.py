@@ -82,7 +82,7 @@ def test_state_is_no_parameter_but_is_read_and_set_like_one() -> None:
     for kind in ("momentum", "gradient"):
         with pytest.raises(ValueError, match=r"bn1.running_mean' is the state of a layer"):
             net.native.get("bn1.running_mean", kind)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="no rule updates it"):
+    with pytest.raises(ValueError, match="which has no update rule"):
         net.native.set_update("bn1.running_var", 0.1, 0, 0)
 
 
@@ -116,7 +116,7 @@ def test_predictions_take_the_running_values_and_any_number_of_images() -> None:
 
 
 def test_a_batch_of_one_value_for_each_channel_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"'bn3' .*more than one value for each channel"):
+    with pytest.raises(ValueError, match=r"'bn3' .*more than one value per channel"):
         network().train_step(*batch(1), lr=0.01)
 
 

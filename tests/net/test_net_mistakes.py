@@ -125,9 +125,9 @@ def test_the_error_for_a_missing_checkpoint_names_the_file(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("type", ["convolution", "copy", "reorder"])
 def test_the_error_for_an_unknown_layer_type_lists_the_types_of_descriptions(type: str) -> None:
-    with pytest.raises(ModelError, match=f"layer 'relu1': there is no layer type '{type}'") as it:
+    with pytest.raises(ModelError, match=f"layer 'relu1': unknown layer type '{type}'") as it:
         Net(two_towers(relu1={"type": type}))
-    known = str(it.value).partition("; there are ")[2].split(", ")
+    known = str(it.value).partition("; known types: ")[2].split(", ")
     assert known == sorted(known) and {"conv", "lrn_within", "softmax"} <= set(known)
     assert not {"copy", "reorder"} & set(known)
 

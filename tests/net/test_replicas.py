@@ -172,12 +172,12 @@ def test_steps_of_replicas_do_not_overlap() -> None:
 @pytest.mark.parametrize(
     ("devices", "replicas", "message"),
     [
-        ("cpu:0,cpu:1,cpu:2", 2, "3 devices cannot be shared among 2 replicas"),
-        ("cpu:0", 2, "1 devices cannot be shared among 2 replicas"),
+        ("cpu:0,cpu:1,cpu:2", 2, "3 devices cannot be divided among 2 replicas"),
+        ("cpu:0", 2, "1 devices cannot be divided among 2 replicas"),
         ("cpu:0,cpu:0", 2, "cpu:0 is given for two replicas"),
         ("cpu:0,cpu:1,cpu:1,cpu:2", 2, "cpu:1 is given for two replicas"),
-        ("cpu:0,cpu:1", 0, "at least one replica, not 0"),
-        ("cpu:0,cpu:1,cpu:2,cpu:3", 1, "one device or two, not 4"),
+        ("cpu:0,cpu:1", 0, "the number of replicas must be at least 1, got 0"),
+        ("cpu:0,cpu:1,cpu:2,cpu:3", 1, "one or two devices, got 4"),
     ],
 )
 def test_a_wrong_number_of_devices_raises_an_error(

@@ -13,7 +13,7 @@ LAYERS = [{"name": "fc", "type": "dense", "channels": 2}, {"name": "prob", "type
 
 
 def test_tf32_on_a_cpu_raises_an_error() -> None:
-    message = "tf32 needs a GPU with tensor cores, and cpu:1 is none: choose fp32 or bf16"
+    message = "tf32 needs a GPU with tensor cores; cpu:1 has none: use fp32 or bf16"
     with pytest.raises(_core.UnavailableError, match=message):
         _core.Network(LAYERS, (1, 1, 1), devices=("cpu:1",), precision="tf32")
     with pytest.raises(_core.UnavailableError, match=message):

@@ -136,5 +136,5 @@ def test_the_towers_of_the_full_networks_equal_the_groups(name: str) -> None:
 
 
 def test_a_net_without_towers_on_two_devices_raises_an_error() -> None:
-    with pytest.raises(ModelError, match=r"no layers with towers = 2, so it runs on one device"):
+    with pytest.raises(ModelError, match=r"no layers with towers = 2, so it can run on one device"):
         Net("alexnet-single", devices=TWO_CPUS)

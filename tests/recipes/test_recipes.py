@@ -1,4 +1,4 @@
-"""Recipes: what they say, that they win over defaults, and that every deviation is on record."""
+"""Recipes: their contents, their precedence over defaults, and the record of every deviation."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from safetensors import safe_open
 
 
 def config_of(name: str) -> TrainConfig:
-    """All settings of a recipe, as a training without anything else takes them."""
+    """All settings of a training that is given only this recipe."""
     recipe = read_recipe(name)
     return TrainConfig(**{**follow(recipe, "alexnet").wanted, **recipe.values})
 
 
-# Section by section, what the paper and the log of configuration 145 say.
+# The values of the paper and of the log of configuration 145, section by section.
 PAPER: dict[str, Any] = {
     "net": "alexnet", "init": "own", "crop": (224, 224), "random_crop": True, "mirror": True,
     "offsets": "exclusive", "mean": "matched", "scale": 1.0, "color_std": 0.1,
@@ -43,7 +43,7 @@ del SOURCE["schedule_drops"]  # of the plateau
 
 
 @pytest.mark.parametrize(("name", "wanted"), [("paper", PAPER), ("2012", SOURCE)])
-def test_a_recipe_says_what_its_source_says(name: str, wanted: dict[str, Any]) -> None:
+def test_a_recipe_has_the_values_of_its_source(name: str, wanted: dict[str, Any]) -> None:
     config = config_of(name)
     assert {setting: getattr(config, setting) for setting in wanted} == wanted
 
@@ -73,7 +73,9 @@ def test_the_rates_of_2012_are_those_of_the_log() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_recipe_can_be_trained_and_agrees_with_the_hints_of_its_net(name: str) -> None:
+def test_every_recipe_can_be_trained_and_agrees_with_the_default_config_of_its_net(
+    name: str,
+) -> None:
     recipe, config = read_recipe(name), config_of(name)
     network = describe(config.net)
     make_schedule(config)
@@ -125,7 +127,7 @@ def test_a_net_finds_its_recipe() -> None:
         ("nothing.toml", r"recipe file nothing\.toml does not exist"),
     ],
 )
-def test_a_recipe_that_does_not_exist_is_answered_with_those_that_do(
+def test_the_error_message_for_an_unknown_recipe_lists_the_known_ones(
     name: str, message: str
 ) -> None:
     with pytest.raises(ConfigError, match=message):
@@ -155,14 +157,14 @@ def test_a_recipe_that_does_not_exist_is_answered_with_those_that_do(
         ),
     ],
 )
-def test_a_wrong_recipe_is_refused_in_a_sentence(text: str, message: str) -> None:
+def test_an_invalid_recipe_is_refused_with_a_message(text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         parse_recipe("mine", text)
 
 
 @pytest.fixture
 def given(tmp_path: Path) -> dict[str, Any]:
-    """The paper's recipe on a small network and small pictures."""
+    """The paper's recipe for a small network and small images."""
     return {
         "net": str(tiny.write_net(tmp_path / "net.toml")),
         "data": str(tiny.write_npz(tmp_path / "data.npz")),
@@ -174,12 +176,12 @@ def given(tmp_path: Path) -> dict[str, Any]:
 DEVIATIONS = ["net.net", "data.crop", "training.epochs", "training.batch_size"]
 
 
-def test_a_recipe_wins_over_the_network_and_the_data_and_loses_to_what_is_given(
+def test_a_recipe_overrides_network_and_data_and_is_overridden_by_given_settings(
     tmp_path: Path, given: dict[str, Any]
 ) -> None:
     run = prepare(given, recipe=read_recipe("paper"), out=tmp_path / "run")
     config = run.config
-    # The tiny network's own hints: color 0.05, no mirror, scale 0.02, batches of 8, 3 epochs.
+    # The default_config of the tiny network: color 0.05, no mirror, scale 0.02, batch 8, 3 epochs.
     assert (config.color_std, config.mirror, config.scale, config.schedule) == (
         0.1, True, 1.0, "plateau",
     )  # fmt: skip
@@ -201,7 +203,7 @@ def test_a_recipe_is_kept_on_few_images(tmp_path: Path) -> None:
     assert few.endswith("--init he --scale 0.015625 --batch-size 16")
 
 
-def test_every_deviation_is_said_and_kept_with_the_checkpoint_and_the_run(
+def test_every_deviation_is_reported_and_stored_in_the_checkpoint_and_the_run(
     tmp_path: Path, given: dict[str, Any]
 ) -> None:
     lines: list[str] = []
@@ -244,7 +246,7 @@ def test_a_resumed_training_keeps_its_recipe_and_counts_what_changed(
     assert "# " + "  training.momentum = 0.8" in (place / "recipe.toml").read_text()
 
 
-def test_a_recipe_survives_its_checkpoint(tmp_path: Path, given: dict[str, Any]) -> None:
+def test_a_recipe_is_restored_from_a_checkpoint(tmp_path: Path, given: dict[str, Any]) -> None:
     file = tmp_path / "mine.toml"
     file.write_text(read_recipe("2012").text.replace("batch_size = 128", "batch_size = 8"))
     given.pop("batch_size")
@@ -261,7 +263,7 @@ def test_a_recipe_survives_its_checkpoint(tmp_path: Path, given: dict[str, Any])
     assert checkpoint.load(tmp_path / "run").followed is not None
 
 
-def test_a_runs_own_settings_are_a_recipe(tmp_path: Path, given: dict[str, Any]) -> None:
+def test_the_settings_of_a_run_are_a_recipe(tmp_path: Path, given: dict[str, Any]) -> None:
     first = prepare(given, out=tmp_path / "one")
     again = prepare({}, recipe=read_recipe(str(tmp_path / "one" / "config.toml")),
                     out=tmp_path / "two")  # fmt: skip

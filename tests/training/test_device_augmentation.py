@@ -141,7 +141,7 @@ def test_double_precision_raises_an_error() -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"offsets": np.array([[3, 0]], np.int32)}, r"window of image 0 at \(3, 0\)"),
+        ({"offsets": np.array([[3, 0]], np.int32)}, r"crop of image 0 at \(3, 0\)"),
         ({"records": np.zeros((1, 7, 10, 3), np.uint8)}, "records of 7x10 are smaller"),
         ({"records": np.zeros((1, 10, 10, 1), np.uint8)}, r"records must be uint8 \(1, H, W, 3\)"),
         ({"mirror": np.zeros(2, np.uint8)}, r"mirror must be uint8 \(1,\)"),

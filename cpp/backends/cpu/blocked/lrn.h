@@ -1,6 +1,6 @@
-// Response normalisation across channels on channel blocks: the formulas of ops/lrn_formula.h with
+// Response normalisation across channels in channel blocks: the formulas of ops/lrn_formula.h with
 // a vector of channels as the value, pixel by pixel. The layer tests compare both layouts with the
-// same reference. Included by kernels.cpp, once per instruction set.
+// same reference. kernels.cpp includes this file once per instruction set.
 #pragma once
 
 #include <algorithm>
@@ -13,8 +13,8 @@
 namespace alexnet {
 namespace {
 
-// a^(-1/4) of each lane, for positive numbers: a guess from the bits of the exponent, within 3.2 %,
-// then Newton's y <- y (5 - a y^4) / 4, three times. Within 2e-7; roots and divisions take longer.
+// a^(-1/4) of each lane, for positive a: a first value from the exponent bits (error 3.2 %), then
+// three Newton steps y <- y (5 - a y^4) / 4. Error 2e-7. Roots and divisions take longer.
 inline __attribute__((always_inline)) Vec inverse_fourth_root(Vec a) {
   typedef int32_t Bits __attribute__((vector_size(sizeof(Vec))));
   Vec y = (Vec)(0x4F586000 - ((Bits)a >> 2));
@@ -45,7 +45,8 @@ struct Powers<Vec> {
 
 namespace {
 
-// Lane i of the result is channel i + D of `at`, and of the vectors before and after it.
+// Lane i of the result is channel i + D, counted from lane 0 of `at`, which may be in the vector
+// before or after it.
 template <int D>
 inline __attribute__((always_inline)) Vec neighbour(const Vec* at) {
   typedef int32_t Places __attribute__((vector_size(sizeof(Vec))));
@@ -67,8 +68,8 @@ inline __attribute__((always_inline)) Vec sum_of_neighbours(const Vec* at,
   return sum;
 }
 
-// The sum of the `size` channels around each lane's own. kSize: size, or 0 where it is known at run
-// time only; there are zeros around the group.
+// For each lane, the sum over the `size` channels around it. kSize: size, or 0 if it is only known
+// at run time. The group is padded with zeros.
 template <int kSize>
 inline __attribute__((always_inline)) Vec window_sum(const Vec* at, int size) {
   if constexpr (kSize > 0) {
@@ -81,7 +82,7 @@ inline __attribute__((always_inline)) Vec window_sum(const Vec* at, int size) {
   }
 }
 
-// The channels of one group at one pixel after the other. x(v) and so on give its vectors.
+// The channels of one group, for one pixel at a time. x(v) etc. return its vectors.
 template <int kSize, Stored T>
 class LrnPixel {
  public:
@@ -101,7 +102,7 @@ class LrnPixel {
     for (int v = 0; v < vectors_; ++v) put(v, lrn_value(x(v), lrn_powers(p_, scale(v))));
   }
 
-  // s is computed again from x, and y from both: that is cheaper than to fetch them.
+  // Recomputes s from x, and y from both, which takes less time than loading them.
   template <class X, class D, class Y>
   inline __attribute__((always_inline)) void backward(X&& x, D&& dy, Y&& put) const {
     for (int v = 0; v < vectors_; ++v) terms_[v] = x(v) * x(v);
@@ -125,7 +126,7 @@ class LrnPixel {
   Vec *terms_, *cross_, *own_;
 };
 
-// f(pixel, block) for each group of each image; `block` is the group's first.
+// Calls f(pixel, block) for each group of each image; `block` is the first block of the group.
 template <int kSize, Stored T, class F>
 void each_group(const Shape& s, const LrnParams<T>& p, ThreadPool& pool, F&& f) {
   const int groups = s.c / p.group;

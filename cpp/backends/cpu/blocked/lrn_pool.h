@@ -1,6 +1,6 @@
-// LRN and max pooling in one (ops/lrn_pool.h) on channel blocks: the rows of one group are
-// normalised into a ring as high as the window, from which the pooled rows are taken. Included by
-// kernels.cpp, once per instruction set.
+// Fused LRN and max pooling (ops/lrn_pool.h) in channel blocks. The rows of one group are
+// normalised into a ring buffer as high as the window; the pooled rows are computed from it.
+// kernels.cpp includes this file once per instruction set.
 #pragma once
 
 #include "backends/cpu/blocked/lrn.h"
@@ -46,7 +46,8 @@ void lrn_max_pool_backward(const LrnMaxPoolBackward<T>& op, ThreadPool& pool) {
   const int vectors = op.p.group / kLanes;
   const int64_t plane = in.plane() * kLanes;
   each_group<kSize>(in, op.p, pool, [&](const auto& pixel, int64_t block) {
-    Vec* grad = scratch<Vec>(1, size_t(vectors) * size_t(in.w));  // of a row of normalised values
+    // The gradient with respect to a row of normalised values.
+    Vec* grad = scratch<Vec>(1, size_t(vectors) * size_t(in.w));
     for (int y = 0; y < in.h; ++y) {
       std::fill(grad, grad + vectors * in.w, Vec{});
       for (int oy = op.window.first_over(y); oy < out.h && op.window.begins_by(oy, y); ++oy)

@@ -1,7 +1,6 @@
-// Normalisation within maps and pooling on channel-blocked activations: the formulas of
-// ops/lrn_formula.h, ops/max_pool.h and ops/avg_pool.h with a vector of channels as the value. The
-// layer tests compare both layouts with the same reference. Included by kernels.cpp, once per
-// instruction set.
+// Normalisation within maps and pooling in channel blocks: the formulas of ops/lrn_formula.h,
+// ops/max_pool.h and ops/avg_pool.h with a vector of channels as the value. The layer tests compare
+// both layouts with the same reference. kernels.cpp includes this file once per instruction set.
 #pragma once
 
 #include "backends/cpu/blocked/lrn.h"
@@ -16,7 +15,7 @@ namespace {
 // The blocks (image, kLanes channels) of a view.
 int64_t blocks_of(const Shape& s) { return int64_t(s.n) * s.c / kLanes; }
 
-// f(block, row) for every row of every block.
+// Calls f(block, row) for every row of every block.
 template <class F>
 void each_block_row(int64_t blocks, int rows, ThreadPool& pool, F&& f) {
   pool.parallel_for(blocks, [&](int64_t block, int) {
@@ -93,7 +92,7 @@ bool launch_blocked(const MaxPoolForward<T>& op, ThreadPool& pool) {
   return true;
 }
 
-// f(window's rows, columns, offset of its output) for each window of a block, in order.
+// Calls f(rows, columns, offset of the output) for each window of a block, in order.
 template <class F>
 void each_pool_window(const Window& window, const Shape& in, const Shape& out, int64_t block,
                       F&& f) {
@@ -103,7 +102,8 @@ void each_pool_window(const Window& window, const Shape& in, const Shape& out, i
         (block * out.plane() + int64_t(oy) * out.w + ox) * kLanes);
 }
 
-// sum(to) adds to floats that are 0 at first; dx, a block's plane, takes them, rounded once.
+// sum(to) adds to a float buffer that is initially 0, which is then stored in dx, a block's plane,
+// with one rounding.
 template <Stored T, class F>
 void sum_plane(T* dx, const Shape& in, F&& sum) {
   const int64_t count = in.plane() * kLanes;

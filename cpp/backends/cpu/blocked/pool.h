@@ -1,5 +1,5 @@
-// The maximum of a window (ops/max_pool.h) with a vector of channels as the element. Included by
-// kernels.cpp, once per instruction set.
+// The maximum of a window (ops/max_pool.h) with a vector of channels as the element. kernels.cpp
+// includes this file once per instruction set.
 #pragma once
 
 #include "backends/cpu/vector.h"
@@ -9,13 +9,13 @@
 namespace alexnet {
 namespace {
 
-// Window::position in every lane.
+// Window::position, repeated in every lane.
 inline __attribute__((always_inline)) Vec position(const Window& window, int oy, int ox, int i,
                                                    int j) {
   return broadcast(float(window.position(oy, ox, i, j)));
 }
 
-// value(i, j): a pixel's vector.
+// value(i, j): the vector of a pixel.
 template <class F>
 inline __attribute__((always_inline)) Maximum<Vec, Vec> max_of_window(const Window& window,
                                                                       const Shape& in, int oy,
