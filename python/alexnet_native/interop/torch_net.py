@@ -30,6 +30,18 @@ class _GroupedNorm(nn.Module):
         return torch.cat([self.norm(part) for part in x.chunk(self.groups, dim=1)], 1)
 
 
+class _PaperDropout(nn.Module):
+    """Dropout as in the 2012 paper: unscaled in training, outputs times 1 - rate in inference."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        keep = 1 - self.rate
+        return x * torch.bernoulli(torch.full_like(x, keep)) if self.training else x * keep
+
+
 def _module(words: Mapping[str, Any], channels: int, exact: bool, flat: bool) -> nn.Module | None:
     kind = words["type"]
     if kind == "conv":
@@ -56,7 +68,12 @@ def _module(words: Mapping[str, Any], channels: int, exact: bool, flat: bool) ->
     if kind == "avg_pool":
         return nn.AvgPool2d(words["size"], words["stride"], ceil_mode=words.get("ceil", False))
     if kind == "dropout":
-        return nn.Dropout(words.get("rate", 0.5))
+        rate = words.get("rate", 0.5)
+        return (
+            _PaperDropout(rate)
+            if exact and words.get("mode", "2012") == "2012"
+            else nn.Dropout(rate)
+        )
     if kind == "relu":
         return nn.ReLU(inplace=True)
     if kind == "softmax":  # part of the loss
@@ -73,7 +90,8 @@ def build(
         description: the network.
         exact: whether to compute exactly the same function. If False, the network does the same
             amount of work in the form that is fastest in PyTorch: the input is larger instead of
-            padded on one side, and LRN crosses the groups (two channels of each group differ).
+            padded on one side, LRN crosses the groups (two channels of each group differ), and
+            dropout is PyTorch's, which scales in training instead of inference.
 
     Returns:
         The network, and its input shape: channels, height, width.
