@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import tiny
 from alexnet_native import Net, _core
+from alexnet_native.data.batches import RawImages
 from alexnet_native.models import Description
 from alexnet_native.training import fit
 
@@ -246,6 +247,24 @@ class Overlapping:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._native, name)
+
+
+def test_a_step_after_a_failed_one_has_its_own_result(device: str) -> None:
+    one, other = small(device), small(device)
+    one.native = Overlapping(one.native)  # type: ignore[assignment]
+    (x, y), (x2, y2), *_ = batches()
+    lost = one.train_step(x, y, wait=False)
+    wrong = records(3, 0)
+    wrong["offsets"][1] = (0, 4)
+    with pytest.raises(ValueError, match="image 1"):
+        one.train_step(RawImages(**wrong), np.zeros(3, np.int32), wait=False)
+    with pytest.raises(ValueError, match="label 9"):
+        one.train_step(x, np.full_like(y, 9), wait=False)
+    other.train_step(x, y)  # its update was applied, but its result was lost
+    assert one.train_step(x2, y2, wait=False) == other.train_step(x2, y2)
+    with pytest.raises(_core.DeviceError, match="the result of step 1 was lost"):
+        _ = lost.loss
+    assert bits(one) == bits(other)
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,8 @@ class Progress:
     def __init__(self, step: int, read: Callable[[Progress], Sums]) -> None:
         self.step = step
         self._read = read
-        self.result: tuple[Sums, bool]  # sums before the update; whether the update was applied
+        # The sums before the update, and whether the update was applied.
+        self.result: tuple[Sums, bool] | None = None
 
     def complete(self, result: _core.StepResult) -> None:
         sums = Sums()

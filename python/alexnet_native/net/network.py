@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import threading
 from collections import deque
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -168,7 +169,8 @@ class BaseNet:
                 )
             overlap = not wait and self.native.overlaps
             batch = self._native_batch(given, targets)
-            self.native.begin_step(batch, step=self.step, parts=parts, overlap=overlap)
+            with self._dropping_lost_steps():
+                self.native.begin_step(batch, step=self.step, parts=parts, overlap=overlap)
             progress = Progress(self.step + 1, self._read)
             self._waiting.append(progress)
             if not overlap:
@@ -180,13 +182,28 @@ class BaseNet:
         """Reads the results of all pending steps up to `progress`, in order."""
         with self._lock:
             while any(progress is step for step in self._waiting):
-                result = self.native.next_result()
+                with self._dropping_lost_steps():
+                    result = self.native.next_result()
                 self._waiting.popleft().complete(result)
+            if progress.result is None:
+                raise _core.DeviceError(
+                    f"the result of step {progress.step} was lost when a later call failed"
+                )
             sums, updated = progress.result
             if not math.isfinite(sums.loss):
                 batch = None if updated or images is None else self._input_of_step(images)
                 raise diverged(self.native, batch, step=progress.step, lr=self._lr, updated=updated)
             return sums
+
+    @contextmanager
+    def _dropping_lost_steps(self) -> Iterator[None]:
+        """After an error in the core, forgets the pending steps that the core has dropped."""
+        try:
+            yield
+        except BaseException:
+            while len(self._waiting) > self.native.waiting_steps:
+                self._waiting.popleft()
+            raise
 
     def set_rates(
         self,
