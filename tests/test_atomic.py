@@ -44,6 +44,8 @@ def test_other_files_are_no_pointers(tmp_path: Path, content: bytes) -> None:
     assert pointed_to(tmp_path / "latest") is None
     assert pointed_to(tmp_path / "missing") is None
     assert pointed_to(tmp_path) is None
+    os.mkfifo(tmp_path / "pipe")
+    assert pointed_to(tmp_path / "pipe") is None
 
 
 def _refuse_folders(monkeypatch: pytest.MonkeyPatch, number: int) -> None:

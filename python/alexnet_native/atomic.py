@@ -73,6 +73,8 @@ def pointed_to(link: Path) -> Path | None:
     """Returns the path that `point_to` made `link` point to; None if `link` is something else."""
     if link.is_symlink():
         return link.parent / link.readlink()
+    if not link.is_file():  # to open a named pipe could wait for ever
+        return None
     try:
         with link.open("rb") as file:
             name = file.read(_LONGEST_NAME + 2).decode().strip()
