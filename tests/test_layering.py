@@ -46,6 +46,8 @@ PYTHON_LEVELS = {
     "log": 0,
     "libraries": 0,
     "toml_value": 0,
+    "paths": 0,
+    "locking": 1,
     "_core": 0,
     "_profile": 0,
     "renamed": 1,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 
 import numpy as np
@@ -149,13 +150,18 @@ def test_a_safetensors_file_that_is_not_a_checkpoint_raises_an_error(tmp_path: P
 
 
 @pytest.mark.parametrize("key", ["network", "description", "progress"])
-def test_the_error_for_damaged_metadata_is_one_line(tmp_path: Path, key: str) -> None:
+@pytest.mark.parametrize("checksum", [True, False])
+def test_the_error_for_damaged_metadata_is_one_line(
+    tmp_path: Path, key: str, checksum: bool
+) -> None:
     path = tmp_path / "f"
     trained().save(path)
     data = path.read_bytes()
     size = int.from_bytes(data[:8], "little")
     header = json.loads(data[8 : 8 + size])
     header["__metadata__"][key] = "{"
+    if not checksum:  # as in a file of version 0.1.0
+        del header["__metadata__"]["header_crc32"]
     text = json.dumps(header).encode()
     path.write_bytes(len(text).to_bytes(8, "little") + text + data[8 + size :])
     with pytest.raises(CheckpointError, match="damaged") as caught:
@@ -181,6 +187,32 @@ def test_the_error_for_a_missing_checkpoint_names_the_path(tmp_path: Path) -> No
     (tmp_path / "latest").symlink_to("step-00000009.safetensors")
     with pytest.raises(CheckpointError, match=r"points to step-00000009\.safetensors"):
         checkpoint.load(tmp_path)
+
+
+def test_the_error_for_a_path_that_is_too_long_names_it(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"xxx cannot be read: File name too long"):
+        checkpoint.load(tmp_path / ("x" * 300))
+
+
+def test_flipped_bits_in_the_metadata_do_not_change_a_network(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    trained().save(path)
+    right, data = checkpoint.load(path), path.read_bytes()
+    size = 8 + int.from_bytes(data[:8], "little")
+    draw = random.Random(0)
+    refused = 0
+    for _ in range(500):
+        changed = bytearray(data)
+        changed[draw.randrange(8, size)] ^= 1 << draw.randrange(8)
+        path.write_bytes(changed)
+        try:
+            found = checkpoint.load(path)
+        except CheckpointError:
+            refused += 1
+            continue
+        for name in ("description", "seed", "precision", "step", "class_names", "progress"):
+            assert getattr(found, name) == getattr(right, name)
+    assert refused > 400
 
 
 def test_statistics_of_images_larger_than_the_crop_are_stored_whole(tmp_path: Path) -> None:

@@ -203,3 +203,16 @@ def test_a_signal_ends_a_training_with_a_checkpoint_and_exit_code_0(
     assert (process.returncode, tiny.complaints(errors)) == (0, "")
     assert "continue with: alexnet-native train --resume" in output.splitlines()[-1]
     assert tiny.run("evaluate", out, cwd=place).returncode == 0
+
+
+@pytest.mark.parametrize("devices", ["cpu:0, cpu:1", " cpu:0 ,cpu:1 "])
+def test_spaces_between_devices_are_accepted_by_every_command(tmp_path: Path, devices: str) -> None:
+    tiny.write_net(tmp_path / "net.toml")
+    tiny.write_npz(tmp_path / "data.npz")
+    options = ("--devices", devices, "--replicas", 2)
+    train = ("train", "--net", "net.toml", "--data", "data.npz", "--epochs", 1, "--out", "run")
+    for words in (train, ("describe", "net.toml"), ("evaluate", "run")):
+        done = tiny.run(*words, *options, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    net = Net(tmp_path / "net.toml", devices=devices, replicas=2)
+    assert net.devices == ("cpu:0", "cpu:1")

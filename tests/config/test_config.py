@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from alexnet_native.config import SETTINGS, TrainConfig, parse_assignment, parse_value
 from alexnet_native.errors import ConfigError
@@ -140,3 +142,26 @@ def test_settings_that_determine_the_weights_cannot_change_on_resuming() -> None
     fixed = {name for name, setting in SETTINGS.items() if not setting.on_resume}
     assert {"net", "classes", "activation", "crop", "seed", "batch_size", "precision"} <= fixed
     assert not {"epochs", "steps", "data", "devices", "threads", "lr", "schedule"} & fixed
+
+
+@pytest.mark.parametrize(
+    ("path", "stored"),
+    [
+        (b"/data/caf\xe9 100%/", "file:/data/caf%E9%20100%25/"),
+        (b"\xff", "file:%FF"),
+        ("/data/café 100%".encode(), "/data/café 100%"),
+        (b"file:/data/caf%C3%A9", "file:/data/caf%C3%A9"),
+        (b"file:\xff", "file:file%3A%FF"),
+    ],
+)
+def test_paths_that_are_not_utf8_are_kept_in_toml(path: bytes, stored: str) -> None:
+    config = TrainConfig(data=os.fsdecode(path), init_from=os.fsdecode(path))
+    text = config.to_toml()
+    text.encode()
+    assert f'data = "{stored}"' in text
+    assert TrainConfig.from_toml(text) == config
+
+
+def test_text_that_is_no_path_is_an_error() -> None:
+    with pytest.raises(ConfigError, match=r"data is 'a.ud800', which is neither text nor a path"):
+        TrainConfig(data="a\ud800")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import hashlib
+import os
 import shutil
 import time
 import zlib
@@ -146,6 +149,22 @@ def test_two_preparations_at_the_same_time_are_refused(source: Path, tmp_path: P
 
     with pytest.raises(DataError, match="another alexnet-native prepare is writing to"):
         Preparation(request(source, tmp_path)).run(1, again)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP])
+def test_preparing_without_locks_prints_a_warning(
+    source: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    number: int,
+) -> None:
+    def refuse(*words: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    Preparation(request(source, tmp_path)).run(1)
+    assert "is on a file system without locks" in capsys.readouterr().err
 
 
 def test_existing_folders_are_refused(source: Path, tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -237,3 +239,117 @@ def test_resuming_a_checkpoint_outside_a_run_folder_requires_out(tmp_path: Path)
     moved.write_bytes((run / "checkpoints" / "latest").read_bytes())
     with pytest.raises(ConfigError, match="--out"):
         resumed(moved, tmp_path)
+
+
+def test_a_run_can_be_resumed_in_smaller_parts(tmp_path: Path) -> None:
+    run = begin(tmp_path, tmp_path / "run", epochs=1)
+    assert resumed(run, tmp_path, epochs=2, accumulate=2).step == 10
+    assert "accumulate = 2" in (run / "config.toml").read_text()
+    assert resumed(run, tmp_path, epochs=3).step == 15
+    with pytest.raises(ConfigError, match="accumulate is 9; it must be at most batch_size"):
+        resumed(run, tmp_path, accumulate=9)
+
+
+def test_a_copy_without_links_is_resumed_and_equals_an_uninterrupted_run(
+    tmp_path: Path, whole: Path
+) -> None:
+    begin(tmp_path, tmp_path / "run", steps=7)
+    copy = tmp_path / "copy"
+    shutil.copytree(tmp_path / "run", copy, symlinks=False)
+    resumed(copy, tmp_path, steps=0)
+    require_equal(copy, whole)
+    assert (copy / "checkpoints" / "latest").is_symlink()
+
+
+def test_a_run_whose_checkpoints_are_deleted_meanwhile_goes_on(tmp_path: Path, whole: Path) -> None:
+    run = tmp_path / "run"
+
+    class Deleter(Silent):
+        def step(self, now: Any, last_step: int) -> None:
+            if now.step == 8:
+                shutil.rmtree(run / "checkpoints")
+
+    given = {**SETTINGS, "net": str(tiny.write_net(tmp_path / "net.toml"))}
+    given["data"] = str(tiny.write_npz(tmp_path / "data.npz"))
+    assert prepare(given, out=run, show=Deleter()).trainer.run().step == STEPS
+    require_equal(run, whole)
+
+
+# Trains for ever; says when the first checkpoint is written.
+ENDLESS = """
+import sys
+from pathlib import Path
+from alexnet_native.training import resume
+from alexnet_native.training.progress import Silent
+
+class Teller(Silent):
+    def step(self, now, last_step):
+        if now.step == 7:
+            print("begun", flush=True)
+
+resume(Path(sys.argv[1]), {"epochs": 10**6}, show=Teller()).trainer.run()
+"""
+
+
+def test_a_run_that_is_training_in_another_process_is_not_touched(tmp_path: Path) -> None:
+    run = begin(tmp_path, tmp_path / "run", epochs=1)
+    words = [sys.executable, "-c", ENDLESS, str(run)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, env=tiny.environment()) as first:
+        try:
+            assert first.stdout
+            assert first.stdout.readline() == b"begun\n"
+            new = ["--net", tmp_path / "net.toml", "--data", tmp_path / "data.npz", "--out", run]
+            for options in (["--resume", run], new):
+                done = tiny.run("train", *options, "--overwrite", cwd=tmp_path)
+                assert "another alexnet-native train is writing to" in tiny.complaint(done)
+            done = tiny.run("train", "--resume", run, "--out", tmp_path / "b", "--epochs", 2,
+                            cwd=tmp_path)  # fmt: skip
+            assert done.returncode == 0, done.stderr
+        finally:
+            first.send_signal(signal.SIGINT)
+            assert first.wait(60) == 0
+    steps = [line["step"] for line in tiny.lines(run / "metrics.jsonl") if line["split"] == "train"]
+    assert steps == sorted(set(steps))
+    assert resumed(run, tmp_path, epochs=1).updates == 0
+
+
+def test_the_folder_is_free_for_other_processes_after_a_run(tmp_path: Path) -> None:
+    given = {**SETTINGS, "epochs": 1, "net": str(tiny.write_net(tmp_path / "net.toml"))}
+    given["data"] = str(tiny.write_npz(tmp_path / "data.npz"))
+    kept = prepare(given, out=tmp_path / "run")
+    kept.trainer.run()
+    done = tiny.run("train", "--resume", tmp_path / "run", "--epochs", 2, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert kept.folder is not None
+
+
+def test_damaged_progress_is_an_error(tmp_path: Path) -> None:
+    run = begin(tmp_path, tmp_path / "run", epochs=1)
+    file = (run / "checkpoints" / "latest").resolve()
+    data = file.read_bytes()
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:end])
+    del header["__metadata__"]["header_crc32"]  # as a file of version 0.1.0
+    for progress in ("{}", "[]", '{"epoch": 1, "interval": 2}'):
+        header["__metadata__"]["progress"] = progress
+        text = json.dumps(header).encode()
+        file.write_bytes(len(text).to_bytes(8, "little") + text + data[end:])
+        with pytest.raises(CheckpointError, match="damaged"):
+            resumed(run, tmp_path)
+
+
+def test_data_whose_path_is_not_utf8_can_be_trained_on_and_resumed(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    try:
+        folder.mkdir()
+    except OSError:  # macOS
+        pytest.skip("this file system accepts UTF-8 names only")
+    data, net = tiny.write_npz(folder / "data.npz"), tiny.write_net(folder / "net.toml")
+    given = {**SETTINGS, "net": str(net), "data": str(data), "epochs": 1}
+    run = folder / "run"
+    prepare(given, out=run).trainer.run()
+    assert "caf%E9/data.npz" in (run / "config.toml").read_text(encoding="utf-8")
+    assert resume(run, {"epochs": 2}).trainer.run().step == 10
+    first = {**given, "init_from": str(run)}
+    prepare(first, out=tmp_path / "b").trainer.run()
+    assert resume(tmp_path / "b", {"epochs": 2}).trainer.run().step == 10

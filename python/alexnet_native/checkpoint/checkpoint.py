@@ -21,11 +21,13 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from alexnet_native import _core
+from alexnet_native.atomic import pointed_to
 from alexnet_native.checkpoint.safetensors_io import Entry, TensorFile, write
 from alexnet_native.data.preprocess import Preprocess
 from alexnet_native.data.statistics import Statistics
 from alexnet_native.errors import CheckpointError, UserError
 from alexnet_native.models.description import Description
+from alexnet_native.paths import expand
 from alexnet_native.recipes import FollowedRecipe
 
 __all__ = ["FORMAT", "LATEST", "Checkpoint", "find", "load", "restore", "save"]
@@ -122,7 +124,7 @@ def save(
         "progress": json.dumps(dict(progress or {})),
         **({"recipe": json.dumps(dict(recipe))} if recipe else {}),
     }
-    write(Path(path), tensors, metadata)
+    write(expand(path), tensors, metadata)
 
 
 def _stored(net: SavedNet) -> Iterator[tuple[Literal["value", "momentum"], str]]:
@@ -137,23 +139,40 @@ def find(path: str | Path) -> Path:
     """Returns the checkpoint file for a path.
 
     Args:
-        path: a checkpoint, ``checkpoints/latest``, a checkpoints folder or a run folder.
+        path: a checkpoint, ``checkpoints/latest``, a checkpoints folder or a run folder. In a
+            folder without ``latest`` it is the checkpoint with the most steps.
 
     Raises:
         CheckpointError: there is no checkpoint.
     """
-    path = Path(path)
-    for candidate in (path, path / LATEST, path / "checkpoints" / LATEST):
-        if candidate.is_file():
-            return candidate.parent / candidate.readlink() if candidate.is_symlink() else candidate
-        if candidate.is_symlink():
-            raise CheckpointError(
-                f"{candidate} points to {candidate.readlink()}, which does not exist; choose "
-                "another checkpoint in that folder"
-            )
+    path = expand(path)
+    try:
+        found = _find(path)
+    except OSError as error:  # for example a name that is too long
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
+    if found:
+        return found
     if path.is_dir():
         raise CheckpointError(f"the folder {path} contains no checkpoint ({LATEST} is missing)")
     raise CheckpointError(f"there is no checkpoint {path}")
+
+
+def _find(path: Path) -> Path | None:
+    for candidate in (path, path / LATEST, path / "checkpoints" / LATEST):
+        target = pointed_to(candidate)
+        if target is None and candidate.is_file():
+            return candidate
+        if target is not None and target.is_file():
+            return target
+        if target is not None:
+            raise CheckpointError(
+                f"{candidate} points to {target.name}, which does not exist; choose "
+                "another checkpoint in that folder"
+            )
+    for folder in (path, path / "checkpoints"):  # copied without symbolic links
+        if saved := sorted(folder.glob("step-*.safetensors")):
+            return saved[-1]
+    return None
 
 
 def load(path: str | Path) -> Checkpoint:
@@ -188,7 +207,9 @@ def load(path: str | Path) -> Checkpoint:
         )
     except CheckpointError:
         raise
-    except (KeyError, TypeError, ValueError, UserError) as error:
+    except (
+        AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError, UserError
+    ) as error:  # fmt: skip
         raise CheckpointError(f"checkpoint {file.path} is damaged: {error!r}") from error
 
 

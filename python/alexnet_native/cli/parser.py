@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from alexnet_native.paths import expand
+
 __all__ = [
     "Commands",
     "Parser",
@@ -33,6 +35,8 @@ class Parser(argparse.ArgumentParser):
     def parse(self, arguments: Sequence[str] | None) -> argparse.Namespace:
         """Parses arguments; the error message for an unknown option suggests the nearest one."""
         args, unknown = self.parse_known_args(arguments)
+        for name, value in vars(args).items():
+            setattr(args, name, _expanded(value))
         command: Parser = getattr(args, "parser", self)
         if unknown:
             known = [option for action in command._actions for option in action.option_strings]
@@ -104,6 +108,7 @@ def add_device_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--devices",
         metavar="A,B",
+        type=device_list,
         default="cpu:0",
         help="devices, e.g. cpu:0,cpu:1; with two devices, one tower on each (default: cpu:0)",
     )
@@ -147,9 +152,21 @@ def add_profile_option(parser: argparse._ActionsContainer, help: str) -> None:
     )
 
 
+def device_list(text: str) -> str:
+    """Removes the spaces in "cpu:0, cpu:1"."""
+    return ",".join(part.strip() for part in text.split(","))
+
+
+def _expanded(value: Any) -> Any:
+    """Replaces ~ in a path or a list of paths; the shell does not replace it in --out=~/run."""
+    if isinstance(value, Path):
+        return expand(value)
+    return [_expanded(one) for one in value] if isinstance(value, list) else value
+
+
 def _trace_file(text: str) -> Path:
     """Checks the path before the work starts, so that no result is lost."""
-    path = Path(text)
+    path = expand(text)
     if path.is_dir():
         raise argparse.ArgumentTypeError(f"{path} is a folder; specify a file")
     if not path.parent.is_dir():

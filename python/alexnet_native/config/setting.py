@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote, unquote_to_bytes
 
 from alexnet_native.errors import ConfigError
 
-__all__ = ["Setting", "check", "default_text", "parse", "setting"]
+__all__ = ["Setting", "check", "default_text", "from_utf8", "parse", "setting", "to_utf8"]
+
+_ADDRESS = "file:"
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,9 @@ def check(name: str, setting: Setting, value: Any) -> None:
         return
     if not _fits(setting.kind, value):
         raise ConfigError(f"{name} is {value!r}; it must be {wanted(setting)}")
+    if isinstance(value, str) and not _is_path_or_text(value):
+        shown = value.encode("utf-8", "backslashreplace").decode()
+        raise ConfigError(f"{name} is '{shown}', which is neither text nor a path")
     if setting.choices and value not in setting.choices:
         raise ConfigError(f"{name} is {value!r}; it must be {wanted(setting)}")
     if isinstance(value, int | float) and (
@@ -51,6 +57,41 @@ def check(name: str, setting: Setting, value: Any) -> None:
         or not math.isfinite(value)
     ):
         raise ConfigError(f"{name} is {value}; it must be {wanted(setting)}")
+
+
+def to_utf8(value: Any) -> Any:
+    """Writes a path that is not valid UTF-8 as a file: address, since TOML is UTF-8.
+
+    Example: ``/data/caf\\xe9`` in Latin-1 becomes ``file:/data/caf%E9``. Other values are
+    returned as they are.
+    """
+    if isinstance(value, str) and not _is_utf8(path := value.encode("utf-8", "surrogateescape")):
+        return _ADDRESS + quote(path)
+    return value
+
+
+def from_utf8(value: Any) -> Any:
+    """Reads what `to_utf8` wrote. A path that is valid UTF-8 is never an address."""
+    if isinstance(value, str) and value.startswith(_ADDRESS):
+        path = unquote_to_bytes(value.removeprefix(_ADDRESS))
+        return value if _is_utf8(path) else path.decode("utf-8", "surrogateescape")
+    return value
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _is_path_or_text(text: str) -> bool:
+    try:
+        text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return False
+    return True
 
 
 def _fits(kind: str, value: Any) -> bool:

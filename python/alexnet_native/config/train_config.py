@@ -15,7 +15,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from alexnet_native.config.augmentation import Augmentation
-from alexnet_native.config.setting import Setting, check, parse, setting
+from alexnet_native.config.setting import Setting, check, from_utf8, parse, setting, to_utf8
 from alexnet_native.errors import ConfigError
 from alexnet_native.renamed import current_name
 from alexnet_native.toml_value import in_toml
@@ -111,7 +111,7 @@ class TrainConfig(Augmentation):
     )  # fmt: skip
     accumulate: int = setting(
         1, "training", "number of parts in which a batch is computed, to save memory", "integer",
-        minimum=1,
+        minimum=1, on_resume=True,
     )  # fmt: skip
     lr: float = setting(
         0.01, "training", "learning rate", "number", above=0, on_resume=True,
@@ -251,7 +251,7 @@ def settings_of(sections: Mapping[str, Any], source: str) -> dict[str, Any]:
             )
         for key, value in entries.items():
             name = _name(f"{section}.{key}", source)
-            values[name] = tuple(value) if isinstance(value, list) else value
+            values[name] = tuple(value) if isinstance(value, list) else from_utf8(value)
             check(name, SETTINGS[name], values[name])
     return values
 
@@ -261,7 +261,7 @@ def write_settings(values: Mapping[str, Any]) -> str:
     sections: dict[str, list[str]] = {}
     for name, value in values.items():
         if value is not None:
-            line = f"{name} = {in_toml(value)}\n"
+            line = f"{name} = {in_toml(to_utf8(value))}\n"
             sections.setdefault(SETTINGS[name].section, []).append(line)
     return "\n".join(f"[{name}]\n{''.join(lines)}" for name, lines in sections.items())
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from alexnet_native.data.source import ArraySource, Dataset, Source
 from alexnet_native.errors import DataError
+from alexnet_native.paths import expand
 
 __all__ = ["ArraySource", "Dataset", "Source", "open_data"]
 
@@ -45,7 +46,7 @@ def open_data(spec: str | Path | Dataset | tuple[NDArray[Any], ...]) -> Dataset:
         return from_arrays(spec)
     if isinstance(spec, str) and spec.split(":")[0] == "demo":
         return _open_demo(spec)
-    path = Path(spec).expanduser()
+    path = expand(spec)
     if path.is_dir():
         return _open_folder(path)
     if path.is_file():

@@ -12,6 +12,7 @@ from alexnet_native.errors import ModelError
 from alexnet_native.models import alexnet, cifar10, variants
 from alexnet_native.models.default_config import default_config
 from alexnet_native.models.description import Description, ParamRule
+from alexnet_native.paths import expand
 
 __all__ = ["NAMES", "Description", "ParamRule", "default_config", "describe"]
 
@@ -65,7 +66,7 @@ def describe(
 
 
 def _read(model: str | Path) -> Description:
-    path = Path(model)
+    path = expand(model)
     if isinstance(model, str) and path.suffix != ".toml" and not path.is_file():
         near = difflib.get_close_matches(model, NAMES, n=1)
         hint = f": did you mean {near[0]!r}?" if near else "."

@@ -87,7 +87,9 @@ class BaseNet:
         **options: Any,
     ) -> None:
         self.description = describe(model, classes=classes, **options)
-        self.devices = tuple(devices.split(",") if isinstance(devices, str) else devices)
+        self.devices = tuple(
+            (name.strip() for name in devices.split(",")) if isinstance(devices, str) else devices
+        )
         self.seed, self.precision, self.threads = seed, precision, threads
         self.replicas = replicas
         self.native = native_network(

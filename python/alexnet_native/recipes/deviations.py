@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from alexnet_native.config import SETTINGS, TrainConfig
+from alexnet_native.config.setting import to_utf8
 from alexnet_native.config.train_config import full_name
 from alexnet_native.models import describe
 from alexnet_native.recipes.recipe import Recipe, parse_recipe
@@ -127,4 +128,4 @@ def follow(recipe: Recipe, net: str) -> FollowedRecipe:
 
 
 def _shown(value: Any) -> str:
-    return "none" if value is None else in_toml(value)
+    return "none" if value is None else in_toml(to_utf8(value))

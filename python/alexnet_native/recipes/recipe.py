@@ -6,11 +6,11 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 from alexnet_native.config.train_config import read_toml, settings_of
 from alexnet_native.errors import ConfigError
+from alexnet_native.paths import expand
 from alexnet_native.recipes.reference_results import WITHOUT_RECIPE, ReferenceResult
 
 __all__ = ["NAMES", "Recipe", "figures_for", "find_for_net", "parse_recipe", "read_recipe"]
@@ -47,7 +47,7 @@ def read_recipe(name: str) -> Recipe:
     if name in NAMES:
         place = files("alexnet_native.recipes") / f"{name}.toml"
         return parse_recipe(name, place.read_text(encoding="utf-8"))
-    path = Path(name).expanduser()
+    path = expand(name)
     if path.suffix != ".toml" and not path.is_file():
         near = difflib.get_close_matches(name, NAMES, n=1)
         hint = f": did you mean {near[0]}?" if near else "."

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-from alexnet_native.checkpoint import LATEST
+from alexnet_native.checkpoint import LATEST, find
 from alexnet_native.config import SETTINGS, TrainConfig
 from alexnet_native.data import Dataset
 from alexnet_native.net import BaseNet
@@ -318,7 +318,7 @@ def summary(run: Run, outcome: Outcome) -> Iterator[str]:
     errors = _errors(run, outcome)
     yield f"{head} {errors}" if errors else head[:-1]
     latest, best = (folder / "checkpoints" / name for name in (LATEST, BEST))
-    other = best.exists() and best.resolve() != latest.resolve()
+    other = best.exists() and find(best) != find(latest)
     yield f"checkpoint: {latest}" + (f"; best epoch: {best}" if other else "")
     yield last
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,13 @@ from alexnet_native.data.statistics import statistics
 from alexnet_native.errors import CheckpointError, ConfigError
 from alexnet_native.net import BaseNet
 from alexnet_native.net.kaiming import with_kaiming_weights
+from alexnet_native.paths import expand
 from alexnet_native.recipes import FollowedRecipe, Recipe, follow
 from alexnet_native.training.banner import banner, every_setting
 from alexnet_native.training.defaults import choose_network, quick_start, resolve
 from alexnet_native.training.load_pretrained import load_pretrained
 from alexnet_native.training.progress import Reporter, Silent, reporter
-from alexnet_native.training.run_folder import RunFolder, RunState
+from alexnet_native.training.run_folder import RunFolder, RunState, lock
 from alexnet_native.training.schedule import ParameterGroups, make_schedule
 from alexnet_native.training.trainer import Outcome, Run, Trainer
 
@@ -130,7 +132,10 @@ def reopen(path: str | Path, given: Mapping[str, Any], data: Dataset | None = No
     if "data" in given:
         given = {**given, "data": _absolute(str(given["data"]))}
     config = _changed(before, given)
-    state = RunState.from_json(saved.progress)
+    try:
+        state = RunState.from_json(saved.progress)
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"checkpoint {saved.path} is damaged: {error!r}") from error
     data = open_data(config.data if data is None else data)
     if len(data.train) != state.train_images or class_names(config, data) != saved.class_names:
         raise ConfigError(
@@ -175,7 +180,7 @@ def _changed(before: TrainConfig, given: Mapping[str, Any]) -> TrainConfig:
 
 def _absolute(spec: str) -> str:
     """Returns the name of the data with an absolute path, valid in any working directory."""
-    path = Path(spec).expanduser()
+    path = expand(spec)
     return str(path.absolute()) if path.exists() else spec
 
 
@@ -229,8 +234,8 @@ def prepare(
         UserError: a setting, the data or the network is invalid; nothing was written.
     """
     setup = set_up(given, recipe)
-    folder = RunFolder(run_path(out, setup), setup.config.keep)
-    if not overwrite:
+    folder = RunFolder(run_path(out, setup), setup.config.keep, numbered=out is None)
+    if not overwrite and out is not None:
         folder.require_free()
     return begin(setup, folder, overwrite, show, verbose)
 
@@ -289,6 +294,23 @@ def resume(
     Raises:
         UserError: the checkpoint, a setting or the data is invalid; nothing was changed.
     """
+    target = out and expand(out)
+    own = RunFolder.holding(checkpoint.find(path))
+    within = own is not None and (target is None or target.resolve() == own.resolve())
+    # Locked before the checkpoint is read, so that no other process can add a later one.
+    with lock(own) if own and within else nullcontext():
+        return _resume(path, given, data, target, overwrite, show, verbose)
+
+
+def _resume(
+    path: str | Path,
+    given: Mapping[str, Any],
+    data: Dataset | None,
+    out: Path | None,
+    overwrite: bool,
+    show: Reporter | None,
+    verbose: bool,
+) -> Run:
     found = reopen(path, given, data)
     setup, saved, state = found.setup, found.saved, found.state
     net, config, data = setup.net, setup.config, setup.data
@@ -339,11 +361,16 @@ def _texts(
 
 
 def run_path(out: Path | None, setup: Setup) -> Path:
-    """Returns the path of the run folder: `out` or ``runs/<recipe or net>-<data>-<time>``."""
+    """Returns the path of the run folder: `out` or ``runs/<recipe or net>-<data>-<time>``.
+
+    `RunFolder.start` adds a number if another run was started in the same second.
+    """
     config, followed = setup.config, setup.followed
     data = "-".join(Path(config.data).name.split(":")) or "data"
     first = Path(followed.recipe.name if followed else config.net).stem
-    return out or Path("runs") / f"{first}-{data}-{time.strftime('%Y%m%d-%H%M%S')}"
+    if out is not None:
+        return expand(out)
+    return Path("runs") / f"{first}-{data}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
 def fit(net: BaseNet, data: Any, *, out: str | Path | None = None, **settings: Any) -> Outcome:
@@ -376,7 +403,7 @@ def fit(net: BaseNet, data: Any, *, out: str | Path | None = None, **settings: A
         )
     fixed = {"precision": net.precision, "devices": net.devices, "seed": net.seed}
     config = resolve({**fixed, **settings}, net.description, opened)
-    folder = RunFolder(Path(out), config.keep) if out else None
+    folder = RunFolder(expand(out), config.keep) if out else None
     show = reporter() if verbose else Silent()
     check_crop(config.crop, opened.train.image_shape)
     net.class_names = class_names(config, opened)

@@ -7,6 +7,7 @@ evaluation.json.
 
 from __future__ import annotations
 
+import filecmp
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -18,16 +19,17 @@ from typing import Any
 import numpy as np
 
 from alexnet_native import checkpoint
-from alexnet_native.atomic import point_to, remove_partial, write_text
-from alexnet_native.checkpoint import LATEST
+from alexnet_native.atomic import point_to, pointed_to, remove_partial, write_text
+from alexnet_native.checkpoint import LATEST, load
 from alexnet_native.config import TrainConfig
 from alexnet_native.errors import CheckpointError, ConfigError
+from alexnet_native.locking import FolderLock
 from alexnet_native.net import BaseNet
 from alexnet_native.net.metrics import Sums
 from alexnet_native.recipes import FollowedRecipe
 from alexnet_native.training.progress import Metrics
 
-__all__ = ["BEST", "JsonLines", "RunFolder", "RunLogger", "RunState"]
+__all__ = ["BEST", "JsonLines", "RunFolder", "RunLogger", "RunState", "lock"]
 
 
 @dataclass
@@ -77,21 +79,43 @@ _CONFIG, _NET, _RECIPE = "config.toml", "net.toml", "recipe.toml"
 _METRICS, _PARAMETERS, _EVALUATION = "metrics.jsonl", "parameters.jsonl", "evaluation.json"
 
 
+def lock(folder: Path) -> FolderLock:
+    """Keeps other processes from training in a run folder, until the lock is released.
+
+    Raises:
+        ConfigError: another process is training in the folder.
+    """
+    try:
+        return FolderLock(folder)
+    except BlockingIOError:
+        raise ConfigError(
+            f"another alexnet-native train is writing to {folder}; wait until it has ended, or "
+            "choose another folder with --out"
+        ) from None
+
+
 class RunFolder:
     """Writes the files of a run. The folder is created by `start`.
+
+    From `start` or `continue_at` to `release` no other process can train in the folder.
 
     Args:
         path: the folder; it may exist.
         keep: number of checkpoints to keep, in addition to the best one.
+        numbered: whether `start` adds -2, -3, ... to the name of the folder if it exists.
     """
 
-    def __init__(self, path: Path, keep: int) -> None:
+    def __init__(self, path: Path, keep: int, *, numbered: bool = False) -> None:
+        self._keep, self._numbered = keep, numbered
+        self._lock: FolderLock | None = None
+        self._set_path(path)
+
+    def _set_path(self, path: Path) -> None:
         self.path = path
         self.checkpoints = path / "checkpoints"
         self.metrics = JsonLines(path / _METRICS)
         self.parameters = JsonLines(path / _PARAMETERS)
         self.evaluation = path / _EVALUATION
-        self._keep = keep
 
     def start(self, config: str, net: str, recipe: str = "", *, overwrite: bool = False) -> None:
         """Starts a new run.
@@ -101,9 +125,14 @@ class RunFolder:
             overwrite: whether a run in the folder may be replaced.
 
         Raises:
-            ConfigError: the folder contains a run, and `overwrite` is False.
+            ConfigError: the folder contains a run, and `overwrite` is False; or another process is
+                training in it.
             OSError: the folder cannot be written.
         """
+        if self._numbered:
+            self._make_numbered()
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._acquire()
         if not overwrite:
             self.require_free()
         for old in (_METRICS, _PARAMETERS, _RECIPE, _EVALUATION):
@@ -133,17 +162,80 @@ class RunFolder:
             step: number of updates in the checkpoint.
 
         Raises:
-            CheckpointError: the logs have fewer lines than `state` says.
+            CheckpointError: the logs have fewer lines than `state` says; nothing was changed.
+            ConfigError: another process is training in the folder.
         """
-        self.metrics.keep(state.metrics_lines)
-        self.parameters.keep(state.parameters_lines)
+        self._acquire()
+        for log, lines in self._log_lines(state):
+            log.require(lines)
+        for name in (LATEST, BEST):
+            self._replace_copy(name, always=checkpoint.name == name)
+        copied = checkpoint.name in (LATEST, BEST)
+        # First of all, so that the folder can be resumed if the process is killed in between.
+        point_to(self.checkpoints / LATEST, (self._file(step) if copied else checkpoint).name)
+        for log, lines in self._log_lines(state):
+            log.keep(lines)
         for later in [saved for saved in self._saved() if saved.name > self._file(step).name]:
             later.unlink()
-        point_to(self.checkpoints / LATEST, checkpoint.name)
         best = self._target(BEST)
         if best and not best.exists():
             (self.checkpoints / BEST).unlink()
         self._begin(config, net, recipe)
+
+    def release(self) -> None:
+        """Lets other processes train in the folder."""
+        if self._lock:
+            self._lock.release()
+            self._lock = None
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps other processes from training in the folder; calls `release` at the end."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._acquire()
+        try:
+            yield
+        finally:
+            self.release()
+
+    def _acquire(self) -> None:
+        self._lock = self._lock or lock(self.path)
+
+    def _make_numbered(self) -> None:
+        """Creates the folder under the first name that does not exist."""
+        path, number = self.path, 1
+        path.parent.mkdir(parents=True, exist_ok=True)
+        while True:
+            try:
+                self.path.mkdir()
+                return
+            except FileExistsError:
+                number += 1
+                self._set_path(path.with_name(f"{path.name}-{number}"))
+
+    def _log_lines(self, state: RunState) -> list[tuple[JsonLines, int]]:
+        lines = (state.metrics_lines, state.parameters_lines)
+        return list(zip((self.metrics, self.parameters), lines, strict=True))
+
+    def _replace_copy(self, name: str, *, always: bool) -> None:
+        """Makes ``latest`` or ``best`` a link again if it is a copy of a checkpoint.
+
+        ``cp -rL``, zip and cloud storage turn symbolic links into copies. The copy may be the only
+        one that was fetched. If it differs from the checkpoint of its step, it replaces that with
+        `always`; otherwise both stay.
+        """
+        copy = self.checkpoints / name
+        if self._target(name) is not None or not copy.is_file():
+            return
+        try:
+            file = self._file(load(copy).step)
+        except CheckpointError:
+            return
+        if always or not file.exists():
+            copy.replace(file)
+        elif not filecmp.cmp(copy, file, shallow=False):
+            return
+        point_to(copy, file.name)
 
     def _begin(self, config: str, net: str, recipe: str) -> None:
         self.checkpoints.mkdir(parents=True, exist_ok=True)
@@ -179,6 +271,7 @@ class RunFolder:
                 are kept.
         """
         path = self._file(step)
+        self.checkpoints.mkdir(parents=True, exist_ok=True)  # it may have been deleted meanwhile
         write(path)
         point_to(self.checkpoints / LATEST, path.name)
         if best:
@@ -203,8 +296,7 @@ class RunFolder:
         return self.checkpoints / f"step-{step:08d}.safetensors"
 
     def _target(self, link: str) -> Path | None:
-        path = self.checkpoints / link
-        return self.checkpoints / path.readlink() if path.is_symlink() else None
+        return pointed_to(self.checkpoints / link)
 
     def _saved(self) -> list[Path]:
         return sorted(self.checkpoints.glob("step-*.safetensors"))
@@ -226,6 +318,7 @@ class JsonLines:
         text = json.dumps(record) + "\n"
         before = self._path.stat().st_size if self._path.exists() else 0
         try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
             with self._path.open("a", encoding="utf-8") as file:
                 file.write(text)
         except OSError as error:
@@ -245,6 +338,16 @@ class JsonLines:
         Raises:
             CheckpointError: the file has fewer lines.
         """
+        end = self.require(lines)
+        if self._path.exists() and self._path.stat().st_size > end:
+            os.truncate(self._path, end)
+
+    def require(self, lines: int) -> int:
+        """Returns the length of the first `lines` lines in bytes.
+
+        Raises:
+            CheckpointError: the file has fewer lines.
+        """
         text = self._path.read_bytes() if self._path.exists() else b""
         end = 0
         for _ in range(lines):
@@ -254,8 +357,7 @@ class JsonLines:
                     f"{self._path} has fewer lines than recorded in the checkpoint ({lines}); "
                     "resume into a new folder with --out"
                 )
-        if len(text) > end:
-            os.truncate(self._path, end)
+        return end
 
 
 class RunLogger:
@@ -339,6 +441,15 @@ class RunLogger:
     def evaluation_file(self) -> Path | None:
         """Returns the file for the final evaluation, or None without a run folder."""
         return self._folder.evaluation if self._folder else None
+
+    @contextmanager
+    def locked_folder(self) -> Iterator[None]:
+        """Keeps other processes from training in the run folder."""
+        if not self._folder:
+            yield
+            return
+        with self._folder.locked():
+            yield
 
     def last_saved(self) -> Path | None:
         """Returns the latest checkpoint, or None."""

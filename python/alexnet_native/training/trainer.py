@@ -119,6 +119,7 @@ class Trainer:
         net, config, state = self._net, self._config, self.state
         first_step = net.step
         with (
+            self._logger.locked_folder(),
             self._naming_the_checkpoint(),
             self._reporter,
             stop_request(self._reporter.line) as stop,

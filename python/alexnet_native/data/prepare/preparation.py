@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import shutil
 from collections import Counter
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from alexnet_native import log
 from alexnet_native.data.prepare.inputs import Listing
 from alexnet_native.data.prepare.output import describe_split, write_columns
 from alexnet_native.data.prepare.report import count_report, write_report
@@ -27,6 +27,7 @@ from alexnet_native.data.shards.columns import STATISTICS, write_arrays
 from alexnet_native.data.shards.index import INDEX, WORK, Index, read_index
 from alexnet_native.data.statistics import Moments, principal_components
 from alexnet_native.errors import DataError
+from alexnet_native.locking import lock_file
 
 __all__ = ["Preparation", "Summary", "finished"]
 
@@ -180,9 +181,14 @@ def write_statistics(folder: Path, moments: Moments) -> None:
 def _lock(folder: Path) -> Iterator[None]:
     with (folder / WORK / _LOCK).open("w") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            locked = lock_file(file.fileno())
         except BlockingIOError:
             raise DataError(f"another alexnet-native prepare is writing to {folder}") from None
+        if not locked:
+            log.warning(
+                f"{folder} is on a file system without locks; make sure that no other process "
+                "writes to it"
+            )
         yield
 
 
