@@ -137,7 +137,8 @@ def top_k_accuracy(
 
     1 is correct, 0 is wrong. If the label ties with other classes, and the tie extends beyond rank
     k, the value is the fraction of the tied classes that fit within rank k, as in the 2012 source:
-    the accuracy of a constant predictor is exactly k / classes.
+    the accuracy of a constant predictor is exactly k / classes. An image with a probability that is
+    not finite is wrong.
 
     Args:
         probabilities: (N, classes).
@@ -146,6 +147,6 @@ def top_k_accuracy(
     """
     own = probabilities[np.arange(len(labels)), labels][:, None]
     better = (probabilities > own).sum(axis=1)
-    ties = (probabilities == own).sum(axis=1)
+    ties = np.maximum((probabilities == own).sum(axis=1), 1)  # NaN does not even equal itself
     accuracy: NDArray[np.float64] = np.clip((k - better) / ties, 0.0, 1.0)
-    return accuracy
+    return np.where(np.isfinite(probabilities).all(axis=1), accuracy, 0.0)

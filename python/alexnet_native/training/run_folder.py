@@ -22,6 +22,7 @@ from alexnet_native.atomic import point_to, remove_partial, write_text
 from alexnet_native.checkpoint import LATEST
 from alexnet_native.config import TrainConfig
 from alexnet_native.errors import CheckpointError, ConfigError
+from alexnet_native.json_text import to_json
 from alexnet_native.net import BaseNet
 from alexnet_native.net.metrics import Sums
 from alexnet_native.recipes import FollowedRecipe
@@ -223,7 +224,7 @@ class JsonLines:
             OSError: the line cannot be written; the error names the file, and no partial line
                 remains.
         """
-        text = json.dumps(record) + "\n"
+        text = to_json(record) + "\n"
         before = self._path.stat().st_size if self._path.exists() else 0
         try:
             with self._path.open("a", encoding="utf-8") as file:
