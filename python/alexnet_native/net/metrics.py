@@ -91,6 +91,10 @@ class Progress:
         sums.add(result)
         self.result = sums, result.updated
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles and copies the numbers only; waits for them."""
+        return _finished, (self.step, self.sums, self.result)
+
     @property
     def sums(self) -> Sums:
         """Sums over the batch, before the update."""
@@ -116,6 +120,13 @@ class Progress:
 
     def __repr__(self) -> str:
         return f"Progress(step={self.step}, loss={self.loss}, correct={self.correct})"
+
+
+def _finished(step: int, sums: Sums, result: tuple[Sums, bool]) -> Progress:
+    """Returns the result of a step that another Progress has read."""
+    progress = Progress(step, lambda _: sums)
+    progress.result = result
+    return progress
 
 
 def batch_sums(probabilities: NDArray[Any], labels: NDArray[np.int32]) -> Sums:

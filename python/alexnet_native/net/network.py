@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn, SupportsIndex
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,6 +26,7 @@ from alexnet_native.net.batch import (
     neutral_preprocess,
 )
 from alexnet_native.net.devices import device_text, native_network
+from alexnet_native.net.forked import watch
 from alexnet_native.net.metrics import Evaluation, Progress, Sums, batch_sums
 from alexnet_native.net.nan_check import diverged, first_nonfinite
 from alexnet_native.net.parameter_groups import rates
@@ -47,6 +48,9 @@ class BaseNet:
 
     Calls release the GIL while they compute. Calls on one Net from several threads run one after
     the other; different Nets are independent. Direct calls on `native` are not synchronized.
+
+    In a forked child process, a Net of the parent raises UnavailableError: make or load one in the
+    child. A Net cannot be pickled or copied: use `save` and `load`.
 
     Args:
         model: a name ("alexnet"), the path of a TOML file, or a Description.
@@ -108,6 +112,26 @@ class BaseNet:
         self._waiting: deque[Progress] = deque()  # steps whose results have not been read
         self._mean: NDArray[np.float32] | None = None  # subtracted on the devices
         self._lr = 0.0
+        watch(self)
+
+    def replace_native(self, native: _core.Network) -> None:
+        """Called in a forked child, where this network cannot be used (`net.forked`)."""
+        self.native = native
+        self.params.replace_native(native)
+        self._lock = threading.RLock()
+        self._waiting.clear()
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
+        """Refuses pickle, copy and deepcopy.
+
+        Raises:
+            TypeError: always.
+        """
+        raise TypeError(
+            "a Net cannot be pickled or copied, because its weights are in the native core: write "
+            "it to a file with net.save(path), and read it with Net.load(path), also in another "
+            "process"
+        )
 
     @property
     def classes(self) -> int:

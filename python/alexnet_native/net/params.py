@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, MutableMapping
-from typing import Any
+from typing import Any, NoReturn, SupportsIndex
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -33,6 +33,21 @@ class Params(MutableMapping[str, NDArray[Any]]):
     def __init__(self, native: _core.Network, dtype: type[np.floating[Any]]) -> None:
         self._native, self._dtype = native, dtype
         self._names = [*native.param_names(), *native.state_names()]
+
+    def replace_native(self, native: _core.Network) -> None:
+        """Reads and writes the parameters of another native network."""
+        self._native = native
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
+        """Refuses pickle, copy and deepcopy.
+
+        Raises:
+            TypeError: always.
+        """
+        raise TypeError(
+            "the parameters of a Net cannot be pickled or copied as such: use dict(net.params), or "
+            "write a file with net.save(path) and read it with Net.load(path)"
+        )
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         self._require(name)
