@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from alexnet_native import _core
+from alexnet_native.errors import DataError
+from alexnet_native.net.arguments import as_array
 
 __all__ = ["Params", "zero_gradients"]
 
@@ -26,7 +28,7 @@ class Params(MutableMapping[str, NDArray[Any]]):
 
     Raises:
         KeyError: there is no such parameter; the message lists similar names.
-        ValueError: the array has the wrong shape.
+        DataError: the array has the wrong shape or type.
         TypeError: an attempt to delete a parameter.
     """
 
@@ -56,11 +58,11 @@ class Params(MutableMapping[str, NDArray[Any]]):
     def __setitem__(self, name: str, value: ArrayLike) -> None:
         self._require(name)
         shape = tuple(self._native.param_shape(name))
-        array = np.asarray(value)
+        array = as_array(f"the value of parameter {name!r}", value)
         if array.shape != shape:
-            raise ValueError(f"parameter {name!r} has shape {shape}, the array {array.shape}")
+            raise DataError(f"parameter {name!r} has shape {shape}, the array {array.shape}")
         if array.dtype.kind not in "fiu":
-            raise ValueError(f"parameter {name!r} must be set to numbers, not {array.dtype}")
+            raise DataError(f"parameter {name!r} must be set to numbers, not {array.dtype}")
         self._native.set(name, "value", np.ascontiguousarray(array, self._dtype))
 
     def __delitem__(self, name: str) -> None:
