@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from alexnet_native import _core
 from alexnet_native.errors import DataError
 from alexnet_native.net.arguments import as_array
+from alexnet_native.net.parameter_copy import as_parameter_copy
 
 __all__ = ["Params", "zero_gradients"]
 
@@ -22,13 +23,14 @@ class Params(MutableMapping[str, NDArray[Any]]):
     After the parameters come the values that training changes without a gradient, such as
     "bn1.running_mean" and "bn1.running_var" of batch normalisation.
 
-    Reading returns a copy: assign it back to change the network, ``params["conv1.bias"] = b``. A
-    parameter that is split over two towers is read and written as one array. Parameters cannot be
-    added or deleted.
+    Reading returns a copy: assign it back to change the network, ``params["conv1.bias"] = b``. An
+    assignment to elements of a copy that is not kept, ``params["conv1.bias"][0] = 1``, is an error.
+    A parameter that is split over two towers is read and written as one array. Parameters cannot
+    be added or deleted.
 
     Raises:
         KeyError: there is no such parameter; the message lists similar names.
-        DataError: the array has the wrong shape or type.
+        DataError: the array has the wrong shape or type, or an assignment would be lost.
         TypeError: an attempt to delete a parameter.
     """
 
@@ -53,7 +55,7 @@ class Params(MutableMapping[str, NDArray[Any]]):
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         self._require(name)
-        return self._native.get(name)
+        return as_parameter_copy(self._native.get(name), name)
 
     def __setitem__(self, name: str, value: ArrayLike) -> None:
         self._require(name)
