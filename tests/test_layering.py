@@ -43,6 +43,7 @@ VENDOR_HEADERS = {
 PYTHON_LEVELS = {
     "atomic": 0,
     "errors": 0,
+    "json_text": 0,
     "log": 0,
     "libraries": 0,
     "toml_value": 0,

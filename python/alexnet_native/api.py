@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
+from alexnet_native.data import Dataset
+from alexnet_native.errors import DataError
 from alexnet_native.net import BaseNet
+from alexnet_native.net.arguments import file_path
 from alexnet_native.reports.describe import summarise
 from alexnet_native.training import Outcome, fit
 
@@ -16,6 +20,13 @@ class Net(BaseNet):
 
     def fit(self, data: Any, **settings: Any) -> Outcome:
         """Trains on a data set; :func:`alexnet_native.training.fit` describes the arguments."""
+        if not isinstance(data, (str, os.PathLike, tuple, Dataset)):
+            raise DataError(
+                f"data is {type(data).__name__}; it must be the name of a data set, a path, a "
+                "tuple of arrays (images, labels), or a Dataset"
+            )
+        if settings.get("out") is not None:
+            settings["out"] = file_path(settings["out"], "out")
         return fit(self, data, **settings)
 
     def describe(self, batch: int = 128, *, training: bool = True) -> dict[str, Any]:

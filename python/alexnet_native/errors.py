@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 __all__ = [
     "CheckpointError",
     "ConfigError",
@@ -9,6 +11,7 @@ __all__ = [
     "DivergedError",
     "ModelError",
     "UserError",
+    "core_help",
 ]
 
 
@@ -34,3 +37,17 @@ class ConfigError(UserError):
 
 class DivergedError(UserError):
     """The loss is not finite."""
+
+
+def core_help(error: ImportError) -> str:
+    """Returns the error message for a native core that cannot be imported."""
+    folder = Path(__file__).resolve().parent
+    if any(place.suffix in (".so", ".pyd", ".dylib") for place in folder.glob("_core.*")):
+        memory = "failed to map" in str(error) or "annot allocate memory" in str(error)
+        advice = "there is not enough memory" if memory else "install the package again"
+        return f"the native core cannot be loaded ({error}); {advice}"
+    return (
+        f"the folder {folder} contains the package's source without its native core, and Python "
+        "found it before the installed package: change to another folder, or remove it from "
+        "PYTHONPATH; if the package is not installed, run pip install . in the source's top folder"
+    )

@@ -6,8 +6,10 @@ import re
 import resource
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
+import alexnet_native
 import numpy as np
 import pytest
 import tiny
@@ -295,3 +297,54 @@ def test_a_net_saved_from_python_predicts_without_names(place: Path) -> None:
     Image.fromarray(tiny.arrays(1)[0][0]).save(place / "x.png")
     done = tiny.run("predict", "f", "x.png", "--top", 1, cwd=place)
     assert done.returncode == 0 and done.stdout.splitlines()[1].split()[-1] in "0123"
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_a_run_with_closed_streams_is_trained_and_saved(place: Path, closed: str) -> None:
+    words = tiny.command("train", "--net", "net.toml", "--data", "data.npz", "--out", "run")
+    shell = ["sh", "-c", f'exec "$@" {closed}', "sh", *words, "--epochs", "1"]
+    assert tiny.spawn(shell, cwd=place).returncode == 0
+    assert checkpoint.load(place / "run").step == 5
+    # Without an error message, only the exit code can tell.
+    wrong = ["sh", "-c", f'exec "$@" {closed}', "sh", *tiny.command("describe", "nothing")]
+    assert tiny.spawn(wrong, cwd=place).returncode == 1
+
+
+def test_a_file_never_gets_the_descriptor_of_a_closed_stream(place: Path) -> None:
+    code = (
+        "import os, sys\n"
+        "from alexnet_native.cli import main\n"
+        "assert main(['describe', 'net.toml']) == 0\n"
+        "file = open('f')\n"
+        "sys.exit(0 if file.fileno() > 2 else 3)"
+    )
+    words = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", sys.executable, "-c", code]
+    (place / "f").write_text("")
+    assert tiny.spawn(words, cwd=place).returncode == 0
+
+
+def test_main_prints_to_a_replaced_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Log:
+        text = ""
+
+        def write(self, text: str) -> None:
+            self.text += text
+
+    log = Log()
+    monkeypatch.setattr(sys, "stdout", log)
+    assert main(["recipe"]) == 0
+    assert "quick" in log.text
+
+
+def test_the_source_folder_without_a_core_is_named(tmp_path: Path) -> None:
+    package = tmp_path / "python" / "alexnet_native"
+    source = Path(alexnet_native.__file__).parent
+    built = shutil.ignore_patterns("_core.*.so", "_libs", "__pycache__")
+    shutil.copytree(source, package, ignore=built)
+    words = (sys.executable, "-m", "alexnet_native", "devices")
+    sentence = tiny.complaint(tiny.spawn([*words], cwd=tmp_path / "python"))
+    assert f"the folder {package} contains the package's source" in sentence
+    for name in ("Net", "pinned_empty", "__version__"):
+        code = f"import alexnet_native; alexnet_native.{name}"
+        done = tiny.spawn([sys.executable, "-c", code], cwd=tmp_path / "python")
+        assert f"ImportError: the folder {package} contains" in done.stderr

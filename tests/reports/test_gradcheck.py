@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tiny
 from alexnet_native import Net, _core
-from alexnet_native.errors import ModelError
+from alexnet_native.errors import DataError, ModelError, UserError
 from alexnet_native.reports.gradcheck import GradientCheck, check_gradients, gradcheck
 from placements import FIRST, TOWERS
 from tiny_nets import batch, two_towers
@@ -136,3 +137,27 @@ def test_a_parameter_that_does_not_affect_the_loss_fails_the_check() -> None:
 def test_single_precision_raises_an_error() -> None:
     with pytest.raises(ModelError, match=r"needs precision 'fp64'"):
         check(Net(two_towers()))
+
+
+@pytest.mark.parametrize("name", ["images", "samples", "tolerance", "seed", "threads"])
+@pytest.mark.parametrize("value", [None, "x", -1, float("nan"), True])
+def test_wrong_numbers_are_named(name: str, value: Any) -> None:
+    with pytest.raises(UserError, match=f"^{name} is {value!r}; it must be "):
+        gradcheck(tiny.description(), **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "word"),
+    [("x", [0], "images"), (np.zeros((2, 3, 9, 8)), [0, 1], "images"),
+     (np.zeros((2, 3, 8, 8)), [0], "labels"), (np.zeros((2, 3, 8, 8)), [0, 9], "label 9")],
+)  # fmt: skip
+def test_wrong_batches_are_named(images: Any, labels: Any, word: str) -> None:
+    with pytest.raises(DataError, match=word):
+        check_gradients(tiny.net(precision="fp64"), images, labels)
+
+
+def test_labels_of_any_integer_type_are_accepted() -> None:
+    images = np.random.default_rng(0).normal(size=(2, 3, 8, 8))
+    net = tiny.net(precision="fp64")
+    first = check_gradients(net, images, np.array([0, 1], np.int32), samples=1)
+    assert check_gradients(net, images, np.array([0, 1], ">i8"), samples=1) == first

@@ -32,7 +32,37 @@ def test_lines_are_printed_every_ten_seconds_with_loss_error_speed_and_remaining
 def test_the_bar_is_used_on_terminals_and_lines_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(progress.reporter(), progress.Lines)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
     assert isinstance(progress.reporter(), progress.Bar)
+    monkeypatch.setenv("TERM", "dumb")  # a bar would show nothing before its end
+    assert isinstance(progress.reporter(), progress.Lines)
+
+
+@pytest.mark.parametrize("replacement", [None, object()])
+def test_lines_are_used_if_standard_output_is_closed_or_replaced(
+    monkeypatch: pytest.MonkeyPatch, replacement: object
+) -> None:
+    monkeypatch.setattr(sys, "stdout", replacement)
+    assert isinstance(progress.reporter(), progress.Lines)
+
+
+@pytest.mark.parametrize("columns", ["20", "40", "80"])
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_the_bar_shows_its_lines_in_any_encoding_and_width(
+    monkeypatch: pytest.MonkeyPatch, columns: str, encoding: str
+) -> None:
+    screen = io.TextIOWrapper(io.BytesIO(), encoding=encoding, write_through=True)
+    monkeypatch.setattr(screen, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(sys, "stdout", screen)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", columns)
+    with progress.Bar() as bar:
+        bar.step(at(3), 10)
+        bar.line("data: é…\udc80.npz")
+    assert isinstance(screen.buffer, io.BytesIO)
+    shown = screen.buffer.getvalue().decode(encoding)
+    expected = {"ascii": r"\xe9\u2026\udc80", "latin-1": r"é\u2026\udc80", "utf-8": r"é…\udc80"}
+    assert f"data: {expected[encoding]}.npz" in shown
 
 
 def test_the_bar_shows_speed_loss_error_and_lines(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,9 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
+from pathlib import Path
 
 from alexnet_native import log
 from alexnet_native.cli.failure import failures, sentence
@@ -35,6 +37,7 @@ _COMMANDS = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command line (default: that of the process) and returns the exit code."""
+    _open_closed_streams()
     program = Parser(
         prog="alexnet-native",
         description="Train, evaluate and inspect the AlexNet of 2012.",
@@ -59,11 +62,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             program.error("a command is required")
         else:
             args.run(args)
-        sys.stdout.flush()
+        log.flush()
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # e.g. `alexnet-native describe alexnet | head -3`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        with suppress(AttributeError, ValueError, OSError):  # a replaced standard output
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except failures() as error:
         if os.environ.get("ALEXNET_DEBUG", "0") not in ("", "0"):
@@ -71,3 +75,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         log.error(sentence(error))
         return 1
     return 0
+
+
+def _open_closed_streams() -> None:
+    """Opens /dev/null in the place of closed standard streams, e.g. of `alexnet-native ... >&-`.
+
+    Otherwise the next opened file, such as a checkpoint, would get their descriptor, and with it
+    everything that a library prints.
+    """
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            # open returns the lowest free descriptor, which is this one.
+            os.open(os.devnull, os.O_RDONLY if descriptor == 0 else os.O_WRONLY)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115

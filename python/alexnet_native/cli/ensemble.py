@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import asdict
 from pathlib import Path
 
 from alexnet_native import log
 from alexnet_native.cli.evaluate import add_csv_option, write_csv
 from alexnet_native.cli.parser import Commands, add_json_option
+from alexnet_native.json_text import to_json
 
 __all__ = ["add"]
 
@@ -68,7 +68,7 @@ def _run(args: argparse.Namespace) -> None:
         ours = {"images": together.images, "loss": together.mean_loss,
                 "top1_error": together.top1_error, "top5_error": together.top5_error}  # fmt: skip
         published = [asdict(row) for row in ENSEMBLES]
-        log.line(json.dumps({**ours, "networks": rows, "published": published}))
+        log.line(to_json({**ours, "networks": rows, "published": published}))
         return
     log.line(
         f"{together.images} images, {len(parts)} networks: loss {together.mean_loss:.4f}, "

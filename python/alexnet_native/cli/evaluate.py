@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alexnet_native import log
 from alexnet_native.cli.parser import Commands, add_device_options, add_json_option
 from alexnet_native.errors import ConfigError
+from alexnet_native.json_text import to_json
 
 if TYPE_CHECKING:
     from alexnet_native.checkpoint import Checkpoint
@@ -105,10 +106,19 @@ def _run(args: argparse.Namespace) -> None:
         _save_probabilities(args.save_probabilities, found, net, saved, source, data)
     if found.per_class:
         write_csv(args.csv, found.per_class)
+    if not math.isfinite(found.total.mean_loss):
+        log.warning(
+            f"the network's output is not finite ({_where(net)}); such images are counted as wrong"
+        )
     if args.json:
-        log.line(json.dumps(_as_json(found, saved, config)))
+        log.line(to_json(_as_json(found, saved, config)))
         return
     _say(found, saved, config, f"{Path(data.name).name}, {args.split}")
+
+
+def _where(net: BaseNet) -> str:
+    layer = net.find_nonfinite()
+    return f"parameters of {layer} are not" if layer else "its parameters are"
 
 
 def _say(found: SplitResult, saved: Checkpoint, config: TrainConfig | None, name: str) -> None:

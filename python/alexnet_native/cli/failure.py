@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 
-from alexnet_native.errors import UserError
+from alexnet_native.errors import UserError, core_help
 
 __all__ = ["failures", "sentence"]
 
@@ -43,7 +43,7 @@ def sentence(error: BaseException) -> str:
     elif isinstance(error, MemoryError):
         text = f"there is not enough memory ({error}); use a smaller batch or --accumulate 2"
     elif isinstance(error, ImportError):
-        text = f"the native core cannot be loaded ({error}); install the package again"
+        text = core_help(error)
     else:
         text = str(error) or type(error).__name__
     return " ".join(text.split())

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alexnet_native import log
 from alexnet_native.cli.parser import Commands, add_device_options, add_json_option
+from alexnet_native.errors import ModelError
+from alexnet_native.json_text import to_json
 
 if TYPE_CHECKING:
     from alexnet_native.net import BaseNet
@@ -46,7 +47,7 @@ def _run(args: argparse.Namespace) -> None:
     for first in range(0, len(args.files), _IMAGES):
         results += _predict(net, args.files[first : first + _IMAGES], args.views, args.top)
     if args.json:
-        log.line(json.dumps(results, indent=1))
+        log.line(to_json(results, indent=1))
         return
     for result in results:
         log.line(result["file"])
@@ -67,6 +68,13 @@ def _predict(net: BaseNet, files: list[Path], views: int, top: int) -> list[dict
     names = net.class_names or tuple(str(index) for index in range(net.classes))
     results = []
     for file, row in zip(files, net.predict(images, views=views), strict=True):
+        if not np.isfinite(row).all():
+            layer = net.find_nonfinite()
+            raise ModelError(
+                f"{file}: the network's output is not finite"
+                + (f", because parameters of {layer} are not" if layer else "")
+                + "; use a checkpoint from before the training diverged"
+            )
         best = np.argsort(-row, kind="stable")[: max(1, top)]
         entries = [{"class": names[index], "probability": float(row[index])} for index in best]
         results.append({"file": str(file), "top": entries})

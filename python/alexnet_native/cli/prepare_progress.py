@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import AbstractContextManager
+from typing import TextIO, cast
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -76,7 +77,7 @@ class _Bar(NoProgress):
             BarColumn(),
             TextColumn("{task.completed:,.0f} of {task.total:,.0f}, {task.fields[speed]:.0f}/s"),
             TimeRemainingColumn(),
-            console=Console(highlight=False),
+            console=Console(file=cast(TextIO, log.Encodable(sys.stdout)), highlight=False),
         )
 
     def __enter__(self) -> _Bar:
@@ -95,4 +96,4 @@ class _Bar(NoProgress):
 
 def progress(*, silent: bool) -> NoProgress:
     """Chooses the display for standard output."""
-    return NoProgress() if silent else _Bar() if sys.stdout.isatty() else _Lines()
+    return NoProgress() if silent else _Bar() if log.is_terminal(sys.stdout) else _Lines()

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from alexnet_native.data.preprocess import Preprocess
+from alexnet_native.data.preprocess import VIEWS, Preprocess
 from alexnet_native.data.statistics import Statistics
 from alexnet_native.errors import DataError
+from alexnet_native.net.arguments import as_array
 
-__all__ = ["as_batch", "as_labels", "checked_images", "in_parts", "neutral_preprocess"]
+__all__ = ["as_batch", "as_labels", "as_views", "checked_images", "in_parts", "neutral_preprocess"]
 
 _MAX_BATCH = 128  # larger inputs are computed in parts of this number of images
 
@@ -61,7 +62,7 @@ def checked_images(images: ArrayLike, shape: tuple[int, int, int]) -> NDArray[An
     Raises:
         DataError: the type or shape is wrong, or there are no images.
     """
-    array = np.asarray(images)
+    array = as_array("images", images)
     channels, height, width = shape
     if array.ndim == 4 and len(array) == 0:
         raise DataError("the batch is empty: at least one image is needed")
@@ -91,7 +92,7 @@ def as_labels(labels: ArrayLike, images: int, classes: int) -> NDArray[np.int32]
     Raises:
         DataError: the type, number or range is wrong; names the first wrong label.
     """
-    array = np.asarray(labels)
+    array = as_array("labels", labels)
     if array.ndim != 1 or array.dtype.kind not in "iu":
         raise DataError(f"labels must be integers (N,), not {array.dtype} of shape {array.shape}")
     if len(array) != images:
@@ -106,6 +107,17 @@ def as_labels(labels: ArrayLike, images: int, classes: int) -> NDArray[np.int32]
     return np.ascontiguousarray(array, np.int32)
 
 
+def as_views(views: int) -> int:
+    """Returns the number of views.
+
+    Raises:
+        DataError: it is neither 1 nor 10.
+    """
+    if isinstance(views, bool) or not isinstance(views, (int, np.integer)) or views not in VIEWS:
+        raise DataError(f"views is {views!r}; it must be 1 (the centre) or 10")
+    return int(views)
+
+
 def neutral_preprocess(images: ArrayLike, shape: tuple[int, int, int], scale: float) -> Preprocess:
     """Returns a centre crop with mid-grey (128) subtracted, for networks without a mean image.
 
@@ -114,7 +126,7 @@ def neutral_preprocess(images: ArrayLike, shape: tuple[int, int, int], scale: fl
         shape: the network's input: channels, height, width.
         scale: factor of the pixels.
     """
-    array = np.asarray(images)
+    array = as_array("images", images)
     channels, height, width = shape
     size = array.shape[1:3] if array.ndim == 4 else (height, width)
     statistics = Statistics(

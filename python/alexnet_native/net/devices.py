@@ -8,7 +8,10 @@ from alexnet_native import _core
 from alexnet_native.errors import ModelError
 from alexnet_native.models import Description
 
-__all__ = ["device_text", "native_network"]
+__all__ = ["COMMUNICATORS", "PRECISIONS", "device_text", "native_network"]
+
+PRECISIONS = ("fp32", "tf32", "bf16", "fp64")
+COMMUNICATORS = ("built-in", "nccl")
 
 
 def native_network(
@@ -24,11 +27,9 @@ def native_network(
     """Builds the network of a description; `Net` describes the arguments.
 
     Raises:
-        ModelError: the description, the seed or the devices are invalid.
+        ModelError: the description or the devices are invalid.
         UnavailableError: a device or the communicator is not available on this machine.
     """
-    if not 0 <= seed < 2**64:
-        raise ModelError(f"seed is {seed}; it must be in 0..2**64 - 1")
     _require_distinct_devices(devices, replicas)
     try:
         native = _core.Network(

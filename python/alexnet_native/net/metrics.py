@@ -91,6 +91,10 @@ class Progress:
         sums.add(result)
         self.result = sums, result.updated
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles and copies the numbers only; waits for them."""
+        return _finished, (self.step, self.sums, self.result)
+
     @property
     def sums(self) -> Sums:
         """Sums over the batch, before the update."""
@@ -118,6 +122,13 @@ class Progress:
         return f"Progress(step={self.step}, loss={self.loss}, correct={self.correct})"
 
 
+def _finished(step: int, sums: Sums, result: tuple[Sums, bool]) -> Progress:
+    """Returns the result of a step that another Progress has read."""
+    progress = Progress(step, lambda _: sums)
+    progress.result = result
+    return progress
+
+
 def batch_sums(probabilities: NDArray[Any], labels: NDArray[np.int32]) -> Sums:
     """Returns the sums of loss and top-k accuracy for probabilities (N, classes)."""
     own = probabilities[np.arange(len(labels)), labels].astype(np.float64)
@@ -137,7 +148,8 @@ def top_k_accuracy(
 
     1 is correct, 0 is wrong. If the label ties with other classes, and the tie extends beyond rank
     k, the value is the fraction of the tied classes that fit within rank k, as in the 2012 source:
-    the accuracy of a constant predictor is exactly k / classes.
+    the accuracy of a constant predictor is exactly k / classes. An image with a probability that is
+    not finite is wrong.
 
     Args:
         probabilities: (N, classes).
@@ -146,6 +158,6 @@ def top_k_accuracy(
     """
     own = probabilities[np.arange(len(labels)), labels][:, None]
     better = (probabilities > own).sum(axis=1)
-    ties = (probabilities == own).sum(axis=1)
+    ties = np.maximum((probabilities == own).sum(axis=1), 1)  # NaN does not even equal itself
     accuracy: NDArray[np.float64] = np.clip((k - better) / ties, 0.0, 1.0)
-    return accuracy
+    return np.where(np.isfinite(probabilities).all(axis=1), accuracy, 0.0)

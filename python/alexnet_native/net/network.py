@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn, SupportsIndex
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,16 +16,31 @@ from numpy.typing import ArrayLike, NDArray
 from alexnet_native import _core, checkpoint
 from alexnet_native.data.batches import RawImages, TrainBatch
 from alexnet_native.data.preprocess import Preprocess
-from alexnet_native.errors import DataError, ModelError
+from alexnet_native.errors import ConfigError, DataError, ModelError
 from alexnet_native.models import Description, describe
+from alexnet_native.net.arguments import (
+    choice,
+    device_names,
+    file_path,
+    integer,
+    names,
+    number,
+)
 from alexnet_native.net.batch import (
     as_batch,
     as_labels,
+    as_views,
     checked_images,
     in_parts,
     neutral_preprocess,
 )
-from alexnet_native.net.devices import device_text, native_network
+from alexnet_native.net.devices import (
+    COMMUNICATORS,
+    PRECISIONS,
+    device_text,
+    native_network,
+)
+from alexnet_native.net.forked import watch
 from alexnet_native.net.metrics import Evaluation, Progress, Sums, batch_sums
 from alexnet_native.net.nan_check import diverged, first_nonfinite
 from alexnet_native.net.parameter_groups import rates
@@ -47,6 +62,9 @@ class BaseNet:
 
     Calls release the GIL while they compute. Calls on one Net from several threads run one after
     the other; different Nets are independent. Direct calls on `native` are not synchronized.
+
+    In a forked child process, a Net of the parent raises UnavailableError: make or load one in the
+    child. A Net cannot be pickled or copied: use `save` and `load`.
 
     Args:
         model: a name ("alexnet"), the path of a TOML file, or a Description.
@@ -86,20 +104,22 @@ class BaseNet:
         communicator: str = "built-in",
         **options: Any,
     ) -> None:
+        if classes is not None:
+            classes = integer("classes", classes, 1, error=ModelError)
         self.description = describe(model, classes=classes, **options)
-        self.devices = tuple(
-            (name.strip() for name in devices.split(",")) if isinstance(devices, str) else devices
-        )
-        self.seed, self.precision, self.threads = seed, precision, threads
-        self.replicas = replicas
+        self.devices = device_names(devices)
+        self.seed = integer("seed", seed, 0, 2**64 - 1, error=ModelError)
+        self.precision = choice("precision", precision, PRECISIONS, core=True)
+        self.threads = integer("threads", threads, 0, error=ModelError)
+        self.replicas = integer("replicas", replicas, 1, error=ModelError)
         self.native = native_network(
             self.description,
             devices=self.devices,
-            replicas=replicas,
-            seed=seed,
-            precision=precision,
-            threads=threads,
-            communicator=communicator,
+            replicas=self.replicas,
+            seed=self.seed,
+            precision=self.precision,
+            threads=self.threads,
+            communicator=choice("communicator", communicator, COMMUNICATORS),
         )
         self._dtype = np.float64 if precision == "fp64" else np.float32
         self.params = Params(self.native, self._dtype)
@@ -110,6 +130,26 @@ class BaseNet:
         self._waiting: deque[Progress] = deque()  # steps whose results have not been read
         self._mean: NDArray[np.float32] | None = None  # subtracted on the devices
         self._lr = 0.0
+        watch(self)
+
+    def replace_native(self, native: _core.Network) -> None:
+        """Called in a forked child, where this network cannot be used (`net.forked`)."""
+        self.native = native
+        self.params.replace_native(native)
+        self._lock = threading.RLock()
+        self._waiting.clear()
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
+        """Refuses pickle, copy and deepcopy.
+
+        Raises:
+            TypeError: always.
+        """
+        raise TypeError(
+            "a Net cannot be pickled or copied, because its weights are in the native core: write "
+            "it to a file with net.save(path), and read it with Net.load(path), also in another "
+            "process"
+        )
 
     @property
     def classes(self) -> int:
@@ -158,9 +198,11 @@ class BaseNet:
             The mean loss and the number of correct images, before the update.
 
         Raises:
+            ConfigError: a number is out of range.
             DataError: the images or labels do not fit the network.
             DivergedError: the loss is not finite; nothing has been updated.
         """
+        parts = integer("parts", parts, 1)
         given, targets = (
             (images.images, images.labels) if isinstance(images, TrainBatch) else (images, labels)
         )
@@ -169,15 +211,16 @@ class BaseNet:
                 self.set_rates(
                     lr, bias_lr=bias_lr, momentum=momentum, weight_decay=weight_decay, frozen=frozen
                 )
+            step = integer("step", self.step, 0, 2**63 - 1)
             overlap = not wait and self.native.overlaps
             batch = self._native_batch(given, targets)
             with self._dropping_lost_steps():
-                self.native.begin_step(batch, step=self.step, parts=parts, overlap=overlap)
-            progress = Progress(self.step + 1, self._read)
+                self.native.begin_step(batch, step=step, parts=parts, overlap=overlap)
+            progress = Progress(step + 1, self._read)
             self._waiting.append(progress)
             if not overlap:
                 self._read(progress, given)
-            self.step += 1
+            self.step = step + 1
             return progress
 
     def _read(self, progress: Progress, images: ArrayLike | RawImages | None = None) -> Sums:
@@ -230,16 +273,25 @@ class BaseNet:
             fixed: learning rates by name of the parameter; multipliers do not apply to them.
 
         Raises:
+            ConfigError: a number is negative or not finite, or the momentum is above 1.
             ModelError: a layer in `frozen` or a parameter in `fixed` does not exist.
         """
+        lr = number("lr", lr)
+        bias_lr = lr if bias_lr is None else number("bias_lr", bias_lr)
+        momentum = number("momentum", momentum, most=1.0)
+        frozen = names("frozen", frozen, example='["conv1"]')
+        if fixed is not None and not isinstance(fixed, Mapping):
+            raise ConfigError(f"fixed is {fixed!r}; it must be a mapping from parameters to rates")
         found = rates(
             self.native.param_names(),
             self.description.rules(),
             lr=lr,
-            bias_lr=lr if bias_lr is None else bias_lr,
-            weight_decay=weight_decay,
+            bias_lr=bias_lr,
+            weight_decay=number("weight_decay", weight_decay),
             frozen=frozen,
-            fixed=fixed or {},
+            fixed={
+                name: number(f"the rate of {name}", rate) for name, rate in (fixed or {}).items()
+            },
         )
         with self._lock:
             self._lr = lr
@@ -256,6 +308,7 @@ class BaseNet:
         Raises:
             DataError: the images do not fit the network.
         """
+        views = as_views(views)
         parts = []
         for part in in_parts(checked_images(images, self.input_shape), views):
             with self._lock:
@@ -273,10 +326,11 @@ class BaseNet:
         Raises:
             DataError: the images or labels do not fit the network.
         """
-        return self.measure(images, labels, views).evaluation(views)
+        return self.measure(images, labels, views).evaluation(as_views(views))
 
     def measure(self, images: ArrayLike, labels: ArrayLike, views: int = 1) -> Sums:
         """Like `evaluate`, but returns sums, which can be added over several calls."""
+        views = as_views(views)
         array = checked_images(images, self.input_shape)
         targets = as_labels(labels, len(array), self.classes)
         total = Sums()
@@ -324,7 +378,7 @@ class BaseNet:
             OSError: full disk, no permission, no such folder; an existing file is unchanged.
         """
         with self._lock:
-            checkpoint.save(path, self)
+            checkpoint.save(file_path(path), self)
 
     @classmethod
     def load(
@@ -346,7 +400,7 @@ class BaseNet:
         Raises:
             CheckpointError: the file is missing, damaged, or not a checkpoint.
         """
-        saved = checkpoint.load(path)
+        saved = checkpoint.load(file_path(path))
         net = cls(
             saved.description,
             devices=devices,

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, MutableMapping
-from typing import Any
+from typing import Any, NoReturn, SupportsIndex
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from alexnet_native import _core
+from alexnet_native.errors import DataError
+from alexnet_native.net.arguments import as_array
+from alexnet_native.net.parameter_copy import as_parameter_copy
 
 __all__ = ["Params", "zero_gradients"]
 
@@ -20,13 +23,14 @@ class Params(MutableMapping[str, NDArray[Any]]):
     After the parameters come the values that training changes without a gradient, such as
     "bn1.running_mean" and "bn1.running_var" of batch normalisation.
 
-    Reading returns a copy: assign it back to change the network, ``params["conv1.bias"] = b``. A
-    parameter that is split over two towers is read and written as one array. Parameters cannot be
-    added or deleted.
+    Reading returns a copy: assign it back to change the network, ``params["conv1.bias"] = b``. An
+    assignment to elements of a copy that is not kept, ``params["conv1.bias"][0] = 1``, is an error.
+    A parameter that is split over two towers is read and written as one array. Parameters cannot
+    be added or deleted.
 
     Raises:
         KeyError: there is no such parameter; the message lists similar names.
-        ValueError: the array has the wrong shape.
+        DataError: the array has the wrong shape or type, or an assignment would be lost.
         TypeError: an attempt to delete a parameter.
     """
 
@@ -34,18 +38,33 @@ class Params(MutableMapping[str, NDArray[Any]]):
         self._native, self._dtype = native, dtype
         self._names = [*native.param_names(), *native.state_names()]
 
+    def replace_native(self, native: _core.Network) -> None:
+        """Reads and writes the parameters of another native network."""
+        self._native = native
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
+        """Refuses pickle, copy and deepcopy.
+
+        Raises:
+            TypeError: always.
+        """
+        raise TypeError(
+            "the parameters of a Net cannot be pickled or copied as such: use dict(net.params), or "
+            "write a file with net.save(path) and read it with Net.load(path)"
+        )
+
     def __getitem__(self, name: str) -> NDArray[Any]:
         self._require(name)
-        return self._native.get(name)
+        return as_parameter_copy(self._native.get(name), name)
 
     def __setitem__(self, name: str, value: ArrayLike) -> None:
         self._require(name)
         shape = tuple(self._native.param_shape(name))
-        array = np.asarray(value)
+        array = as_array(f"the value of parameter {name!r}", value)
         if array.shape != shape:
-            raise ValueError(f"parameter {name!r} has shape {shape}, the array {array.shape}")
+            raise DataError(f"parameter {name!r} has shape {shape}, the array {array.shape}")
         if array.dtype.kind not in "fiu":
-            raise ValueError(f"parameter {name!r} must be set to numbers, not {array.dtype}")
+            raise DataError(f"parameter {name!r} must be set to numbers, not {array.dtype}")
         self._native.set(name, "value", np.ascontiguousarray(array, self._dtype))
 
     def __delitem__(self, name: str) -> None:

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from alexnet_native import _core
+from alexnet_native.errors import ConfigError
+from alexnet_native.net.arguments import integer
 
 __all__ = ["pinned_empty", "pinned_like"]
 
@@ -34,17 +36,27 @@ def pinned_empty(
             memory is pageable and aligned to 64 bytes.
 
     Raises:
-        ValueError: a size is negative, or the dtype is not numeric.
+        ConfigError: a size is negative, or the dtype is not numeric.
         UnavailableError: the device does not exist on this machine.
         DeviceError: the host is out of memory.
     """
-    kind = np.dtype(dtype)
+    try:
+        kind = np.dtype(dtype)
+    except TypeError as error:
+        raise ConfigError(f"dtype is {dtype!r}; it must be a numeric dtype of NumPy") from error
     if kind.hasobject:
-        raise ValueError(f"an array of {kind} cannot be in pinned memory: use a numeric dtype")
-    sizes = (shape,) if isinstance(shape, int | np.integer) else tuple(shape)
-    if any(size < 0 for size in sizes):
-        raise ValueError(f"a shape must not be negative, got {sizes}")
-    memory = _core.host_memory(math.prod(map(int, sizes)) * kind.itemsize, device)
+        raise ConfigError(f"an array of {kind} cannot be in pinned memory: use a numeric dtype")
+    given = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
+    if any(isinstance(size, int | np.integer) and size < 0 for size in given):
+        raise ConfigError(f"a shape must not be negative, got {given}")
+    sizes = tuple(integer("a size of the shape", size, 0, 2**63 - 1) for size in given)
+    if not isinstance(device, str):
+        raise ConfigError(f"device is {device!r}; it must be the name of one, such as 'cuda:0'")
+    size = integer("the size in bytes", math.prod(sizes) * kind.itemsize, 0, 2**63 - 1)
+    try:
+        memory = _core.host_memory(size, device)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
     return memory.view(kind).reshape(sizes)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from alexnet_native.net import BaseNet
+from alexnet_native.net.arguments import integer
 
 __all__ = ["NetSummary", "edge_table", "summarise", "table", "timed"]
 
@@ -37,8 +38,9 @@ def summarise(net: BaseNet, batch: int, *, training: bool = True) -> NetSummary:
     """Returns the native core's plan for steps of `batch` images.
 
     Raises:
-        ValueError: `batch` is below 1.
+        ConfigError: `batch` is not an integer of at least 1.
     """
+    batch = integer("batch", batch, 1)
     plan = net.native.plan(batch, training)
     edges = plan["cross_edges"]
     return NetSummary(

@@ -26,6 +26,8 @@ from alexnet_native import _core
 from alexnet_native.errors import ModelError
 from alexnet_native.models import Description
 from alexnet_native.net import BaseNet
+from alexnet_native.net.arguments import integer, number
+from alexnet_native.net.batch import as_labels, checked_images
 from alexnet_native.net.params import zero_gradients
 
 __all__ = ["GradientCheck", "ParameterCheck", "check_gradients", "gradcheck"]
@@ -133,8 +135,12 @@ def gradcheck(
         report: called with the result of each parameter.
 
     Raises:
+        ConfigError: a number is out of range.
         ModelError: the network cannot be built, or its loss is not finite.
     """
+    images = integer("images", images, 1)
+    tolerance = number("tolerance", tolerance)
+    samples = integer("samples", samples, 1)
     net = BaseNet(
         model,
         classes=classes,
@@ -214,8 +220,13 @@ def check_gradients(
         most_kinks: largest fraction of a parameter's entries that may be excluded.
 
     Raises:
+        ConfigError: a number is out of range.
+        DataError: the images or labels do not fit the network.
         ModelError: the precision is not "fp64", or the loss is not finite.
     """
+    samples = integer("samples", samples, 1)
+    tolerance = number("tolerance", tolerance)
+    most_kinks = number("most_kinks", most_kinks, most=1.0)
     if net.precision != "fp64":
         raise ModelError(
             "a gradient check needs precision 'fp64': differences in float32 are too inaccurate"
@@ -224,6 +235,8 @@ def check_gradients(
     if not net.native.param_names():
         raise ModelError(f"network {net.description.name} has no parameters to check")
 
+    images = np.ascontiguousarray(checked_images(images, net.input_shape), np.float64)
+    labels = as_labels(labels, len(images), net.classes)
     batch = _core.Batch(images, labels)
 
     def loss() -> float:

@@ -33,13 +33,16 @@ class PerClass:
     def add(self, probabilities: NDArray[Any], labels: NDArray[np.int32]) -> None:
         """Adds probabilities (N, classes) and labels (N,).
 
-        If n classes tie for the largest probability, each counts as 1/n of the image.
+        If n classes tie for the largest probability, each counts as 1/n of the image. An image with
+        a probability that is not finite is wrong, and is not in the confusion matrix.
         """
         self.images += np.bincount(labels, minlength=len(self._names))
         np.add.at(self._top1, labels, top_k_accuracy(probabilities, labels, 1))
         np.add.at(self._top5, labels, top_k_accuracy(probabilities, labels, 5))
+        known = np.isfinite(probabilities).all(axis=1)
+        probabilities = probabilities[known]
         first = probabilities == probabilities.max(axis=1, keepdims=True)
-        np.add.at(self.confusion, labels, first / first.sum(axis=1, keepdims=True))
+        np.add.at(self.confusion, labels[known], first / first.sum(axis=1, keepdims=True))
 
     def table(self) -> str:
         """Returns CSV: class, images, errors (fractions), most frequent wrong class, its fraction.

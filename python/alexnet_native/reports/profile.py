@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
@@ -10,6 +9,7 @@ from typing import Any
 
 from alexnet_native import _core
 from alexnet_native.atomic import write_text
+from alexnet_native.json_text import to_json
 from alexnet_native.net import BaseNet
 from alexnet_native.reports.describe import edge_table, table, timed
 from alexnet_native.reports.roofline import (
@@ -219,7 +219,7 @@ class Profile:
         Raises:
             OSError: the file cannot be written; an existing file is unchanged.
         """
-        write_text(path, json.dumps(self.trace()))
+        write_text(path, to_json(self.trace()))
 
 
 def profile_steps(

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from alexnet_native.atomic import write_text
 from alexnet_native.config import TrainConfig
 from alexnet_native.data import Dataset, Source
+from alexnet_native.json_text import to_json
 from alexnet_native.net import BaseNet
 from alexnet_native.net.metrics import Sums, batch_sums
 from alexnet_native.recipes import FollowedRecipe, figures_for, find_for_net
@@ -189,7 +190,7 @@ def evaluate_at_the_end(
             write_line(line)
     if file:
         record = {"step": net.step, **as_json(found, name, followed, config)}
-        write_text(file, json.dumps(record, indent=1) + "\n")
+        write_text(file, to_json(record, indent=1) + "\n")
     return "done"
 
 

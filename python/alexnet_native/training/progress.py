@@ -6,7 +6,7 @@ import sys
 import time
 from dataclasses import asdict, dataclass
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, Protocol, TextIO, cast
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -169,7 +169,9 @@ class Bar(Silent):
     """Shows a progress bar with images/s, loss, error and remaining time."""
 
     def __init__(self) -> None:
-        self._console = Console(highlight=False, soft_wrap=True)
+        self._screen = sys.stdout  # while the bar is shown, sys.stdout is a stream of rich
+        file = cast(TextIO, log.Encodable(self._screen))
+        self._console = Console(file=file, highlight=False, soft_wrap=True)
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -197,7 +199,7 @@ class Bar(Silent):
         )
 
     def line(self, text: str) -> None:
-        self._console.print(text, markup=False)
+        self._console.print(log.printable(text, self._screen), markup=False)
 
     def warning(self, text: str) -> None:
         self._progress.stop()  # otherwise the bar would overwrite the warning on stderr
@@ -206,8 +208,8 @@ class Bar(Silent):
 
 
 def reporter() -> Reporter:
-    """Returns a `Bar` if standard output is a terminal, otherwise `Lines`."""
-    return Bar() if sys.stdout.isatty() else Lines()
+    """Returns a `Bar` if standard output is a terminal that can show it, otherwise `Lines`."""
+    return Bar() if log.is_terminal(sys.stdout) else Lines()
 
 
 def _numbers(now: Metrics) -> str:

@@ -23,6 +23,7 @@ from alexnet_native.atomic import point_to, pointed_to, remove_partial, write_te
 from alexnet_native.checkpoint import LATEST, load
 from alexnet_native.config import TrainConfig
 from alexnet_native.errors import CheckpointError, ConfigError
+from alexnet_native.json_text import to_json
 from alexnet_native.locking import FolderLock
 from alexnet_native.net import BaseNet
 from alexnet_native.net.metrics import Sums
@@ -315,7 +316,7 @@ class JsonLines:
             OSError: the line cannot be written; the error names the file, and no partial line
                 remains.
         """
-        text = json.dumps(record) + "\n"
+        text = to_json(record) + "\n"
         before = self._path.stat().st_size if self._path.exists() else 0
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
