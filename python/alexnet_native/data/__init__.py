@@ -7,10 +7,10 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from alexnet_native.data.source import ArraySource, Dataset, Source
+from alexnet_native.data.source import ArraySource, Dataset, Source, Splits
 from alexnet_native.errors import DataError
 
-__all__ = ["ArraySource", "Dataset", "Source", "open_data"]
+__all__ = ["ArraySource", "Dataset", "Source", "Splits", "open_data", "open_splits"]
 
 _FORMS = (
     "demo, a prepared folder (dataset.json), a CIFAR-10 folder (data_batch_1.bin, ...), an MNIST "
@@ -51,6 +51,21 @@ def open_data(spec: str | Path | Dataset | tuple[NDArray[Any], ...]) -> Dataset:
     if path.is_file():
         return _open_file(path)
     raise DataError(f"there is no file or folder {path}; data can be {_FORMS}")
+
+
+def open_splits(spec: str | Path) -> Splits:
+    """Opens data to evaluate: what `open_data` opens, and folders with only val/ or test/.
+
+    Raises:
+        DataError: as for `open_data`.
+    """
+    from alexnet_native.data import folder
+
+    path = Path(spec).expanduser()
+    if path.is_dir() and folder.find_folder_without_train(path):
+        return folder.read_folder_without_train(path)
+    data = open_data(spec)
+    return Splits(data.name, data.classes, data.splits)
 
 
 def _open_demo(spec: str) -> Dataset:
@@ -94,6 +109,8 @@ def _open_file(path: Path) -> Dataset:
 
 
 def _why_not_a_data_folder(path: Path) -> str:
+    from alexnet_native.data.layout import find_splits
+
     names = {entry.name for entry in path.iterdir()}
     if not names:
         return f"the folder {path} is empty; data can be {_FORMS}"
@@ -107,6 +124,6 @@ def _why_not_a_data_folder(path: Path) -> str:
             f"{path} looks like CIFAR-100, which cannot be read directly; convert it with "
             "alexnet-native prepare"
         )
-    if "val" in names:
-        return f"{path} has val/ but no train/; put training images in {path}/train/<class>/"
+    if val := find_splits(path).get("val"):
+        return f"{path} has {val.name}/ but no train/; put training images in {path}/train/<class>/"
     return f"the folder {path} is not recognised as data; data can be {_FORMS}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from alexnet_native._core import Records, records_in_memory
 from alexnet_native.errors import DataError
 
-__all__ = ["CACHE_BYTES", "ArraySource", "Dataset", "LazySource", "Source"]
+__all__ = ["CACHE_BYTES", "ArraySource", "Dataset", "LazySource", "Source", "Splits"]
 
 CACHE_BYTES = 2 * 1024**3  # the decoded images of a split are kept in memory up to this size
 
@@ -236,6 +236,21 @@ class Dataset:
                 f"{source.item_name(first)} has label {source.labels[first]}; labels must be 0 to "
                 f"{len(self.classes) - 1}"
             )
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Data to evaluate: like a Dataset, but training images may be missing.
+
+    Attributes:
+        name: for messages.
+        classes: class names, in the order of the labels.
+        splits: the existing splits, by name: train, val, test.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    splits: Mapping[str, Source]
 
 
 def _taken(
