@@ -63,7 +63,11 @@ def test_a_network_without_names_has_the_labels_of_the_data() -> None:
 @pytest.mark.parametrize(
     ("classes", "known", "message"),
     [
-        (("0", "45"), ANGLES, "the checkpoint has no class 45; it has 0, 180, 270, 90"),
+        (
+            ("0", "45"),
+            ANGLES,
+            "class 1 is 45 in the data and 180 in the checkpoint, which has no class 45; it has 0",
+        ),
         (("0", "1", "2", "3"), ANGLES, "has no class 1, 2, 3"),
         (("cat", "cow"), ("cat", "dog"), "has no class cow; it has cat, dog"),
         (("1", "2"), ("cat", "dog"), "has no class 1, 2"),  # not the numbers from 0

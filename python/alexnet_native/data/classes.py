@@ -54,9 +54,11 @@ def with_labels_of(data: Splits, known: Sequence[str] | None, count: int) -> Spl
     if numbered and not set(here) & set(there):
         return data
     if unknown:
+        label = here.index(unknown[0])
         raise DataError(
-            f"{data.name} does not have the classes that the network was trained on: the "
-            f"checkpoint has no class {_listed(unknown)}; it has {_listed(there)}"
+            f"{data.name} does not have the classes that the network was trained on: class {label} "
+            f"is {unknown[0]} in the data and {there[label]} in the checkpoint, which has no class "
+            f"{_listed(unknown)}; it has {_listed(there)}"
         )
     if len(set(there)) < len(there) or len(set(here)) < len(here):
         raise DataError(
