@@ -248,6 +248,24 @@ def test_a_folder_without_training_images_can_be_evaluated(
     assert "has no train images; use --split val" in capsys.readouterr().err
 
 
+def test_arrays_without_training_images_can_be_evaluated(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images, labels = tiny.arrays(9, seed=2)
+    np.savez(tmp_path / "val.npz", x_test=images, y_test=labels)
+    np.savez(tmp_path / "named.npz", x_test=images, y_test=3 - labels, classes=list("dcba"))
+    want = Net.load("b").evaluate(images, labels)
+    for name in ("val.npz", "named.npz"):
+        assert main(tiny.placed("evaluate", "b", "--data", tmp_path / name, "--json")) == 0
+        result = json.loads(capsys.readouterr().out)
+        assert result["images"] == 9 and result["loss"] == pytest.approx(want.loss, rel=1e-6)
+    np.savez(tmp_path / "bad.npz", x_test=images, y_test=labels, classes=["a", "b"])
+    np.savez(tmp_path / "none.npz", other=images)
+    for name, words in (("bad.npz", "labels must be 0 to 1"), ("none.npz", "contains other")):
+        assert main(["evaluate", "b", "--data", str(tmp_path / name)]) == 1
+        assert words in capsys.readouterr().err
+
+
 def test_resuming_and_initial_weights_compare_classes_by_name(
     turned: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -223,3 +223,12 @@ def test_a_folder_without_train_can_be_evaluated(tmp_path: Path) -> None:
     pictures(tmp_path / "flat", "val/0.png")
     with pytest.raises(DataError, match="val/ but no train/"):
         open_splits(tmp_path / "flat")
+
+
+def test_a_folder_called_demo_does_not_hide_the_demo_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    pictures(tmp_path, "demo/val/a/0.png")
+    assert len(open_splits("demo:20:10").classes) == len(open_splits("demo").classes) == 10
+    assert open_splits(Path("demo")).classes == open_splits("./demo").classes == ("a",)

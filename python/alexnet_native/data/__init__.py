@@ -43,8 +43,8 @@ def open_data(spec: str | Path | Dataset | tuple[NDArray[Any], ...]) -> Dataset:
         from alexnet_native.data.arrays import from_arrays
 
         return from_arrays(spec)
-    if isinstance(spec, str) and spec.split(":")[0] == "demo":
-        return _open_demo(spec)
+    if _is_demo(spec):
+        return _open_demo(str(spec))
     path = Path(spec).expanduser()
     if path.is_dir():
         return _open_folder(path)
@@ -54,18 +54,31 @@ def open_data(spec: str | Path | Dataset | tuple[NDArray[Any], ...]) -> Dataset:
 
 
 def open_splits(spec: str | Path) -> Splits:
-    """Opens data to evaluate: what `open_data` opens, and folders with only val/ or test/.
+    """Opens data to evaluate: what `open_data` opens, folders with only val/ or test/, and .npz
+    files with only validation arrays.
 
     Raises:
         DataError: as for `open_data`.
     """
     from alexnet_native.data import folder
+    from alexnet_native.data.npz import read_npz_splits
 
+    if _is_demo(spec):
+        return _as_splits(open_data(spec))
     path = Path(spec).expanduser()
     if path.is_dir() and folder.find_folder_without_train(path):
         return folder.read_folder_without_train(path)
-    data = open_data(spec)
+    if path.is_file() and path.suffix.lower() == ".npz":
+        return read_npz_splits(path)
+    return _as_splits(open_data(spec))
+
+
+def _as_splits(data: Dataset) -> Splits:
     return Splits(data.name, data.classes, data.splits)
+
+
+def _is_demo(spec: str | Path) -> bool:
+    return isinstance(spec, str) and spec.split(":")[0] == "demo"
 
 
 def _open_demo(spec: str) -> Dataset:
