@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -278,6 +279,25 @@ def test_resuming_and_initial_weights_compare_classes_by_name(
     assert main(tiny.placed("train", *words, "--batch-size", "4")) == 0
     out = capsys.readouterr().out
     assert "new: fc2" in out  # the outputs of other classes are not taken over
+
+
+def test_a_run_resumes_on_a_copy_with_another_unicode_form_but_not_with_more_images(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nfc, nfd = (unicodedata.normalize(form, "é") for form in ("NFC", "NFD"))
+    write_colors(tmp_path / "one" / "train", (nfc, "tea"))
+    write_colors(tmp_path / "two" / "train", (nfd, "tea"))
+    net, run = tiny.write_net(tmp_path / "net.toml"), tmp_path / "run"
+    words = ["--net", net, "--classes", "2", "--epochs", "1", "--out", run]
+    assert main(tiny.placed("train", "--data", tmp_path / "one", *words)) == 0
+    resumed = tiny.placed("train", "--resume", run, "--data", tmp_path / "two")
+    assert main([*resumed, "--epochs", "2"]) == 0
+    metrics = (run / "metrics.jsonl").read_bytes()
+    capsys.readouterr()
+    Image.new("RGB", (12, 12)).save(tmp_path / "two" / "train" / "tea" / "new.png")
+    assert main([*resumed, "--epochs", "3"]) == 1
+    assert "5 training images in 2 classes, the original had 4 in 2" in capsys.readouterr().err
+    assert (run / "metrics.jsonl").read_bytes() == metrics
 
 
 def test_labels_that_start_at_1_are_a_warning(

@@ -161,6 +161,8 @@ def test_classes_are_the_same_in_any_unicode_form(tmp_path: Path, one: str, othe
     require_both(
         folder, tmp_path / "out", [one, "tea"], train=train, val=[(f"val/{other}/2.png", 0)]
     )
+    both = pictures(tmp_path / "both", f"val/{one}/0.png", f"test/{other}/1.png")
+    assert [source.labels.tolist() for source in open_splits(both).splits.values()] == [[0], [0]]
     pictures(folder, f"train/{other}/3.png")
     for read in (open_data, lambda source: prepare(source, tmp_path / "again")):
         with pytest.raises(DataError, match="differ only in their Unicode spelling"):
@@ -232,3 +234,11 @@ def test_a_folder_called_demo_does_not_hide_the_demo_data(
     pictures(tmp_path, "demo/val/a/0.png")
     assert len(open_splits("demo:20:10").classes) == len(open_splits("demo").classes) == 10
     assert open_splits(Path("demo")).classes == open_splits("./demo").classes == ("a",)
+
+
+def test_the_order_of_classes_does_not_depend_on_their_unicode_form(tmp_path: Path) -> None:
+    for form in ("NFC", "NFD"):
+        name = unicodedata.normalize(form, "é")  # as one character after f, as two before it
+        folder = pictures(tmp_path / form, f"train/{name}/0.png", "train/f/1.png")
+        train = [("train/f/1.png", 0), (f"train/{name}/0.png", 1)]
+        require_both(folder, tmp_path / f"{form} out", ["f", name], train=train)

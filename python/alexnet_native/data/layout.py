@@ -86,12 +86,10 @@ def find_splits(folder: Path) -> dict[str, Path]:
 
 
 def subfolders(folder: Path) -> list[str]:
-    """Names of the folders in `folder`, sorted, without clutter."""
-    return [
-        entry.name
-        for entry in sorted_entries(folder)
-        if not is_clutter(entry.name) and is_folder(entry)
-    ]
+    """Names of the folders in `folder` without clutter, in the same order in any Unicode form."""
+    entries = sorted_entries(folder)
+    names = [entry.name for entry in entries if not is_clutter(entry.name) and is_folder(entry)]
+    return sorted(names, key=normal)
 
 
 def require_distinct(classes: Iterable[str], place: Path) -> None:

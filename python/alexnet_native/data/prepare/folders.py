@@ -84,7 +84,7 @@ def _list_split(
     if annotated is not None and not labels.keys() & {normal(name) for name in subfolders(root)}:
         return _list_annotated(source, split, root, labels, annotated, findings)
     inputs = Inputs(source)
-    for entry in sorted_entries(root):
+    for entry in sorted(sorted_entries(root), key=lambda entry: normal(entry.name)):
         name = os.path.relpath(entry.path, source)
         if not is_folder(entry) or is_clutter(entry.name):
             findings.append(left_out(split, name, *(oddity(entry) or _NO_CLASS)))
