@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import unicodedata
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ import tiny
 from alexnet_native import Net
 from alexnet_native.cli import main
 from alexnet_native.data.arrays import from_arrays
+from alexnet_native.data.images import read_image
 from alexnet_native.net.metrics import batch_sums
 from alexnet_native.recipes import read_recipe
 from alexnet_native.reports.predictions import Predictions
@@ -173,3 +176,137 @@ def test_probabilities_that_cannot_be_written_are_a_sentence(
 ) -> None:
     assert main(["evaluate", "a", "--save-probabilities", "nowhere/a.npz"]) == 1
     assert "nowhere/a.npz: No such file or directory" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def turned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network of four angles, trained on a folder whose names a sort puts in another order."""
+    folder = tmp_path_factory.mktemp("turned")
+    names = ("0", "90", "180", "270")
+    for split in ("train", "val"):
+        write_colors(folder / "all" / split, names)
+    given = {"net": str(tiny.write_net(folder / "net.toml")), "data": str(folder / "all")}
+    settings = {"epochs": 1, "batch_size": 4, "final_views": 0, "color_std": 0.0}
+    prepare({**given, **settings}, out=folder / "run").trainer.run()
+    return folder
+
+
+def write_colors(folder: Path, names: Sequence[str]) -> None:
+    """Two images of each class; the color is a function of the name."""
+    for name in names:
+        (folder / name).mkdir(parents=True)
+        for shade in range(2):
+            color = (len(name) * 50, sum(map(ord, name)) % 200, 40 + shade)
+            Image.new("RGB", (12, 12), color).save(folder / name / f"{shade}.png")
+
+
+@pytest.mark.parametrize("prepared", [False, True])
+def test_classes_are_matched_by_name_if_one_is_missing(
+    turned: Path, tmp_path: Path, prepared: bool
+) -> None:
+    for split in ("train", "val"):
+        write_colors(tmp_path / "some" / split, ("90", "0", "270"))  # none of 180
+    data = tmp_path / "some"
+    if prepared:
+        assert main(["prepare", str(data), str(tmp_path / "shards"), "--size", "256"]) == 0
+        data = tmp_path / "shards"
+    for where, split in ((turned / "all", "all.npz"), (data, "some.npz")):
+        words = ["--data", str(where), "--save-probabilities", str(tmp_path / split)]
+        assert main(["evaluate", str(turned / "run"), *words]) == 0
+    everything, some = (Predictions.load(tmp_path / f"{name}.npz") for name in ("all", "some"))
+    assert some.classes == ("0", "180", "270", "90")
+    for found in (everything, some):
+        named = [found.classes[label] for label in found.labels]
+        assert named == [item.split("/")[-2] for item in found.items]
+    pairs = zip(everything.items, everything.probabilities, strict=True)
+    row_of = {item.split("/")[-2] + item[-5]: row for item, row in pairs}
+    for item, row in zip(some.items, some.probabilities, strict=True):
+        np.testing.assert_array_equal(row, row_of[item.split("/")[-2] + item[-5]])
+
+
+def test_a_class_that_the_network_does_not_have_is_named(
+    turned: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_colors(tmp_path / "val", ("0", "45"))
+    assert main(["evaluate", str(turned / "run"), "--data", str(tmp_path)]) == 1
+    assert "has no class 45; it has 0, 180, 270, 90" in capsys.readouterr().err
+
+
+def test_a_folder_without_training_images_can_be_evaluated(
+    turned: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_colors(tmp_path / "val", ("90", "270"))
+    words = ["evaluate", str(turned / "run"), "--json"]
+    assert main([*words, "--data", str(tmp_path)]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["images"] == 4
+    folder = tmp_path / "val"
+    files = [folder / name / f"{shade}.png" for name in ("270", "90") for shade in range(2)]
+    images = np.stack([read_image(file, (256, 256, 3)) for file in files])
+    want = Net.load(turned / "run").evaluate(images, np.array([2, 2, 3, 3]))
+    assert result["loss"] == pytest.approx(want.loss, rel=1e-6)
+    assert main([*words, "--data", str(tmp_path), "--split", "train"]) == 1
+    assert "has no train images; use --split val" in capsys.readouterr().err
+
+
+def test_arrays_without_training_images_can_be_evaluated(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images, labels = tiny.arrays(9, seed=2)
+    np.savez(tmp_path / "val.npz", x_test=images, y_test=labels)
+    np.savez(tmp_path / "named.npz", x_test=images, y_test=3 - labels, classes=list("dcba"))
+    want = Net.load("b").evaluate(images, labels)
+    for name in ("val.npz", "named.npz"):
+        assert main(tiny.placed("evaluate", "b", "--data", tmp_path / name, "--json")) == 0
+        result = json.loads(capsys.readouterr().out)
+        assert result["images"] == 9 and result["loss"] == pytest.approx(want.loss, rel=1e-6)
+    np.savez(tmp_path / "bad.npz", x_test=images, y_test=labels, classes=["a", "b"])
+    np.savez(tmp_path / "none.npz", other=images)
+    for name, words in (("bad.npz", "labels must be 0 to 1"), ("none.npz", "contains other")):
+        assert main(["evaluate", "b", "--data", str(tmp_path / name)]) == 1
+        assert words in capsys.readouterr().err
+
+
+def test_resuming_and_initial_weights_compare_classes_by_name(
+    turned: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for split in ("train", "val"):  # as many classes and images, but other names
+        write_colors(tmp_path / "other" / split, ("0", "90", "180", "45"))
+    words = ["--data", str(tmp_path / "other"), "--epochs", "2", "--out", str(tmp_path / "new")]
+    assert main(tiny.placed("train", "--resume", str(turned / "run"), *words)) == 1
+    assert "is not the data that" in capsys.readouterr().err
+    words += ["--net", str(turned / "net.toml"), "--init-from", str(turned / "run")]
+    assert main(tiny.placed("train", *words, "--batch-size", "4")) == 0
+    out = capsys.readouterr().out
+    assert "new: fc2" in out  # the outputs of other classes are not taken over
+
+
+def test_a_run_resumes_on_a_copy_with_another_unicode_form_but_not_with_more_images(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nfc, nfd = (unicodedata.normalize(form, "é") for form in ("NFC", "NFD"))
+    write_colors(tmp_path / "one" / "train", (nfc, "tea"))
+    write_colors(tmp_path / "two" / "train", (nfd, "tea"))
+    net, run = tiny.write_net(tmp_path / "net.toml"), tmp_path / "run"
+    words = ["--net", net, "--classes", "2", "--epochs", "1", "--out", run]
+    assert main(tiny.placed("train", "--data", tmp_path / "one", *words)) == 0
+    resumed = tiny.placed("train", "--resume", run, "--data", tmp_path / "two")
+    assert main([*resumed, "--epochs", "2"]) == 0
+    metrics = (run / "metrics.jsonl").read_bytes()
+    capsys.readouterr()
+    Image.new("RGB", (12, 12)).save(tmp_path / "two" / "train" / "tea" / "new.png")
+    assert main([*resumed, "--epochs", "3"]) == 1
+    assert "5 training images in 2 classes, the original had 4 in 2" in capsys.readouterr().err
+    assert (run / "metrics.jsonl").read_bytes() == metrics
+
+
+def test_labels_that_start_at_1_are_a_warning(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images, labels = tiny.arrays(8)
+    np.savez(tmp_path / "one.npz", images=images, labels=labels + 1)
+    net = str(tiny.write_net(tmp_path / "net.toml"))
+    words = ["--net", net, "--epochs", "1", "--classes", "5", "--out", str(tmp_path / "run")]
+    assert main(tiny.placed("train", "--data", str(tmp_path / "one.npz"), *words)) == 0
+    err = capsys.readouterr().err
+    assert "no training images of class 0; labels start at 0: if yours start at 1" in err

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from alexnet_native.data import jpeg as jpeg_decoder
+from alexnet_native.data.decode import Damaged, decode
 from alexnet_native.data.images import read_image
 from alexnet_native.errors import DataError
 from data_files import pixels, quarters
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 SHAPE = (64, 64, 3)
 CORNERS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255), "white": (255,) * 3}
@@ -242,3 +245,62 @@ def test_bytes_after_the_last_pixel_are_ignored(tmp_path: Path) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"nothing\.jpg cannot be read: No such file"):
         read_image(tmp_path / "nothing.jpg", SHAPE)
+
+
+@pytest.mark.parametrize("kind", ["profile", "text", "compressed text", "international text"])
+def test_a_large_profile_or_text_in_a_png_does_no_harm(tmp_path: Path, kind: str) -> None:
+    image = Image.fromarray(pixels((20, 30, 3)))
+    texts = PngInfo()
+    if kind == "international text":
+        texts.add_itxt("Comment", "x" * 2_000_000, zip=True)
+    elif kind != "profile":
+        texts.add_text("Comment", "x" * 70_000_000, zip=kind == "compressed text")
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    options = {"icc_profile": bytes(2_000_000)} if kind == "profile" else {"pnginfo": texts}
+    file = saved(tmp_path, image, "large.png", exif=exif, **options)
+    picture = decode(file.read_bytes(), 20)
+    np.testing.assert_array_equal(picture.pixels, pixels((20, 30, 3))[::-1, ::-1])
+    assert [note for note, _ in picture.conversions] == ["rotated", "metadata"]
+
+
+def test_a_damaged_png_with_a_large_profile_is_still_damaged(tmp_path: Path) -> None:
+    image = Image.fromarray(pixels((20, 30, 3)))
+    file = saved(tmp_path, image, "large.png", icc_profile=bytes(2_000_000))
+    data = file.read_bytes()
+    for length in (len(data) - 300, data.index(b"iCCP") + 20, data.index(b"IDAT") + 1):
+        file.write_bytes(data[:length])
+        with pytest.raises(DataError, match=r"large\.png is damaged"):
+            read_image(file, SHAPE)
+
+
+@pytest.mark.parametrize("name", ["large.png", "large.tif", "large.gif", "large.bmp"])
+def test_a_large_image_below_the_limit_is_read_without_a_warning(tmp_path: Path, name: str) -> None:
+    file = saved(tmp_path, Image.new("1", (9500, 9500), 1), name)  # Pillow warns from 89 million on
+    assert read_image(file, SHAPE).min() == 255
+
+
+def test_bytes_before_a_restart_marker_belong_to_no_pixel() -> None:
+    buffer = io.BytesIO()
+    image = Image.fromarray(pixels((64, 64, 3)))
+    image.save(buffer, "JPEG", quality=90, restart_marker_blocks=1)
+    data = buffer.getvalue()
+    want = decode(data, 64)
+    at = data.index(b"\xff\xd1", data.index(b"\xff\xda"))
+    stray = data[:at] + bytes(20) + data[at:]
+    got = decode(stray, 64)
+    np.testing.assert_array_equal(got.pixels, want.pixels)
+    if jpeg_decoder.simplejpeg is not None:  # Pillow does not report them
+        assert got.conversions == (
+            ("stray bytes", "bytes that belong to no pixel, before a restart marker"),
+        )
+    for cut in (stray[:-2], stray[: at + 200]):
+        with pytest.raises(Damaged, match="Premature end"):
+            decode(cut, 64)
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+def test_image_files_have_one_or_three_channels(tmp_path: Path, channels: int) -> None:
+    file = saved(tmp_path, quarters(8, 8), "a.png")
+    with pytest.raises(DataError, match=f"images of {channels} channels"):
+        read_image(file, (8, 8, channels))

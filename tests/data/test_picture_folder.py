@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tiny
 from alexnet_native.data import open_data
 from alexnet_native.data.folder import read_folder
 from alexnet_native.errors import DataError
@@ -112,12 +113,33 @@ def test_a_damaged_picture_is_found_when_used_and_named(
             source.gather(indices(2, 1, 0))
 
 
-def test_loading_finds_damage_in_either_split(tmp_path: Path) -> None:
+@pytest.mark.parametrize("cache_bytes", [0, 2**30])
+@pytest.mark.parametrize("place", [0, 63, 64, 99])
+def test_loading_finds_damage_in_the_validation_images(
+    tmp_path: Path, cache_bytes: int, place: int
+) -> None:
     write_pictures(tmp_path)
-    (tmp_path / "val/blue/y.PNG").write_bytes(b"")
-    data = open_data(tmp_path)
-    with pytest.raises(DataError, match=r"val/blue/y\.PNG"):
+    for number in range(100):
+        flat_picture((number, 10, 10)).save(tmp_path / f"val/blue/{number:02}.png")
+    read_folder(tmp_path, resize=8, cache_bytes=cache_bytes).load()
+    (tmp_path / f"val/blue/{place:02}.png").write_bytes(b"")
+    data = read_folder(tmp_path, resize=8, cache_bytes=cache_bytes)
+    with pytest.raises(DataError, match=rf"val/blue/{place:02}\.png"):
         data.load()
+
+
+@pytest.mark.parametrize("cache_bytes", [0, 2**30])
+@pytest.mark.parametrize("name", ["train/red/a.png", "val/blue/y.PNG"])
+def test_training_finds_a_damaged_image_before_the_first_step(
+    tmp_path: Path, cache_bytes: int, name: str
+) -> None:
+    write_pictures(tmp_path / "in")
+    (tmp_path / "in" / name).write_bytes(b"\x89PNG\r\n\x1a\n broken")
+    data = read_folder(tmp_path / "in", resize=10, cache_bytes=cache_bytes)
+    net = tiny.net()
+    with pytest.raises(DataError, match=name.replace(".", r"\.")):
+        net.fit(data, epochs=1, batch_size=2, out=tmp_path / "run", verbose=False)
+    assert net.step == 0 and not (tmp_path / "run").exists()
 
 
 def test_pictures_that_fit_in_memory_are_decoded_once(tmp_path: Path) -> None:

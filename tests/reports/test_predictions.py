@@ -13,7 +13,7 @@ from alexnet_native.data import ArraySource
 from alexnet_native.errors import DataError
 from alexnet_native.net.metrics import batch_sums, top_k_accuracy
 from alexnet_native.reports.per_class import PerClass
-from alexnet_native.reports.predictions import Predictions, average, item_names
+from alexnet_native.reports.predictions import Predictions, average, in_one_order, item_names
 
 CLASSES = ("ant", "bee", "cat, or dog")
 
@@ -185,3 +185,32 @@ def test_class_names_that_are_not_valid_utf8_are_kept_and_escaped_in_csv(
     per_class.add(np.eye(3), np.arange(3, dtype=np.int32))
     rows = list(csv.reader(io.StringIO(per_class.matrix(), newline="")))
     assert rows[0] == ["class", "caf\\udce9", "bee", "two\nlines"]
+
+
+def test_classes_in_another_order_are_matched_by_name() -> None:
+    one = predictions()
+    # The same network with its outputs in the order cat, ant, bee.
+    order = [2, 0, 1]
+    moved = replace(
+        one,
+        classes=tuple(CLASSES[index] for index in order),
+        probabilities=one.probabilities[:, order],
+        labels=np.array([order.index(label) for label in one.labels], np.int32),
+    )
+    with pytest.raises(DataError, match="class 0 is cat, or dog, not ant"):
+        average([one, moved], names=["a", "b"])
+    same, back = in_one_order([one, moved])
+    assert same is not moved and back.classes == CLASSES and back.checksum == one.checksum
+    np.testing.assert_array_equal(back.probabilities, one.probabilities)
+    np.testing.assert_array_equal(back.labels, one.labels)
+    assert back.labels.dtype == np.int32
+    np.testing.assert_allclose(average([same, back], names="ab"), one.probabilities, rtol=1e-6)
+
+
+def test_other_classes_and_repeated_names_are_not_reordered() -> None:
+    one = predictions()
+    for classes in (("ant", "bee", "cow"), ("bee", "bee", "ant")):
+        other = replace(one, classes=classes)
+        assert in_one_order([one, other])[1] is other
+        with pytest.raises(DataError, match="different lists of images"):
+            average(in_one_order([one, other]), names="ab")

@@ -47,9 +47,9 @@ def _run(args: argparse.Namespace) -> None:
     from alexnet_native.recipes import ENSEMBLES
     from alexnet_native.reports.error_table import ensemble_table
     from alexnet_native.reports.per_class import PerClass
-    from alexnet_native.reports.predictions import Predictions, average
+    from alexnet_native.reports.predictions import Predictions, average, in_one_order
 
-    parts = [Predictions.load(path) for path in args.files]
+    parts = in_one_order([Predictions.load(path) for path in args.files])
     names = [str(path) for path in args.files]
     mean = average(parts, args.weights, names=names)
     labels = parts[0].labels

@@ -15,7 +15,7 @@ from alexnet_native.json_text import to_json
 if TYPE_CHECKING:
     from alexnet_native.checkpoint import Checkpoint
     from alexnet_native.config import TrainConfig
-    from alexnet_native.data import Dataset, Source
+    from alexnet_native.data import Source, Splits
     from alexnet_native.net import BaseNet
     from alexnet_native.training.evaluation import SplitResult
 
@@ -74,7 +74,8 @@ def add_csv_option(parser: argparse.ArgumentParser) -> None:
 def _run(args: argparse.Namespace) -> None:
     from alexnet_native import checkpoint
     from alexnet_native.config import TrainConfig
-    from alexnet_native.data import open_data
+    from alexnet_native.data import open_splits
+    from alexnet_native.data.classes import with_labels_of
     from alexnet_native.net import BaseNet
     from alexnet_native.reports.per_class import PerClass
     from alexnet_native.training.evaluation import measure_split, progress_lines
@@ -83,11 +84,11 @@ def _run(args: argparse.Namespace) -> None:
     if args.data is None and not saved.config:
         raise ConfigError(f"{saved.path} does not name its training data; specify it with --data")
     config = TrainConfig.from_toml(saved.config, str(saved.path)) if saved.config else None
-    data = open_data(args.data or (config.data if config else ""))
+    data = open_splits(args.data or (config.data if config else ""))
     net = BaseNet.load(
         saved.path, devices=args.devices, threads=args.threads, replicas=args.replicas
     )
-    _require_same_classes(net, data)
+    data = with_labels_of(data, net.class_names, net.classes)
     source = data.splits.get(args.split)
     if source is None:
         raise ConfigError(
@@ -150,7 +151,7 @@ def _as_json(found: SplitResult, saved: Checkpoint, config: TrainConfig | None) 
 
 
 def _save_probabilities(
-    path: Path, found: SplitResult, net: BaseNet, saved: Checkpoint, source: Source, data: Dataset
+    path: Path, found: SplitResult, net: BaseNet, saved: Checkpoint, source: Source, data: Splits
 ) -> None:
     from alexnet_native.reports.predictions import Predictions, item_names
 
@@ -178,21 +179,3 @@ def write_csv(folder: Path, per_class: Any) -> None:
 
 def _names(net: BaseNet) -> tuple[str, ...]:
     return net.class_names or tuple(str(index) for index in range(net.classes))
-
-
-def _require_same_classes(net: BaseNet, data: Dataset) -> None:
-    """Raises ConfigError if the class names differ; numbers are not compared with names."""
-    known = net.class_names or ()
-    if len(data.classes) > net.classes:
-        raise ConfigError(
-            f"{data.name} has {len(data.classes)} classes, but the checkpoint's network has "
-            f"{net.classes}"
-        )
-    if all(name.isdecimal() for name in data.classes) or not known:
-        return
-    for index, (here, there) in enumerate(zip(data.classes, known, strict=False)):
-        if here != there:
-            raise ConfigError(
-                f"{data.name} does not have the classes that the network was trained on: class "
-                f"{index} is {here} in the data and {there} in the checkpoint"
-            )

@@ -7,11 +7,11 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from alexnet_native.data.source import ArraySource, Dataset, Source
+from alexnet_native.data.source import ArraySource, Dataset, Source, Splits
 from alexnet_native.errors import DataError
 from alexnet_native.paths import expand
 
-__all__ = ["ArraySource", "Dataset", "Source", "open_data"]
+__all__ = ["ArraySource", "Dataset", "Source", "Splits", "open_data", "open_splits"]
 
 _FORMS = (
     "demo, a prepared folder (dataset.json), a CIFAR-10 folder (data_batch_1.bin, ...), an MNIST "
@@ -44,14 +44,42 @@ def open_data(spec: str | Path | Dataset | tuple[NDArray[Any], ...]) -> Dataset:
         from alexnet_native.data.arrays import from_arrays
 
         return from_arrays(spec)
-    if isinstance(spec, str) and spec.split(":")[0] == "demo":
-        return _open_demo(spec)
+    if _is_demo(spec):
+        return _open_demo(str(spec))
     path = expand(spec)
     if path.is_dir():
         return _open_folder(path)
     if path.is_file():
         return _open_file(path)
     raise DataError(f"there is no file or folder {path}; data can be {_FORMS}")
+
+
+def open_splits(spec: str | Path) -> Splits:
+    """Opens data to evaluate: what `open_data` opens, folders with only val/ or test/, and .npz
+    files with only validation arrays.
+
+    Raises:
+        DataError: as for `open_data`.
+    """
+    from alexnet_native.data import folder
+    from alexnet_native.data.npz import read_npz_splits
+
+    if _is_demo(spec):
+        return _as_splits(open_data(spec))
+    path = expand(spec)
+    if path.is_dir() and folder.find_folder_without_train(path):
+        return folder.read_folder_without_train(path)
+    if path.is_file() and path.suffix.lower() == ".npz":
+        return read_npz_splits(path)
+    return _as_splits(open_data(spec))
+
+
+def _as_splits(data: Dataset) -> Splits:
+    return Splits(data.name, data.classes, data.splits)
+
+
+def _is_demo(spec: str | Path) -> bool:
+    return isinstance(spec, str) and spec.split(":")[0] == "demo"
 
 
 def _open_demo(spec: str) -> Dataset:
@@ -95,6 +123,8 @@ def _open_file(path: Path) -> Dataset:
 
 
 def _why_not_a_data_folder(path: Path) -> str:
+    from alexnet_native.data.layout import find_splits
+
     names = {entry.name for entry in path.iterdir()}
     if not names:
         return f"the folder {path} is empty; data can be {_FORMS}"
@@ -108,6 +138,6 @@ def _why_not_a_data_folder(path: Path) -> str:
             f"{path} looks like CIFAR-100, which cannot be read directly; convert it with "
             "alexnet-native prepare"
         )
-    if "val" in names:
-        return f"{path} has val/ but no train/; put training images in {path}/train/<class>/"
+    if val := find_splits(path).get("val"):
+        return f"{path} has {val.name}/ but no train/; put training images in {path}/train/<class>/"
     return f"the folder {path} is not recognised as data; data can be {_FORMS}"

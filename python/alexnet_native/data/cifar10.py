@@ -101,7 +101,7 @@ def class_names(file: Path) -> tuple[str, ...]:
     """The class names in `file`, or the official ones if it does not exist."""
     if not file.is_file():
         return _CLASSES
-    names = tuple(file.read_text("utf-8", errors="replace").split())
+    names = tuple(file.read_text("utf-8-sig", errors="replace").split())
     if len(names) != len(_CLASSES):
         raise DataError(
             f"{file} has {len(names)} class names, but CIFAR-10 has 10; restore or delete it"

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass, field
+import struct
+import threading
+import warnings
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +23,8 @@ _MOST_PIXELS = 2 * 89_478_485  # Pillow, too, treats more as a decompression bom
 _CUT_OFF = ("premature end", "truncated", "unexpected end", "end of file", "not enough image data")
 # Pillow's names. Other formats depend on how Pillow was built; EPS starts another program.
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+_large = threading.Lock()  # held while a large image is loaded
+_PNG = b"\x89PNG\r\n\x1a\n"
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -113,14 +118,26 @@ def _jpeg(data: bytes, size: int, scratch: Scratch) -> Picture | None:
     pixels, stray = jpeg.pixels(next((f for f in _FRACTIONS if f <= spare), 1), scratch.room)
     notes = [("grey", "one channel")] if jpeg.grey else []
     if stray:
-        notes.append(("stray bytes", "bytes that belong to no pixel, after the last one"))
+        notes.append(("stray bytes", f"bytes that belong to no pixel, {stray}"))
     if _has_application_data(data):
         pixels = _upright(pixels, _jpeg_orientation(data), notes)
     return Picture(pixels, (height, width), "JPEG", tuple(notes))
 
 
 def _other(data: bytes) -> Picture:
-    with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+    try:
+        return _with_pillow(data)
+    except Exception:
+        pixels_only = _without_metadata(data)
+        if len(pixels_only) == len(data):
+            raise
+    picture = _with_pillow(pixels_only)
+    note = ("metadata", "a color profile or a text that Pillow rejects is not read")
+    return replace(picture, conversions=(*picture.conversions, note))
+
+
+def _with_pillow(data: bytes) -> Picture:
+    with _opened(data) as image:
         width, height = image.size
         _check_pixels(height, width)
         kind = image.format or ""
@@ -137,8 +154,57 @@ def _other(data: bytes) -> Picture:
     return Picture(pixels, (height, width), kind, tuple(notes))
 
 
+def _opened(data: bytes) -> Image.Image:
+    """`Image.open` without its warning about images that are large, but below our limit.
+
+    Filters for warnings belong to the whole process, so threads that decode must not change them.
+
+    Raises:
+        UnidentifiedImageError: the data has none of our formats.
+    """
+    Image.preinit()  # the common formats; init: all
+    for name in _FORMATS:
+        if name not in Image.OPEN:
+            Image.init()
+        if name not in Image.OPEN:  # Pillow was built without it
+            continue
+        factory, accept = Image.OPEN[name]
+        accepted = accept is None or accept(data[:16])
+        if not accepted or isinstance(accepted, str):  # the reason why Pillow cannot read it
+            continue
+        try:
+            image: Image.Image = factory(io.BytesIO(data), "")
+        except (SyntaxError, IndexError, TypeError, struct.error):  # as Image.open does
+            continue
+        return image
+    raise UnidentifiedImageError
+
+
+def _load(image: Image.Image) -> None:
+    """`image.load` without the same warning, which Pillow gives again for TIFFs."""
+    if image.width * image.height <= _MOST_PIXELS // 2:
+        image.load()
+        return
+    with _large, warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        image.load()
+
+
+def _without_metadata(data: bytes) -> bytes:
+    """A PNG without its color profile and texts; other data unchanged."""
+    if not data.startswith(_PNG):
+        return data
+    kept, at = [_PNG], len(_PNG)
+    while at + 12 <= len(data):
+        end = at + 12 + int.from_bytes(data[at : at + 4], "big")
+        if data[at + 4 : at + 8] not in (b"iCCP", b"iTXt", b"tEXt", b"zTXt"):
+            kept.append(data[at:end])
+        at = end
+    return b"".join([*kept, data[at:]])
+
+
 def _to_rgb(image: Image.Image, notes: list[tuple[str, str]]) -> Image.Image:
-    image.load()
+    _load(image)
     mode = image.mode
     if mode in ("1", "L", "LA", "La"):
         notes.append(("grey", f"mode {mode}"))
@@ -163,7 +229,7 @@ def _to_rgb(image: Image.Image, notes: list[tuple[str, str]]) -> Image.Image:
 
 def _jpeg_orientation(data: bytes) -> int | None:
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with _opened(data) as image:
             return _orientation(image)
     except Exception:  # the EXIF block is damaged, but the pixels are intact
         return None
@@ -199,7 +265,9 @@ def _has_application_data(data: bytes) -> bool:
 
 def _check_pixels(height: int, width: int) -> None:
     if height * width > _MOST_PIXELS:
-        raise Damaged("too large", f"it declares {width} x {height} pixels")
+        raise Damaged(
+            "too large", f"it declares {width} x {height} pixels, more than {_MOST_PIXELS:,} pixels"
+        )
 
 
 def _named(error: Exception, *, jpeg: bool) -> Damaged:

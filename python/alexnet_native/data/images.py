@@ -16,7 +16,7 @@ from alexnet_native import _core
 from alexnet_native.data.decode import Damaged, decode
 from alexnet_native.errors import DataError
 
-__all__ = ["EXTENSIONS", "fit", "read_image"]
+__all__ = ["EXTENSIONS", "fit", "read_image", "require_readable"]
 
 EXTENSIONS = frozenset(
     {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".pgm", ".tif", ".tiff", ".webp"}
@@ -37,9 +37,10 @@ def read_image(path: Path, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
         uint8 (height, width, channels).
 
     Raises:
-        DataError: the file cannot be read, is damaged or truncated.
+        DataError: the file cannot be read, is damaged or truncated, or `shape` has other channels.
     """
     height, width, channels = shape
+    require_readable(shape)
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -52,6 +53,15 @@ def read_image(path: Path, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
     if channels == 3:
         return pixels
     return np.asarray(Image.fromarray(pixels).convert("L")).reshape(shape)
+
+
+def require_readable(shape: tuple[int, int, int]) -> None:
+    """Raises DataError unless image files can have the channels of `shape`."""
+    if shape[2] not in (1, 3):
+        raise DataError(
+            f"the network reads images of {shape[2]} channels, but image files have 3 (RGB) or 1 "
+            "(grey); use arrays instead: Net.load(...).predict(images)"
+        )
 
 
 def fit(pixels: NDArray[np.uint8], out: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -26,7 +26,8 @@ except ImportError:
 
 __all__ = ["Jpeg", "decoders", "open_jpeg"]
 
-_HARMLESS = "extraneous bytes before marker 0xd9"  # after the last pixel
+# Before the end of the image, or before a restart marker, at which decoding starts afresh.
+_HARMLESS = re.compile(r"extraneous bytes before marker 0x(d[0-79])")
 _CUT_OFF = "Premature end of JPEG file"  # libjpeg's message
 _MARKER = re.compile(rb"\xff[^\x00\xff]")  # 0xff 0x00 is a data byte, 0xff 0xff is a fill byte
 _EXIF, _SCAN, _END = 0xE1, 0xDA, 0xD9
@@ -72,7 +73,7 @@ class Jpeg:
 
     def pixels(
         self, factor: int, room: Callable[[int], NDArray[np.uint8]]
-    ) -> tuple[NDArray[np.uint8], bool]:
+    ) -> tuple[NDArray[np.uint8], str]:
         """Decodes the image at 1 / `factor` of its size, rounded up.
 
         Args:
@@ -80,14 +81,14 @@ class Jpeg:
             room: returns a buffer of the given number of bytes, which may be used for the pixels.
 
         Returns:
-            uint8 (H, W, 3), and whether there are stray bytes after the last pixel (always False
-            with Pillow, which does not report them).
+            uint8 (H, W, 3), and where there are bytes that belong to no pixel: "after the last
+            one", "before a restart marker" or "" (always with Pillow, which does not report them).
 
         Raises:
             ValueError: the file is damaged or truncated.
         """
         if simplejpeg is None:
-            return _with_pillow(self, factor), False
+            return _with_pillow(self, factor), ""
         return _with_simplejpeg(self, factor, room)
 
 
@@ -118,7 +119,7 @@ def decoders() -> str:
 
 def _with_simplejpeg(
     jpeg: Jpeg, factor: int, room: Callable[[int], NDArray[np.uint8]]
-) -> tuple[NDArray[np.uint8], bool]:
+) -> tuple[NDArray[np.uint8], str]:
     options = {
         "min_height": -(-jpeg.height // factor),
         "min_width": -(-jpeg.width // factor),
@@ -126,11 +127,16 @@ def _with_simplejpeg(
         "buffer": room(jpeg.height * jpeg.width * 3),
     }
     try:
-        return simplejpeg.decode_jpeg(jpeg.data, "RGB", **options), False
+        return simplejpeg.decode_jpeg(jpeg.data, "RGB", **options), ""
     except ValueError as error:
-        if _HARMLESS not in str(error):
+        stray = _HARMLESS.search(str(error))
+        if stray is None:
             raise
-        return simplejpeg.decode_jpeg(jpeg.data, "RGB", strict=False, **options), True
+        where = "after the last one"
+        if int(stray[1], 16) != _END:
+            _require_end(jpeg.data)
+            where = "before a restart marker"
+        return simplejpeg.decode_jpeg(jpeg.data, "RGB", strict=False, **options), where
 
 
 def _with_pillow(jpeg: Jpeg, factor: int) -> NDArray[np.uint8]:
@@ -141,9 +147,13 @@ def _with_pillow(jpeg: Jpeg, factor: int) -> NDArray[np.uint8]:
             image.load()
         except OSError as error:
             raise ValueError(_reason(jpeg.data, image, str(error))) from error
-        if all(marker != _END for _, _, marker in _segments(jpeg.data)):  # Pillow accepts this
-            raise ValueError(_CUT_OFF)
+        _require_end(jpeg.data)  # Pillow accepts a file without it
         return np.asarray(image.convert("RGB") if jpeg.grey else image)
+
+
+def _require_end(data: bytes) -> None:
+    if all(marker != _END for _, _, marker in _segments(data)):
+        raise ValueError(_CUT_OFF)
 
 
 def _opened(data: bytes) -> JpegImageFile:

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alexnet_native.data.arrays import class_names
-from alexnet_native.data.source import ArraySource, Dataset
+from alexnet_native.data.source import ArraySource, Dataset, Splits
 from alexnet_native.errors import DataError
 
-__all__ = ["read_npz"]
+__all__ = ["read_npz", "read_npz_splits"]
 
 _TRAIN = (("images", "labels"), ("x_train", "y_train"), ("train_images", "train_labels"))
 _VAL = (
@@ -37,7 +37,26 @@ def read_npz(file: Path) -> Dataset:
     Raises:
         DataError: the arrays are missing, or their shapes do not match.
     """
+    return _dataset(_read(file), file)
+
+
+def read_npz_splits(file: Path) -> Splits:
+    """Reads the same arrays to evaluate them; those for training may be missing.
+
+    Raises:
+        DataError: as for `read_npz`.
+    """
     arrays = _read(file)
+    val = _split(arrays, _VAL, file)
+    if val is None or _split(arrays, _TRAIN, file) is not None:
+        data = _dataset(arrays, file)
+        return Splits(data.name, data.classes, data.splits)
+    # As a Dataset, which checks the labels.
+    data = Dataset(file.name, class_names(val, _names(arrays)), val)
+    return Splits(data.name, data.classes, {"val": val})
+
+
+def _dataset(arrays: Mapping[str, NDArray[Any]], file: Path) -> Dataset:
     train = _split(arrays, _TRAIN, file)
     if train is None:
         raise DataError(
@@ -45,13 +64,12 @@ def read_npz(file: Path) -> Dataset:
             "x_train, y_train, x_test and y_test"
         )
     val = _split(arrays, _VAL, file)
+    return Dataset(file.name, class_names(train, _names(arrays)), train, val)
+
+
+def _names(arrays: Mapping[str, NDArray[Any]]) -> list[str] | None:
     names = next((arrays[key] for key in _CLASS_NAMES if key in arrays), None)
-    return Dataset(
-        name=file.name,
-        classes=class_names(train, None if names is None else [str(name) for name in names]),
-        train=train,
-        val=val,
-    )
+    return None if names is None else [str(name) for name in names]
 
 
 def _read(file: Path) -> Mapping[str, NDArray[Any]]:

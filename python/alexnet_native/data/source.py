@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from alexnet_native._core import Records, records_in_memory
 from alexnet_native.errors import DataError
 
-__all__ = ["CACHE_BYTES", "ArraySource", "Dataset", "LazySource", "Source"]
+__all__ = ["CACHE_BYTES", "ArraySource", "Dataset", "LazySource", "Source", "Splits"]
 
+_CHECKED = 64  # images in memory at a time that are made only to find damaged ones
 CACHE_BYTES = 2 * 1024**3  # the decoded images of a split are kept in memory up to this size
 
 
@@ -153,6 +154,16 @@ class LazySource:
         """Makes all images now if they are kept in memory; otherwise does nothing."""
         self._keep(np.arange(len(self), dtype=np.int64))
 
+    def check(self) -> None:
+        """Makes all images once; those that are not kept in memory are dropped."""
+        if self._cache is not None:
+            self.load()
+            return
+        room = np.empty((min(_CHECKED, len(self)), *self.image_shape), np.uint8)
+        for first in range(0, len(self), _CHECKED):
+            indices = range(first, min(first + _CHECKED, len(self)))
+            self._fill(room, range(len(indices)), indices)
+
     def _keep(self, indices: NDArray[np.int64]) -> None:
         if self._cache is None:
             return
@@ -214,11 +225,19 @@ class Dataset:
     def load(self) -> None:
         """Decodes or draws all images that are kept in memory, so that errors are found early.
 
+        Validation images that are not kept are decoded once for the same reason: training, which
+        decodes all training images for their mean before the first step, would otherwise lose an
+        epoch to a damaged one.
+
         Raises:
             DataError: a file cannot be decoded; the message names it.
         """
-        for source in self.splits.values():
-            if isinstance(source, LazySource):
+        for split, source in self.splits.items():
+            if not isinstance(source, LazySource):
+                continue
+            if split == "val":
+                source.check()
+            else:
                 source.load()
 
     def _check(self, source: Source, split: str) -> None:
@@ -236,6 +255,21 @@ class Dataset:
                 f"{source.item_name(first)} has label {source.labels[first]}; labels must be 0 to "
                 f"{len(self.classes) - 1}"
             )
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Data to evaluate: like a Dataset, but training images may be missing.
+
+    Attributes:
+        name: for messages.
+        classes: class names, in the order of the labels.
+        splits: the existing splits, by name: train, val, test.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    splits: Mapping[str, Source]
 
 
 def _taken(

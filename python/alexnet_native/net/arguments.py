@@ -103,7 +103,7 @@ def device_names(value: Any) -> tuple[str, ...]:
         ModelError: the value is neither.
     """
     if isinstance(value, str):
-        return tuple(value.split(","))
+        return tuple(name.strip() for name in value.split(","))
     return names("devices", value, example='("cpu:0",)')
 
 

@@ -6,7 +6,7 @@ import hashlib
 import zipfile
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from alexnet_native.atomic import replacing
 from alexnet_native.data import Source
+from alexnet_native.data.layout import normal
 from alexnet_native.errors import DataError
 
-__all__ = ["Predictions", "average", "item_names"]
+__all__ = ["Predictions", "average", "in_one_order", "item_names"]
 
 FORMAT = "alexnet-native probabilities 1"
 
@@ -110,6 +111,31 @@ class Predictions:
         ):
             raise DataError(f"{path} is damaged: the list of images does not match its checksum")
         return read
+
+
+def in_one_order(parts: Sequence[Predictions]) -> list[Predictions]:
+    """Returns the parts with their classes in the order of the first part.
+
+    Networks that were trained on the same classes may have them in another order. A part with other
+    classes, or with two of the same name, is not changed.
+    """
+    first = [normal(name) for name in parts[0].classes]
+    ordered = []
+    for part in parts:
+        names = [normal(name) for name in part.classes]
+        if names != first and sorted(names) == sorted(first) and len(set(names)) == len(names):
+            columns = [names.index(name) for name in first]
+            place = np.argsort(columns)  # the new label of each old one
+            part = replace(
+                part,
+                probabilities=part.probabilities[:, columns],
+                labels=place[part.labels].astype(np.int32),
+                classes=parts[0].classes,
+            )
+        elif names == first:
+            part = replace(part, classes=parts[0].classes)
+        ordered.append(part)
+    return ordered
 
 
 def average(

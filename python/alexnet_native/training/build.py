@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from alexnet_native import checkpoint
+from alexnet_native import checkpoint, log
 from alexnet_native.checkpoint import Checkpoint
 from alexnet_native.config import SETTINGS, TrainConfig
 from alexnet_native.data import Dataset, open_data
 from alexnet_native.data.augment import check_crop
+from alexnet_native.data.classes import classes_without_images, same_classes
 from alexnet_native.data.preprocess import Preprocess
 from alexnet_native.data.statistics import statistics
 from alexnet_native.errors import CheckpointError, ConfigError
@@ -137,7 +138,8 @@ def reopen(path: str | Path, given: Mapping[str, Any], data: Dataset | None = No
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"checkpoint {saved.path} is damaged: {error!r}") from error
     data = open_data(config.data if data is None else data)
-    if len(data.train) != state.train_images or class_names(config, data) != saved.class_names:
+    same = same_classes(class_names(config, data), saved.class_names)
+    if len(data.train) != state.train_images or not same:
         raise ConfigError(
             f"{config.data} is not the data that {saved.path} was trained on: it has "
             f"{len(data.train)} training images in {len(data.classes)} classes, the original had "
@@ -250,6 +252,8 @@ def begin(
     """Reads the data, creates the trainer, then the run folder, and prints the banner."""
     net, data, config, followed = setup.net, setup.data, setup.config, setup.followed
     _show(show, f"reading {data.name} and measuring its mean image")
+    if missing := classes_without_images(data):
+        log.warning(missing)
     data.load()
     measured = statistics(data.train)
     mean: Any = config.mean

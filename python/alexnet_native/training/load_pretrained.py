@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from alexnet_native.checkpoint import Checkpoint
+from alexnet_native.data.classes import same_classes
 from alexnet_native.errors import CheckpointError
 from alexnet_native.models import Description
 from alexnet_native.net import BaseNet
@@ -66,7 +67,8 @@ def load_pretrained(net: BaseNet, saved: Checkpoint) -> Pretrained:
     names = [name.removeprefix("value/") for name in saved.file.names if name.startswith("value/")]
     there = {name: saved.file.shape(f"value/{name}") for name in names}
     output = _output_layers(net.description) & _output_layers(saved.description)
-    classes_differ = saved.class_names is not None and saved.class_names != net.class_names
+    known = saved.class_names
+    classes_differ = known is not None and not same_classes(known, net.class_names)
     loaded = []
     for name in [name for name in here if name in there]:
         if _layer(name) in output and (classes_differ or here[name] != there[name]):

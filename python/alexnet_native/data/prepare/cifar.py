@@ -110,7 +110,7 @@ def _decode(data: bytes, size: int, scratch: Scratch | None) -> Picture:
 
 
 def _names(folder: Path, layout: _Layout) -> tuple[str, ...]:
-    names = tuple((folder / layout.names).read_text("utf-8", errors="replace").split())
+    names = tuple((folder / layout.names).read_text("utf-8-sig", errors="replace").split())
     if len(names) != layout.classes:
         raise DataError(
             f"{folder / layout.names} has {len(names)} class names, but {layout.kind} has "

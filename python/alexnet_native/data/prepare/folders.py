@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
 
 from alexnet_native.data.images import EXTENSIONS
+from alexnet_native.data.layout import (
+    files_below,
+    find_splits,
+    is_clutter,
+    is_folder,
+    normal,
+    oddity,
+    read_annotations,
+    require_class_folders,
+    require_distinct,
+    sorted_entries,
+    subfolders,
+)
 from alexnet_native.data.prepare.inputs import Finding, Inputs, Listing, left_out
-from alexnet_native.data.shards.index import SPLITS
 from alexnet_native.errors import DataError
 
 __all__ = ["find_folders", "list_folders"]
@@ -18,8 +30,10 @@ _LOOK_AT = 1000  # number of entries checked to decide whether a folder has imag
 
 def find_folders(source: Path) -> bool:
     """Whether there are class folders in train/ or in the folder itself."""
-    train = source / "train"
-    return bool(train.is_dir() and _folders(train)) or any(map(_holds_pictures, _folders(source)))
+    train = find_splits(source).get("train")
+    return bool(train and subfolders(train)) or any(
+        _holds_pictures(source / name) for name in subfolders(source)
+    )
 
 
 def list_folders(source: Path) -> Listing:
@@ -31,40 +45,53 @@ def list_folders(source: Path) -> Listing:
     Raises:
         DataError: there is no class folder, or all are empty.
     """
-    nested = (source / "train").is_dir()
-    root = source / "train" if nested else source
-    classes = [folder.name for folder in _folders(root)]
+    places = find_splits(source)
+    root = places.setdefault("train", source)
+    if root == source:
+        places = {"train": source}
+    classes = subfolders(root)
     if not classes:
         raise DataError(f"{root} has no class folders; put images in {root}/<class>/")
+    require_distinct(classes, root)
     findings: list[Finding] = []
-    splits = {"train": _list_split(source, "train", root, classes, findings)}
-    for split in SPLITS[1:]:
-        if nested and (source / split).is_dir():
-            splits[split] = _list_split(source, split, source / split, classes, findings)
+    splits = {
+        split: _list_split(source, split, place, classes, findings)
+        for split, place in places.items()
+    }
     if not len(splits["train"]):
         raise DataError(f"the class folders in {root} are empty; put images in them")
-    if nested:
+    notes = []
+    if "val" in splits and not len(splits["val"]):
+        require_class_folders(places["val"], root)
+    if "test" in splits and not len(splits["test"]):
+        notes.append(f"{places['test']} has no class folder of {root}; its images are not used")
+        del splits["test"]
+    if root != source:
+        used = {place.name for place in places.values()}
         findings += [
             left_out("", name, "not used", "it is neither train/ nor val/ nor test/")
             for name in sorted(os.listdir(source))  # noqa: PTH208
-            if name not in splits
+            if name not in used
         ]
-    return Listing("folder", tuple(classes), splits, tuple(findings))
+    return Listing("folder", tuple(classes), splits, tuple(findings), tuple(notes))
 
 
 def _list_split(
     source: Path, split: str, root: Path, classes: list[str], findings: list[Finding]
 ) -> Inputs:
+    labels = {normal(name): label for label, name in enumerate(classes)}
+    annotated = read_annotations(root)
+    if annotated is not None and not labels.keys() & {normal(name) for name in subfolders(root)}:
+        return _list_annotated(source, split, root, labels, annotated, findings)
     inputs = Inputs(source)
-    labels = {name: label for label, name in enumerate(classes)}
-    for entry in _entries(root):
+    for entry in sorted(sorted_entries(root), key=lambda entry: normal(entry.name)):
         name = os.path.relpath(entry.path, source)
-        if not _is_folder(entry) or entry.name.startswith("."):
-            findings.append(left_out(split, name, *(_oddity(entry) or _NO_CLASS)))
+        if not is_folder(entry) or is_clutter(entry.name):
+            findings.append(left_out(split, name, *(oddity(entry) or _NO_CLASS)))
             continue
-        label = labels.get(entry.name)
+        label = labels.get(normal(entry.name))
         before = len(inputs), len(findings)
-        for file, why in _below(Path(entry.path)):
+        for file, why in files_below(Path(entry.path)):
             name = os.path.relpath(file, source)
             if why is not None:
                 findings.append(left_out(split, name, *why))
@@ -77,51 +104,34 @@ def _list_split(
     return inputs
 
 
-_NO_CLASS = ("no class", "it lies beside the class folders")
-
-
-def _below(folder: Path) -> Iterator[tuple[str, tuple[str, str] | None]]:
-    """All files in a class folder, at any depth; with the reason if a file cannot be used."""
-    try:
-        entries = _entries(folder)
-    except OSError as error:
-        yield str(folder), ("unreadable", str(error.strerror))
-        return
-    for entry in entries:
-        why = _oddity(entry)
-        if why is None and entry.is_dir():
-            yield from _below(Path(entry.path))
+def _list_annotated(
+    source: Path,
+    split: str,
+    root: Path,
+    labels: Mapping[str, int],
+    annotated: Mapping[str, str],
+    findings: list[Finding],
+) -> Inputs:
+    """The files of a split whose classes are in a file of labels, by label and name."""
+    found = []
+    for file, why in files_below(root):
+        name = os.path.relpath(file, source)
+        known = annotated.get(Path(file).name)
+        if why is not None:
+            findings.append(left_out(split, name, *why))
+        elif known is None:
+            findings.append(left_out(split, name, "no label", "the file of labels lacks it"))
+        elif known not in labels:
+            findings.append(left_out(split, name, "unknown class", f"train has no class {known}"))
         else:
-            yield entry.path, why
+            found.append((labels[known], name))
+    inputs = Inputs(source)
+    for label, name in sorted(found):
+        inputs.add_file(name, label)
+    return inputs
 
 
-def _oddity(entry: os.DirEntry[str]) -> tuple[str, str] | None:
-    if entry.name.startswith("."):
-        return "hidden", "its name starts with a dot"
-    if entry.is_symlink() and _is_folder(entry):
-        return "link", "it is a link to a folder"
-    if entry.is_symlink() and not os.path.isfile(entry.path):  # noqa: PTH113
-        return "link", "it is a link to nothing"
-    if not entry.is_file() and not entry.is_dir():
-        return "no file", "it is a pipe, a socket or a device"
-    return None
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    return os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir()  # noqa: PTH112
-
-
-def _entries(folder: Path) -> list[os.DirEntry[str]]:
-    with os.scandir(folder) as entries:
-        return sorted(entries, key=lambda entry: entry.name)
-
-
-def _folders(folder: Path) -> list[Path]:
-    return [
-        Path(entry.path)
-        for entry in _entries(folder)
-        if _is_folder(entry) and not entry.name.startswith(".")
-    ]
+_NO_CLASS = ("no class", "it lies beside the class folders")
 
 
 def _holds_pictures(folder: Path) -> bool:

@@ -18,6 +18,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from alexnet_native.data.images import EXTENSIONS
+from alexnet_native.data.layout import clutter_kind, is_clutter, normal, read_lines
 from alexnet_native.data.prepare.archive import Archive
 from alexnet_native.data.prepare.inputs import Finding, Inputs, Listing, because, left_out
 from alexnet_native.data.prepare.tar_index import Member
@@ -54,9 +55,14 @@ def list_tars(source: Path) -> Listing:
     numbered: set[bool] = set()
     for place, file in enumerate(files):
         relative = file.relative_to(root).as_posix()
+        if is_clutter(file.name):
+            findings.append(left_out("", relative, *clutter_kind(file.name)))
+            continue
         split = _split_of(re.split(r"[^a-z]+", relative.lower())) or "train"
         with Archive(file) as archive:
-            all_members = list(archive.members(split, findings))
+            all_members = _without_clutter(
+                archive.members(split, findings), relative, split, findings
+            )
             if any(_key(member)[1] == "cls" for member in all_members):
                 numbered.add(True)
                 found += _samples(archive, relative, split, place, all_members, findings)
@@ -84,6 +90,19 @@ def list_tars(source: Path) -> Listing:
     if not len(splits["train"]):
         raise DataError(f"the archives in {source} have no training images{because(findings)}")
     return Listing("tar", classes, splits, tuple(findings))
+
+
+def _without_clutter(
+    members: Iterable[Member], file: str, split: str, findings: list[Finding]
+) -> list[Member]:
+    kept = []
+    for member in members:
+        clutter = next(filter(is_clutter, PurePosixPath(member.name).parts), None)
+        if clutter is None:
+            kept.append(member)
+        else:
+            findings.append(left_out(split, f"{file}/{member.name}", *clutter_kind(clutter)))
+    return kept
 
 
 def _samples(
@@ -127,7 +146,7 @@ def _by_class(
         if folders and folders[-1].lower() in _SPLIT_WORDS:
             findings.append(left_out(own, name, "no class", "it lies beside the class folders"))
         else:
-            label = folders[-1] if folders else PurePosixPath(file).stem
+            label = normal(folders[-1] if folders else PurePosixPath(file).stem)
             yield own, name, label, place, member
 
 
@@ -138,10 +157,12 @@ def _folder_names(found: list[_Found]) -> tuple[str, ...]:
 def _numbered_names(root: Path, found: list[_Found]) -> tuple[str, ...]:
     file = root / _NAMES
     if file.is_file():
-        try:
-            return tuple(file.read_text("utf-8").splitlines())
-        except (OSError, UnicodeError) as error:
-            raise DataError(f"{file} cannot be read: {error}") from error
+        names = read_lines(file)
+        if "" in names:
+            raise DataError(
+                f"{file}, line {names.index('') + 1} is empty; write one class per line"
+            )
+        return tuple(names)
     count = max((int(number) for split, _, number, *_ in found if split == "train"), default=-1)
     return tuple(str(number) for number in range(count + 1))
 
