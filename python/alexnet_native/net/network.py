@@ -111,7 +111,7 @@ class BaseNet:
         self.seed = integer("seed", seed, 0, 2**64 - 1, error=ModelError)
         self.precision = choice("precision", precision, PRECISIONS, core=True)
         self.threads = integer("threads", threads, 0, error=ModelError)
-        self.replicas = integer("replicas", replicas, 1, error=ModelError)
+        self.replicas = integer("replicas", replicas, 0, error=ModelError)  # the core refuses 0
         self.native = native_network(
             self.description,
             devices=self.devices,
