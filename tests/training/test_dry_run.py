@@ -13,7 +13,7 @@ from alexnet_native.config import TrainConfig
 from alexnet_native.data import Dataset, open_data
 from alexnet_native.errors import CheckpointError, ConfigError, DataError
 from alexnet_native.recipes import read_recipe
-from alexnet_native.training import dry_run, fit, prepare
+from alexnet_native.training import fit, prepare
 from alexnet_native.training.cost_estimate import (
     CostEstimate,
     StepTime,
@@ -21,6 +21,7 @@ from alexnet_native.training.cost_estimate import (
     measure_step_time,
     size,
 )
+from alexnet_native.training.dry_run import dry_run
 from alexnet_native.training.progress import Silent
 from placements import FIRST
 

@@ -90,7 +90,7 @@ def _reader(name: str, old: str = "") -> Callable[[str], Any]:
 
 def _run(args: argparse.Namespace) -> None:
     from alexnet_native.recipes import read_recipe
-    from alexnet_native.training import dry_run, prepare, resume
+    from alexnet_native.training import prepare, resume
     from alexnet_native.training.banner import summary
     from alexnet_native.training.progress import Reporter, reporter
 
@@ -111,6 +111,8 @@ def _run(args: argparse.Namespace) -> None:
         )
     recipe = read_recipe(args.recipe) if args.recipe else None
     if args.dry_run:
+        from alexnet_native.training.dry_run import dry_run
+
         dry_run(
             given, recipe=recipe, resume=args.resume, out=args.out, show=show, verbose=args.verbose
         )

@@ -14,13 +14,10 @@ from PIL import Image
 
 from alexnet_native import _core
 from alexnet_native.data.decode import Damaged, decode
+from alexnet_native.data.layout import EXTENSIONS
 from alexnet_native.errors import DataError
 
 __all__ = ["EXTENSIONS", "fit", "read_image", "require_readable"]
-
-EXTENSIONS = frozenset(
-    {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".pgm", ".tif", ".tiff", ".webp"}
-)
 
 
 def read_image(path: Path, shape: tuple[int, int, int]) -> NDArray[np.uint8]:

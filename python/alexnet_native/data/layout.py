@@ -8,10 +8,10 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from alexnet_native.data.images import EXTENSIONS
 from alexnet_native.errors import DataError
 
 __all__ = [
+    "EXTENSIONS",
     "clutter_kind",
     "files_below",
     "find_splits",
@@ -27,6 +27,10 @@ __all__ = [
     "sorted_entries",
     "subfolders",
 ]
+
+EXTENSIONS = frozenset(
+    {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".pgm", ".tif", ".tiff", ".webp"}
+)
 
 _SPLIT_NAMES = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
 _ANNOTATIONS = "val_annotations.txt"  # Tiny ImageNet: file, class and box, separated by tabs

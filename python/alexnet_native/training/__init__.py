@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from alexnet_native.training.build import fit, prepare, resume
-from alexnet_native.training.dry_run import dry_run
 from alexnet_native.training.trainer import Outcome, Run, Trainer
 
-__all__ = ["Outcome", "Run", "Trainer", "dry_run", "fit", "prepare", "resume"]
+__all__ = ["Outcome", "Run", "Trainer", "fit", "prepare", "resume"]

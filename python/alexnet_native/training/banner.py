@@ -6,6 +6,7 @@ import math
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from alexnet_native.checkpoint import LATEST, find
 from alexnet_native.config import SETTINGS, TrainConfig
@@ -13,10 +14,12 @@ from alexnet_native.data import Dataset
 from alexnet_native.net import BaseNet
 from alexnet_native.recipes import FollowedRecipe
 from alexnet_native.training.cost_estimate import CostEstimate
-from alexnet_native.training.load_pretrained import Pretrained
 from alexnet_native.training.run_folder import BEST
 from alexnet_native.training.schedule import Plateau, StepDecay, make_schedule
 from alexnet_native.training.trainer import Outcome, Run
+
+if TYPE_CHECKING:
+    from alexnet_native.training.load_pretrained import Pretrained
 
 __all__ = ["banner", "every_setting", "summary"]
 

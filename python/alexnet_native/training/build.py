@@ -24,7 +24,6 @@ from alexnet_native.paths import expand
 from alexnet_native.recipes import FollowedRecipe, Recipe, follow
 from alexnet_native.training.banner import banner, every_setting
 from alexnet_native.training.defaults import choose_network, quick_start, resolve
-from alexnet_native.training.load_pretrained import load_pretrained
 from alexnet_native.training.progress import Reporter, Silent, reporter
 from alexnet_native.training.run_folder import RunFolder, RunState, lock
 from alexnet_native.training.schedule import ParameterGroups, make_schedule
@@ -258,9 +257,11 @@ def begin(
     measured = statistics(data.train)
     mean: Any = config.mean
     net.preprocess = Preprocess(measured, config.crop, mean, config.scale)
-    pretrained = (
-        load_pretrained(net, checkpoint.load(config.init_from)) if config.init_from else None
-    )
+    pretrained = None
+    if config.init_from:
+        from alexnet_native.training.load_pretrained import load_pretrained
+
+        pretrained = load_pretrained(net, checkpoint.load(config.init_from))
     trainer = Trainer(net, data, measured, config, folder=folder, reporter=show, followed=followed)
     if folder:
         folder.start(*_texts(net, config, followed), overwrite=overwrite)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,9 @@ from alexnet_native.net import BaseNet
 from alexnet_native.net.metrics import Sums, batch_sums
 from alexnet_native.recipes import FollowedRecipe, figures_for, find_for_net
 from alexnet_native.reports.error_table import compared, measured_row
-from alexnet_native.reports.per_class import PerClass
+
+if TYPE_CHECKING:
+    from alexnet_native.reports.per_class import PerClass
 
 __all__ = [
     "SplitResult",
