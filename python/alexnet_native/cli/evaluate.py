@@ -109,7 +109,8 @@ def _run(args: argparse.Namespace) -> None:
         write_csv(args.csv, found.per_class)
     if not math.isfinite(found.total.mean_loss):
         log.warning(
-            f"the network's output is not finite ({_where(net)}); such images are counted as wrong"
+            "the network's output is not finite for some images, which count as wrong; "
+            f"{_where(net)}"
         )
     if args.json:
         log.line(to_json(_as_json(found, saved, config)))
@@ -119,7 +120,7 @@ def _run(args: argparse.Namespace) -> None:
 
 def _where(net: BaseNet) -> str:
     layer = net.find_nonfinite()
-    return f"parameters of {layer} are not" if layer else "its parameters are"
+    return f"parameters of {layer} are not finite" if layer else "all parameters are finite"
 
 
 def _say(found: SplitResult, saved: Checkpoint, config: TrainConfig | None, name: str) -> None:

@@ -52,7 +52,7 @@ def _run(args: argparse.Namespace) -> None:
         samples=args.samples,
         seed=args.seed,
         tolerance=args.tolerance,
-        devices=tuple(args.devices.split(",")),
+        devices=args.devices,
         threads=args.threads,
         replicas=args.replicas,
         **net_options(args),

@@ -108,7 +108,6 @@ def add_device_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--devices",
         metavar="A,B",
-        type=device_list,
         default="cpu:0",
         help="devices, e.g. cpu:0,cpu:1; with two devices, one tower on each (default: cpu:0)",
     )
@@ -150,11 +149,6 @@ def add_profile_option(parser: argparse._ActionsContainer, help: str) -> None:
         const=Path(),
         help=f"{help}; with FILE, also write a trace for chrome://tracing (default: no)",
     )
-
-
-def device_list(text: str) -> str:
-    """Removes the spaces in "cpu:0, cpu:1"."""
-    return ",".join(part.strip() for part in text.split(","))
 
 
 def _expanded(value: Any) -> Any:
